@@ -1,0 +1,1 @@
+"""Subject files, simulated cohorts, slice groups and data sets."""

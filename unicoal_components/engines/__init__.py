@@ -1,0 +1,1 @@
+"""Trainer, running averages, schedules, checkpoints, reports."""

@@ -1,0 +1,1 @@
+"""From a thick volume to a thin one, of any modality."""

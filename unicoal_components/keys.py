@@ -1,0 +1,19 @@
+"""Names of the entries of a batch."""
+
+from monai.utils import CommonKeys
+
+
+class Keys:
+    """Batch keys; the first four are MONAI's own, so that stock handlers and engines find them."""
+
+    IMAGE = CommonKeys.IMAGE.value
+    LABEL = CommonKeys.LABEL.value
+    PRED = CommonKeys.PRED.value
+    LOSS = CommonKeys.LOSS.value
+    MODALITY = "modality"
+    SOURCE_MODALITY = "source_modality"
+    POSITION = "position"
+    FACTOR = "factor"
+    INDICES = "indices"
+    SUBJECT = "subject"
+    SLICE = "slice_index"

@@ -1,0 +1,1 @@
+"""Image quality, one protocol a file."""

@@ -1,0 +1,1 @@
+"""The generator, the discriminator and their parts."""

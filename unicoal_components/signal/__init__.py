@@ -1,0 +1,1 @@
+"""Signal processing of the alias-free layers: filters, resampling, filtered leaky ReLU."""

@@ -1,0 +1,1 @@
+"""MONAI transforms of slices and volumes."""
