@@ -1,0 +1,42 @@
+"""Files that appear complete or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; move it onto `path` when the block ends well, remove it when it fails.
+
+    A reader sees the old file or the whole new one, never half of it: `os.replace` within one folder is atomic. The
+    temporary name starts with a dot and ends in `.partial`, so a process that was killed leaves nothing that looks
+    like a result. Missing parent folders are made.
+
+    Raises:
+        OSError: the file cannot be written; the message names it.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "note.txt"
+        >>> with atomic_path(target) as partial:
+        ...     _ = partial.write_text("done")
+        >>> target.read_text()
+        'done'
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            os.replace(partial, path)
+        finally:
+            if partial.exists():
+                partial.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OSError(
+            f"cannot write '{path}': {reason}. Choose an output folder that you may write to and that has space left."
+        ) from error

@@ -1,0 +1,115 @@
+"""The datalist: which subject file belongs to training, validation and test."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .atomic import atomic_path
+
+SCHEMA_VERSION = 1
+SECTIONS = ("training", "validation", "test")
+
+
+def write_datalist(
+    path: str | os.PathLike, *, sections: Mapping[str, Sequence[Mapping[str, str]]], modalities: Sequence[str]
+) -> None:
+    """Write the datalist JSON atomically.
+
+    Args:
+        path: the JSON file.
+        sections: per section (training, validation, test) a list of `{"subject": ..., "path": ...}`; a section may be
+            empty or absent (it is then written empty). Paths are absolute or relative to the JSON's folder, and
+            written relative to it, so that the folder can be moved.
+        modalities: lower-case names in the order that gives the class index.
+
+    Raises:
+        ValueError: an unknown section, an incomplete entry, a subject named twice.
+        OSError: the file cannot be written.
+    """
+    folder = Path(path).absolute().parent
+    unknown = sorted(set(sections) - set(SECTIONS))
+    if unknown:
+        raise ValueError(f"cannot write datalist '{path}': unknown sections {unknown}; allowed are {list(SECTIONS)}.")
+    content: dict = {name: list(sections.get(name, ())) for name in SECTIONS}
+    _check_sections(path, content)
+    for name in SECTIONS:
+        content[name] = [
+            {"subject": entry["subject"], "path": Path(os.path.relpath(folder / entry["path"], folder)).as_posix()}
+            for entry in content[name]
+        ]
+    content |= {"modalities": list(modalities), "schema": SCHEMA_VERSION}
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
+
+
+def read_datalist(path: str | os.PathLike, section: str) -> list[dict[str, str]]:
+    """Read one section as a list of `{"subject": name, "path": absolute path}`; an empty section gives `[]`.
+
+    Raises:
+        FileNotFoundError: the datalist, or a subject file that it names in this section, does not exist.
+        ValueError: it is not a datalist, lacks the section, or puts a subject in two places.
+    """
+    content = _load(path)
+    if section not in SECTIONS or section not in content:
+        found = [name for name in SECTIONS if name in content]
+        raise ValueError(
+            f"datalist '{path}' has no section '{section}'; it has {found}. "
+            'Correct the name, or add an empty list for a section without subjects, such as "validation": [].'
+        )
+    _check_sections(path, content)
+    folder = Path(path).absolute().parent
+    entries = [{"subject": entry["subject"], "path": str(folder / entry["path"])} for entry in content[section]]
+    for entry in entries:
+        if not Path(entry["path"]).is_file():
+            raise FileNotFoundError(
+                f"datalist '{path}' names '{entry['path']}' for subject '{entry['subject']}', which does not exist; "
+                "paths are relative to the datalist's own folder."
+            )
+    return entries
+
+
+def read_modalities(path: str | os.PathLike) -> list[str]:
+    """Read the modality names of a datalist, in the order that gives the class index."""
+    names = _load(path).get("modalities")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f'datalist \'{path}\' must list its "modalities", such as ["t1", "t2"]; it has {names!r}.')
+    return names
+
+
+def _load(path: str | os.PathLike) -> dict:
+    """Read the JSON object, with the file named in every error."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"datalist '{path}' does not exist; scripts/prepare_data.py and scripts/simulate_cohort.py write one."
+        )
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"datalist '{path}' is not valid JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"datalist '{path}' must be a JSON object with the lists {list(SECTIONS)}.")
+    if content.get("schema", SCHEMA_VERSION) != SCHEMA_VERSION:
+        raise ValueError(f"datalist '{path}' has schema {content['schema']!r}; this version reads {SCHEMA_VERSION}.")
+    return content
+
+
+def _check_sections(path: str | os.PathLike, content: Mapping) -> None:
+    """Refuse incomplete entries and a subject that stands in two places, which would leak training into test."""
+    seen: dict[str, str] = {}
+    for section in SECTIONS:
+        for entry in content.get(section, ()):
+            if not isinstance(entry, Mapping) or not all(
+                isinstance(entry.get(key), str) for key in ("subject", "path")
+            ):
+                raise ValueError(
+                    f"datalist '{path}', section '{section}': entry {entry!r} must be "
+                    '{"subject": "name", "path": "file.h5"}.'
+                )
+            subject = entry["subject"]
+            if subject in seen:
+                raise ValueError(
+                    f"datalist '{path}' has subject '{subject}' in '{seen[subject]}' and again in '{section}'; "
+                    "a person may stand in one section only, once."
+                )
+            seen[subject] = section
