@@ -1,0 +1,60 @@
+"""From scanner units to the range of the networks, and back."""
+
+import numpy as np
+
+PERCENTILES = (0.5, 99.5)
+"""Of the non-zero voxels, as in the official preparation."""
+
+
+def percentile_range(volume: np.ndarray) -> tuple[float, float]:
+    """Return the intensities that become black and white: the 0.5 and 99.5 percentile of the non-zero voxels.
+
+    Zero is background (brain-stripped scans are mostly that), so it does not count; a few bright vessels do not either.
+
+    Raises:
+        ValueError: the two coincide, or there is no voxel but zero: nothing to scale.
+
+    Example:
+        >>> percentile_range(np.arange(1002.0))
+        (6.0, 996.0)
+    """
+    foreground = volume[volume != 0]
+    if foreground.size == 0:
+        raise ValueError("every voxel is 0: the volume has no foreground to take the intensity range from.")
+    low, high = (float(value) for value in np.percentile(foreground, PERCENTILES))
+    if not high > low:
+        raise ValueError(
+            f"the {PERCENTILES[0]} and {PERCENTILES[1]} percentiles of the non-zero voxels are both {low:g}: the "
+            "volume has no contrast (a mask or label map rather than a scan?)."
+        )
+    return low, high
+
+
+def scale_to_unit(volume: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Map [low, high] to [-1, 1] and clip, in float32; background 0 becomes -1 when low >= 0.
+
+    Example:
+        >>> scale_to_unit(np.array([0.0, 10.0, 15.0, 90.0]), 10.0, 20.0).tolist()
+        [-1.0, -1.0, 0.0, 1.0]
+    """
+    return np.clip((volume.astype(np.float32) - low) * (2 / (high - low)) - 1, -1, 1).astype(np.float32, copy=False)
+
+
+def scale_to_uint8(volume: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Map [low, high] to 0..255, clip and round: what subject files store. `scale_to_unit` is its v / 127.5 - 1.
+
+    Example:
+        >>> scale_to_uint8(np.array([0.0, 10.0, 15.0, 90.0]), 10.0, 20.0).tolist()
+        [0, 0, 128, 255]
+    """
+    return np.rint((scale_to_unit(volume, low, high) + 1) * 127.5).astype(np.uint8)
+
+
+def scale_from_unit(image: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Map [-1, 1] back to [low, high]: the inverse of `scale_to_unit` but for what that clipped.
+
+    Example:
+        >>> scale_from_unit(np.array([-1.0, 0.0, 1.0]), 10.0, 20.0).tolist()
+        [10.0, 15.0, 20.0]
+    """
+    return (image.astype(np.float32) + 1) * ((high - low) / 2) + low
