@@ -1,0 +1,148 @@
+"""Evaluation cases read from subject files."""
+
+import logging
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from monai.data import DataLoader
+
+from unicoal_components.data.cases import CaseDataset, evaluated_indices, read_cases
+from unicoal_components.data.hdf5 import read_volume, write_subject
+from unicoal_components.data.slice_profile import thick_volume
+
+MODALITIES = ["t1", "t2", "flair"]
+SHAPE = (13, 16, 12)
+
+
+@pytest.fixture
+def data(tmp_path):
+    rng = np.random.default_rng(0)
+    subjects = []
+    for name, held in (("p01", ["t1", "t2", "flair"]), ("p02", ["t1", "t2"])):
+        path = tmp_path / f"{name}.h5"
+        write_subject(
+            path,
+            volumes={m: rng.integers(0, 256, SHAPE, dtype=np.uint8) for m in held},
+            affine=np.diag([1.0, 1.5, 2.0, 1.0]),
+            intensity=dict.fromkeys(held, (0.0, 1.0)),
+            sources=dict.fromkeys(held, "made up"),
+        )
+        subjects.append({"subject": name, "path": str(path)})
+    return subjects
+
+
+def case(source="t1", target="t2", factor=4):
+    return {"source": source, "target": target, "factor": factor}
+
+
+def dataset(data, cases, **options):
+    return CaseDataset(data=data, modalities=MODALITIES, cases=cases, **options)
+
+
+def test_there_is_one_item_for_each_subject_and_case(data):
+    items = list(dataset(data, [case(), case("t1", "t1", 2)]))
+    assert [(i["subject"], i["source"], i["target"], float(i["factor"])) for i in items] == [
+        ("p01", "t1", "t2", 4),
+        ("p01", "t1", "t1", 2),
+        ("p02", "t1", "t2", 4),
+        ("p02", "t1", "t1", 2),
+    ]
+
+
+@pytest.mark.parametrize("profile", ["gaussian", "drop"])
+@pytest.mark.parametrize("factor", [1, 2.5, 4])
+def test_an_item_is_the_thick_source_and_the_true_thin_target(data, profile, factor):
+    item = dataset(data, [case(factor=factor)], profile=profile)[0]
+    thick = thick_volume(read_volume(data[0]["path"], "t1"), factor, profile)
+    assert item["image"].shape == (1, int(12 / factor) + 1, 16, 12)
+    np.testing.assert_array_equal(item["image"][0], thick)
+    np.testing.assert_array_equal(item["label"][0], read_volume(data[0]["path"], "t2"))
+    assert item["image"].dtype == item["label"].dtype == item["factor"].dtype == torch.float32
+    assert (item["modality"], item["source_modality"]) == (1, 0)
+    assert item["indices"].tolist() == list(range(13))
+    assert item["spacing"].tolist() == [2.0, 1.5, 1.0]
+
+
+def test_fewer_slices_are_evaluated_with_a_slice_step(data):
+    item = dataset(data, [case()], slice_step=4)[0]
+    assert item["indices"].tolist() == [0, 5, 10]
+    np.testing.assert_array_equal(item["label"][0], read_volume(data[0]["path"], "t2")[[0, 5, 10]])
+    assert item["image"].shape[1] == 4
+    assert item["spacing"][0] == 10
+
+
+@pytest.mark.parametrize("factor", [1, 2, 2.5, 4, 6, 10 / 3])
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 6])
+def test_every_position_between_thick_slices_is_evaluated(factor, step):
+    positions = {round(b / factor % 1, 6) % 1 for b in range(240)}
+    chosen = evaluated_indices(depth=240, factor=factor, slice_step=step)
+    assert {round(b / factor % 1, 6) % 1 for b in chosen.tolist()} == positions
+    assert len(set(chosen.diff().tolist())) == 1
+    assert chosen[1] >= step
+
+
+def test_a_loader_batches_cases_of_different_size(data):
+    loader = DataLoader(dataset(data, [case(), case("t2", "t1", 2)]), batch_size=1, num_workers=0)
+    batches = list(loader)
+    assert [tuple(b["image"].shape) for b in batches[:2]] == [(1, 1, 4, 16, 12), (1, 1, 7, 16, 12)]
+    assert batches[0]["modality"].tolist() == [1]
+    assert batches[0]["subject"] == ["p01"]
+
+
+def test_official_files_without_attributes_are_served(tmp_path):
+    with h5py.File(tmp_path / "bare.h5", "w") as file:
+        file["T1"] = file["T2"] = np.full((4, 16, 12), 255, np.uint8)
+    item = dataset([{"subject": "bare", "path": str(tmp_path / "bare.h5")}], [case(factor=2)])[0]
+    assert item["spacing"].tolist() == [1, 1, 1]
+    assert torch.all(item["label"] == 1)
+
+
+def test_a_transform_is_applied(data):
+    assert dataset(data, [case()], transform=lambda item: item["subject"])[1] == "p02"
+
+
+def test_a_missing_modality_is_an_error_that_names_subject_file_and_modality(data):
+    with pytest.raises(ValueError, match=r"'p02' \(.*p02.h5\) has no modality flair.*holds t1, t2.*skip_missing"):
+        dataset(data, [case(target="flair")])
+
+
+def test_a_missing_modality_is_logged_by_name_when_it_may_be_skipped(data, caplog):
+    with caplog.at_level(logging.WARNING):
+        kept = dataset(data, [case(), case(target="flair")], skip_missing=True)
+    assert [subject["subject"] for subject, _ in kept.items] == ["p01", "p01", "p02"]
+    assert "subject 'p02'" in caplog.text
+    assert "flair" in caplog.text
+
+
+def test_no_servable_pair_is_an_error_even_when_skipping(data):
+    with pytest.raises(ValueError, match="nothing to evaluate"):
+        dataset(data[1:], [case(target="flair")], skip_missing=True)
+
+
+@pytest.mark.parametrize(
+    ("cases", "message"),
+    [
+        ([], "cases is empty"),
+        ([case(source="t9")], "source 't9' is unknown.*'t1', 't2', 'flair'"),
+        ([case(factor=0.5)], "factor is 0.5.*at least 1"),
+        ([case(factor="4")], "factor is '4'"),
+        ([case(factor=float("nan"))], "factor is nan"),
+        ([{"source": "t1", "target": "t2"}], "allowed are exactly factor, source, target"),
+        ([case() | {"thickness": 4}], "thickness"),
+        ([case(), case()], "more than once"),
+    ],
+)
+def test_wrong_cases_are_refused(cases, message):
+    with pytest.raises(ValueError, match=message):
+        read_cases(cases, modalities=MODALITIES)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"slice_step": 0}, "slice_step is 0"), ({"profile": "box"}, "profile"), ({"data": []}, "data is empty")],
+)
+def test_wrong_options_are_refused(data, options, message):
+    with pytest.raises(ValueError, match=message):
+        CaseDataset(**{"data": data, "modalities": MODALITIES, "cases": [case()], **options})

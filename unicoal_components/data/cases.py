@@ -1,0 +1,190 @@
+"""Evaluation cases: for each subject the thick stack of a source modality and the true thin target."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from ..keys import Keys
+from .hdf5 import read_header, read_volume
+from .slice_profile import check_profile, thick_volume
+
+logger = logging.getLogger(__name__)
+
+SOURCE = "source"
+TARGET = "target"
+SPACING = "spacing"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question put to the network: thin ``target`` from ``source`` with slices ``factor`` times thicker."""
+
+    source: str
+    target: str
+    factor: float
+
+
+def read_cases(cases: Sequence[Mapping[str, Any]], *, modalities: Sequence[str]) -> list[Case]:
+    """Check a list of ``{"source": "t1", "target": "t2", "factor": 4}`` as it stands in a configuration.
+
+    Raises:
+        ValueError: the list is empty, a key is missing or unknown, a modality is not in ``modalities``, a factor is not
+            a number of at least 1, or a case stands there twice.
+
+    >>> read_cases([{"source": "t1", "target": "t2", "factor": 4}], modalities=["t1", "t2"])
+    [Case(source='t1', target='t2', factor=4.0)]
+    """
+    if not cases:
+        raise ValueError(
+            'cases is empty; give at least one, for example [{"source": "t1", "target": "t2", "factor": 4}].'
+        )
+    checked = [_read_case(case, modalities=modalities) for case in cases]
+    twice = sorted({str(case) for case in checked if checked.count(case) > 1})
+    if twice:
+        raise ValueError(f"cases names {', '.join(twice)} more than once; leave the repetition out.")
+    return checked
+
+
+def _read_case(case: Mapping[str, Any], *, modalities: Sequence[str]) -> Case:
+    if set(case) != {SOURCE, TARGET, "factor"}:
+        raise ValueError(f"case {dict(case)} has the keys {sorted(case)}; allowed are exactly factor, source, target.")
+    for role in (SOURCE, TARGET):
+        if case[role] not in modalities:
+            raise ValueError(
+                f"case {dict(case)}: {role} '{case[role]}' is unknown; allowed is one of {list(modalities)}. Correct "
+                "the name or add it to modalities (and train with it)."
+            )
+    factor = case["factor"]
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < math.inf:
+        raise ValueError(
+            f"case {dict(case)}: factor is {factor!r}; allowed is a number of at least 1 (thick over thin slice "
+            "spacing; 1 means that source and target have the same grid)."
+        )
+    return Case(source=case[SOURCE], target=case[TARGET], factor=float(factor))
+
+
+def evaluated_indices(*, depth: int, factor: float, slice_step: int = 1) -> torch.Tensor:
+    """Choose equally spaced thin slices so that every position between the thick slices occurs.
+
+    Positions repeat after n slices, n the numerator of ``factor`` as a fraction. A step that shares a divisor with n
+    would see only some of them (step 4 at factor 4: only the slices that are in the input), so the step is raised to
+    the next one that shares none.
+
+    Args:
+        depth: number of thin slices.
+        factor: thick over thin slice spacing, at least 1.
+        slice_step: take every how many slices, at least.
+
+    >>> evaluated_indices(depth=20, factor=4, slice_step=4).tolist()
+    [0, 5, 10, 15]
+    >>> evaluated_indices(depth=4, factor=2.5).tolist()
+    [0, 1, 2, 3]
+    """
+    period = Fraction(factor).limit_denominator(100).numerator
+    step = slice_step
+    while math.gcd(step, period) > 1:
+        step += 1
+    return torch.arange(0, depth, step)
+
+
+class CaseDataset(Dataset):
+    """Serve one item per (subject, case), subject by subject, read from HDF5 when it is asked for.
+
+    The thick source stack is made from the thin source by the slice profile, as a scanner would have measured it; the
+    label is the true target on the thin grid. Nothing is kept in memory between items. Each item holds, as tensors,
+
+    - ``image`` ``(1, N, H, W)`` float32 in [-1, 1], the thick source stack, N = floor((D - 1) / factor) + 1;
+    - ``label`` ``(1, K, H, W)`` float32 in [-1, 1], the true target at the thin ``indices`` ``(K,)``;
+    - ``modality``, ``source_modality`` (class indices), ``factor``, ``spacing`` ``(3,)`` in mm between neighbors of the
+      label along its axes (1 where the file does not know it);
+
+    and as strings ``subject``, ``source`` and ``target``. Cases of different sizes do not stack: use batches of one.
+
+    Args:
+        data: ``{"subject": name, "path": file}`` for each subject, from :func:`.datalist.read_datalist`.
+        modalities: names in the order of their class indices.
+        cases: ``{"source": name, "target": name, "factor": number}`` for each case.
+        profile: slice profile of the thick slices, ``"gaussian"`` or ``"drop"``.
+        slice_step: evaluate about every how many thin slices (:func:`evaluated_indices`).
+        skip_missing: log and leave out the (subject, case) pairs whose modality the file lacks, instead of an error.
+        transform: applied to each item.
+
+    Raises:
+        ValueError: a wrong value, or a subject without a modality that a case needs, named with its file.
+    """
+
+    def __init__(
+        self,
+        *,
+        data: Sequence[Mapping[str, str]],
+        modalities: Sequence[str],
+        cases: Sequence[Mapping[str, Any]],
+        profile: str = "gaussian",
+        slice_step: int = 1,
+        skip_missing: bool = False,
+        transform: Callable[[dict], Any] | None = None,
+    ) -> None:
+        if not data:
+            raise ValueError("data is empty; give at least one subject, or evaluate another section of the datalist.")
+        if isinstance(slice_step, bool) or not isinstance(slice_step, int) or slice_step < 1:
+            raise ValueError(f"slice_step is {slice_step!r}; allowed is an integer of at least 1.")
+        self.modalities = list(modalities)
+        self.profile = check_profile(profile)
+        self.slice_step = slice_step
+        self.transform = transform
+        checked = read_cases(cases, modalities=self.modalities)
+        self.items = [(subject, case) for subject in data for case in _served(subject, checked, skip_missing)]
+        if not self.items:
+            raise ValueError(f"none of the {len(data)} subjects has the modalities of any case; nothing to evaluate.")
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Any:
+        subject, case = self.items[index]
+        path = subject["path"]
+        target = read_volume(path, case.target)
+        thin = target if case.source == case.target else read_volume(path, case.source)
+        indices = evaluated_indices(depth=len(target), factor=case.factor, slice_step=self.slice_step)
+        spacing = torch.tensor(read_header(path).spacing or (1.0, 1.0, 1.0), dtype=torch.float32)
+        spacing[0] *= indices[1] - indices[0] if len(indices) > 1 else 1
+        item = {
+            Keys.IMAGE: torch.from_numpy(thick_volume(thin, case.factor, self.profile))[None],
+            Keys.LABEL: torch.from_numpy(target)[indices][None],
+            Keys.MODALITY: torch.tensor(self.modalities.index(case.target)),
+            Keys.SOURCE_MODALITY: torch.tensor(self.modalities.index(case.source)),
+            Keys.FACTOR: torch.tensor(case.factor, dtype=torch.float32),
+            Keys.INDICES: indices,
+            Keys.SUBJECT: subject["subject"],
+            SOURCE: case.source,
+            TARGET: case.target,
+            SPACING: spacing,
+        }
+        return item if self.transform is None else self.transform(item)
+
+
+def _served(subject: Mapping[str, str], cases: Sequence[Case], skip_missing: bool) -> list[Case]:
+    """Return the cases for which the subject's file has both modalities."""
+    held = read_header(subject["path"]).modalities
+    served = []
+    for case in cases:
+        missing = sorted({case.source, case.target} - set(held))
+        if not missing:
+            served.append(case)
+            continue
+        text = (
+            f"subject '{subject['subject']}' ({subject['path']}) has no modality {', '.join(missing)}, which the case "
+            f"{case.source} to {case.target} needs; the file holds {', '.join(held)}."
+        )
+        if not skip_missing:
+            raise ValueError(f"{text} Prepare it with that modality, drop the case, or set skip_missing to true.")
+        logger.warning("Skipped: %s", text)
+    return served
