@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from scipy.ndimage import map_coordinates
 
+from ..data.slice_group import check_factor
+
 Stack = TypeVar("Stack", np.ndarray, torch.Tensor)
 Indices = Sequence[int] | np.ndarray | torch.Tensor
 
@@ -29,10 +31,9 @@ def thin_depths(indices: Indices, factor: float) -> np.ndarray:
         >>> thin_depths([0, 1, 2, 3], 2.0).tolist()
         [0.0, 0.5, 1.0, 1.5]
     """
-    if not (np.isfinite(factor) and factor >= 1):
-        raise ValueError(f"factor is {factor}; it must be a number >= 1: how many thin slices make one thick slice.")
+    factor = check_factor(factor)
     numbers = indices.detach().cpu().numpy() if isinstance(indices, torch.Tensor) else np.asarray(indices)
-    depths = numbers.reshape(-1).astype(np.float64) / float(factor)
+    depths = numbers.reshape(-1).astype(np.float64) / factor
     nearest = np.round(depths)
     return np.where(np.abs(depths - nearest) < SNAP, nearest, depths)
 

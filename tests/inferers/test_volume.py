@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+import torch
+
+from unicoal_components.inferers.interpolation import linear_interpolation
+from unicoal_components.inferers.volume import VolumeInferer, slice_groups
+
+
+class Recorder:
+    """Interpolates linearly between the two middle slices, and remembers what it was told."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, groups, *, z=None, modality=None, position=None, same_modality=None):
+        self.calls.append(
+            {"groups": groups, "z": z, "modality": modality, "position": position, "same_modality": same_modality}
+        )
+        weight = position[:, None, None, None]
+        return (1 - weight) * groups[:, 1:2] + weight * groups[:, 2:3]
+
+    def collected(self, name):
+        return torch.cat([call[name] for call in self.calls])
+
+
+def stack(n=5, h=8, w=8, seed=0):
+    return torch.rand(1, 1, n, h, w, generator=torch.Generator().manual_seed(seed)) * 1.8 - 0.9
+
+
+T1, T2 = torch.tensor([0]), torch.tensor([1])
+
+
+@pytest.mark.parametrize("factor", [1, 1.1, 2.0, 2.5, 6])
+@pytest.mark.parametrize("size", [(8, 8), (5, 7), (8, 3), (20, 8), (19, 23), (3, 21)])
+def test_an_interpolating_network_gives_linear_interpolation_for_any_in_plane_size(factor, size):
+    image = stack(5, *size)
+    last = int(4 * factor)  # past the last thick slice the stand-in meets a blank one
+    indices = torch.arange(last + 1)
+    got = VolumeInferer(resolution=8, batch_size=3)(image, Recorder(), modality=T1, factor=factor, indices=indices)
+    want = linear_interpolation(image[0, 0], float(factor), indices)
+    assert got.shape == (1, 1, last + 1, *size)
+    torch.testing.assert_close(got[0, 0], want, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("factor", "count"), [(1.0, 5), (2.0, 10), (2.5, 12), (4.0, 20), (1.1, 6)])
+def test_without_indices_all_thin_slices_come_out(factor, count):
+    got = VolumeInferer(resolution=8)(stack(), Recorder(), modality=T1, factor=torch.tensor([factor]))
+    assert got.shape == (1, 1, count, 8, 8) and got.dtype == torch.float32
+
+
+def test_groups_are_the_four_thick_slices_around_and_blank_outside():
+    image = torch.arange(3.0).reshape(3, 1, 1).expand(3, 2, 2) / 10
+    groups = slice_groups(image, torch.tensor([0, 1, 2]), 4)[:, :, 0, 0]
+    want = torch.tensor([[-1.0, 0.0, 0.1, 0.2], [0.0, 0.1, 0.2, -1.0], [0.1, 0.2, -1.0, -1.0]])
+    torch.testing.assert_close(groups, want)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("factor", [1.1, 2.3, 3.3, 7 / 3, 5.7])
+def test_positions_are_b_over_k_modulo_one_and_never_reach_one(factor, dtype):
+    network, count = Recorder(), 200
+    image = torch.zeros(1, 1, 201, 8, 8)
+    indices = torch.arange(count)
+    VolumeInferer(resolution=8)(
+        image, network, modality=T1, factor=torch.tensor([factor], dtype=dtype), indices=indices[None]
+    )
+    got = network.collected("position").double().numpy()
+    assert got.min() >= 0 and got.max() < 1 - 1e-4
+    difference = (got - np.arange(count) / factor) % 1
+    np.testing.assert_allclose(np.minimum(difference, 1 - difference), 0, atol=2e-4)
+
+
+def test_a_thin_slice_on_a_thick_one_has_position_zero_in_spite_of_rounding():
+    network = Recorder()
+    image = stack(31)
+    VolumeInferer(resolution=8)(image, network, modality=T1, factor=1.1, indices=torch.tensor([33]))
+    assert network.collected("position").tolist() == [0.0]
+    torch.testing.assert_close(network.collected("groups")[0, 1], image[0, 0, 30])
+
+
+def test_every_window_is_told_the_conditions_of_its_slice():
+    network, z = Recorder(), torch.randn(1, 6)
+    image = stack(3, 20, 20)
+    inferer = VolumeInferer(resolution=8, batch_size=5)
+    inferer(image, network, modality=T2, source_modality=T1, factor=4.0, indices=torch.tensor([1, 2]), z=z)
+    positions = network.collected("position")
+    assert set(positions.tolist()) == {0.25, 0.5} and (positions == 0.25).sum() * 2 == len(positions)
+    assert all(len(call["groups"]) <= 5 and call["groups"].shape[1:] == (4, 8, 8) for call in network.calls)
+    assert torch.equal(network.collected("z"), z.expand(len(positions), 6))
+    assert network.collected("modality").tolist() == [1] * len(positions)
+    assert network.collected("same_modality").tolist() == [False] * len(positions)
+
+
+def test_the_network_is_told_when_source_and_target_are_the_same_modality():
+    network = Recorder()
+    VolumeInferer(resolution=8)(stack(), network, modality=T2, source_modality=T2)
+    assert network.collected("same_modality").all()
+    network = Recorder()
+    VolumeInferer(resolution=8)(stack(), network, modality=T2)
+    assert network.calls[0]["same_modality"] is None and network.calls[0]["z"] is None
+
+
+def test_small_slices_are_padded_with_blank():
+    network = Recorder()
+    VolumeInferer(resolution=8)(torch.zeros(1, 1, 4, 4, 8), network, modality=T1, indices=torch.tensor([1]))
+    group = network.calls[0]["groups"][0]
+    assert group.shape == (4, 8, 8)
+    assert (group[:, :2] == -1).all() and (group[:, 6:] == -1).all() and (group[:, 2:6] == 0).all()
+
+
+def test_the_output_is_clamped():
+    got = VolumeInferer(resolution=8)(stack(), lambda groups, **_: groups[:, 1:2] * 9, modality=T1)
+    assert got.min() == -1 and got.max() == 1
+
+
+def test_slices_without_anatomy_come_out_blank_without_the_network():
+    image = torch.full((1, 1, 12, 8, 8), -1.0)
+    image[:, :, 6] = 0.5
+    network = Recorder()
+    got = VolumeInferer(resolution=8)(image, network, modality=T1, factor=2.0)
+    assert len(network.collected("position")) == 8  # anchors 4 to 7, two thin slices each
+    assert (got[0, 0, :8] == -1).all() and (got[0, 0, 16:] == -1).all()
+
+
+def test_the_batch_size_changes_nothing():
+    image = stack(6, 13, 9)
+    results = [
+        VolumeInferer(resolution=8, batch_size=size)(image, Recorder(), modality=T1, factor=2.5) for size in (1, 4, 50)
+    ]
+    torch.testing.assert_close(results[0], results[1])
+    torch.testing.assert_close(results[0], results[2])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("resolution", 0), ("slice_group_size", 3), ("slice_group_size", 0), ("batch_size", 0), ("overlap", 1.0)],
+)
+def test_a_bad_argument_is_named(field, value):
+    with pytest.raises(ValueError, match=field):
+        VolumeInferer(**{"resolution": 8, field: value})
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(ValueError, match=r"\(1, 1, N, H, W\)"):
+        VolumeInferer(resolution=8)(torch.zeros(2, 1, 4, 8, 8), Recorder(), modality=T1)
+    with pytest.raises(ValueError, match="factor is 0.5"):
+        VolumeInferer(resolution=8)(stack(), Recorder(), modality=T1, factor=0.5)

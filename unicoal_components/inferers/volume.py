@@ -1,0 +1,174 @@
+"""A thick stack in, a thin volume of any modality out: the network slides over slices, windows and batches."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import torch
+from monai.inferers import Inferer, sliding_window_inference
+from torch import Tensor
+from tqdm import tqdm
+
+from ..data.slice_group import check_factor
+from .interpolation import thin_depths
+
+BLANK = -1.0
+"""Background, and every slice outside the stack."""
+
+
+def slice_groups(stack: Tensor, anchors: Tensor, size: int) -> Tensor:
+    """Gather the thick slices around each anchor: for size 4, slices n-1, n, n+1, n+2; blank outside the stack.
+
+    Args:
+        stack: Thick slices (N, H, W) in [-1, 1].
+        anchors: Index n of the last thick slice not above the thin one, int64 (B,).
+        size: Slices in a group, even.
+
+    Returns:
+        (B, size, H, W).
+    """
+    steps = torch.arange(1 - size // 2, size // 2 + 1, device=anchors.device)
+    numbers = (anchors[:, None] + steps).to(stack.device)
+    inside = (numbers >= 0) & (numbers < stack.shape[0])
+    groups = stack[numbers.clamp(0, stack.shape[0] - 1)]
+    return torch.where(inside[..., None, None], groups, torch.full_like(groups[:1, :1], BLANK))
+
+
+class VolumeInferer(Inferer):
+    """Run a network of slice groups over a thick stack and put the thin slices together.
+
+    Thin slice b has the anchor n = floor(b / k) and the position b / k - n in [0, 1) (method.md section 6); its group
+    is cut from the thick stack by indices alone, so no thin slice has to exist. One ``z`` serves the whole volume, so
+    that neighboring slices agree. A slice whose whole group is blank holds no anatomy and comes out blank, without the
+    network. Slices larger than the network's resolution are covered by overlapping windows with Gaussian blending
+    (MONAI's), smaller ones are padded with -1 and cropped back. Apart from the input and the output, memory depends on
+    ``batch_size`` alone, not on the number of slices.
+
+    The official code reads the target file for the output's size and runs at the training factors only; here the output
+    follows from the input, at any real factor.
+
+    Args:
+        resolution: In-plane size R of the network, in pixels.
+        slice_group_size: Thick slices in a group, even (the paper's network: 4).
+        batch_size: Slices (or windows) in one call of the network.
+        overlap: Part of a window that the next one covers again, in [0, 1).
+        progress: Show a bar over the thin slices.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        resolution: int,
+        slice_group_size: int = 4,
+        batch_size: int = 8,
+        overlap: float = 0.25,
+        progress: bool = False,
+    ) -> None:
+        super().__init__()
+        if slice_group_size < 2 or slice_group_size % 2:
+            raise ValueError(f"slice_group_size is {slice_group_size}; it must be an even number of at least 2.")
+        for field, value in {"resolution": resolution, "batch_size": batch_size}.items():
+            if value < 1:
+                raise ValueError(f"{field} is {value}; it must be at least 1.")
+        if not 0 <= overlap < 1:
+            raise ValueError(f"overlap is {overlap}; it must be in [0, 1), such as 0.25.")
+        self.resolution = resolution
+        self.slice_group_size = slice_group_size
+        self.batch_size = batch_size
+        self.overlap = overlap
+        self.progress = progress
+
+    def __call__(  # type: ignore[override]
+        self,
+        inputs: Tensor,
+        network: Callable[..., Tensor],
+        *,
+        modality: Tensor | None = None,
+        factor: Tensor | float = 1.0,
+        source_modality: Tensor | None = None,
+        indices: Tensor | None = None,
+        z: Tensor | None = None,
+    ) -> Tensor:
+        """Synthesize thin slices.
+
+        Args:
+            inputs: Thick stack (1, 1, N, H, W) in [-1, 1].
+            network: Called as ``network(groups, z=, modality=, position=, same_modality=)`` with groups (B, S, R, R);
+                returns (B, 1, R, R).
+            modality: Target class index (1,).
+            factor: Thick over thin slice spacing k, a real number >= 1; a number or a tensor (1,).
+            source_modality: Class index of the input (1,); with it the network is told where source and target are the
+                same modality. None: it is told nothing.
+            indices: Thin slices wanted, int64 (K,) or (1, K). None: all round(N k).
+            z: Latent code (1, z_dim). None: the network's own default.
+
+        Returns:
+            (1, 1, K, H, W) in [-1, 1], on the input's device.
+
+        Raises:
+            ValueError: If the input is not one stack of one channel, or the factor is below 1.
+        """
+        if inputs.ndim != 5 or inputs.shape[:2] != (1, 1):
+            raise ValueError(
+                f"inputs has shape {tuple(inputs.shape)}; it must be (1, 1, N, H, W): one stack at a time."
+            )
+        stack = inputs[0, 0]
+        number = check_factor(factor.reshape(-1)[0].item() if isinstance(factor, Tensor) else factor)
+        if indices is None:
+            indices = torch.arange(round(stack.shape[0] * number))
+        depths = thin_depths(indices, number)
+        same = None if source_modality is None or modality is None else source_modality == modality
+        output = torch.full((len(depths), *stack.shape[1:]), BLANK, dtype=stack.dtype, device=stack.device)
+        conditions = {"z": z, "modality": modality, "same_modality": same}
+        starts = range(0, len(depths), self.batch_size)
+        for start in tqdm(starts, desc="slices", unit="batch", disable=not self.progress):
+            batch = slice(start, start + self.batch_size)
+            self._fill(output[batch], stack, depths[batch], network, conditions)
+        return output[None, None]
+
+    def _fill(
+        self, output: Tensor, stack: Tensor, depths: np.ndarray, network: Callable[..., Tensor], conditions: dict
+    ) -> None:
+        """Write the thin slices at ``depths`` into ``output`` (B, H, W); leave those without anatomy blank."""
+        anchors = np.floor(depths)
+        groups = slice_groups(stack, torch.as_tensor(anchors, dtype=torch.int64), self.slice_group_size)
+        filled = (groups > BLANK).flatten(1).any(1)
+        if not filled.any():
+            return
+        positions = torch.as_tensor(depths - anchors, dtype=stack.dtype, device=stack.device)
+        output[filled] = self._predict(groups[filled], positions[filled], network, conditions)[:, 0].clamp(-1, 1)
+
+    def _predict(
+        self, groups: Tensor, positions: Tensor, network: Callable[..., Tensor], conditions: dict[str, Any]
+    ) -> Tensor:
+        """Run the network over windows of ``groups`` (B, S, H, W); return (B, 1, H, W).
+
+        MONAI mixes the windows of several slices in a batch, so each carries its position in an extra constant channel,
+        read at the center: there no padding reaches.
+        """
+
+        def predictor(windows: Tensor) -> Tensor:
+            center = self.resolution // 2
+            repeated = {name: _repeat(value, len(windows)) for name, value in conditions.items()}
+            return network(windows[:, :-1].contiguous(), position=windows[:, -1, center, center], **repeated)
+
+        channel = positions[:, None, None, None].expand(-1, 1, *groups.shape[2:])
+        windowed = max(groups.shape[2:]) > self.resolution
+        blended = sliding_window_inference(
+            torch.cat([groups, channel], dim=1),
+            roi_size=(self.resolution, self.resolution),
+            sw_batch_size=self.batch_size,
+            predictor=predictor,
+            overlap=self.overlap,
+            mode="gaussian" if windowed else "constant",
+            cval=BLANK,
+        )
+        return cast(Tensor, blended)
+
+
+def _repeat(value: Tensor | None, count: int) -> Tensor | None:
+    """Give every window the one condition of the volume: (1, ...) → (count, ...)."""
+    return None if value is None else value.expand(count, *value.shape[1:])
