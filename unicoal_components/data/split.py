@@ -1,0 +1,54 @@
+"""The division of subjects into training, validation and test."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .datalist import SECTIONS
+
+
+def split_subjects(subjects: Sequence[str], *, fractions: Sequence[float], seed: int) -> dict[str, str]:
+    """Draw the section of every subject.
+
+    The draw depends on the set of names and the seed only, not on their order. Counts are rounded by largest
+    remainder; where there are subjects enough, every section with a fraction above 0 gets at least one.
+
+    Args:
+        subjects: different names.
+        fractions: of training, validation and test; each in [0, 1], together 1.
+        seed: of the draw.
+
+    Returns:
+        Per subject its section.
+
+    Raises:
+        ValueError: fractions that are not three numbers in [0, 1] of sum 1.
+
+    Example:
+        >>> split_subjects(["a", "b"], fractions=(1, 0, 0), seed=0)
+        {'a': 'training', 'b': 'training'}
+    """
+    counts = _counts(len(subjects), fractions)
+    names = sorted(subjects)
+    shuffled = np.random.default_rng(seed).permutation(names).tolist()
+    drawn = dict(zip(shuffled, np.repeat(SECTIONS, counts).tolist(), strict=True))
+    return {name: drawn[name] for name in names}
+
+
+def _counts(total: int, fractions: Sequence[float]) -> list[int]:
+    """Return how many of `total` subjects go into each section."""
+    shares = np.asarray(fractions, dtype=float)
+    if shares.shape != (3,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-6:
+        raise ValueError(
+            f"split {tuple(fractions)} must be three fractions in [0, 1] for {', '.join(SECTIONS)} that sum to 1, "
+            "such as 0.8,0.1,0.1."
+        )
+    counts = np.floor(shares * total + 1e-9).astype(int)
+    remainders = shares * total - counts
+    for index in np.argsort(-remainders, kind="stable")[: total - counts.sum()]:
+        counts[index] += 1
+    if total >= np.count_nonzero(shares):
+        for index in np.flatnonzero((shares > 0) & (counts == 0)):
+            counts[np.argmax(counts)] -= 1
+            counts[index] += 1
+    return counts.tolist()
