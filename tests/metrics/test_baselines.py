@@ -1,0 +1,30 @@
+"""Baselines against least squares and their own definitions."""
+
+import numpy as np
+import pytest
+import torch
+
+from unicoal_components.metrics.baselines import affine_map, baseline
+
+
+def test_the_affine_map_is_the_least_squares_fit():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 3, 4, 5))
+    expected = np.polyval(np.polyfit(x.ravel(), y.ravel(), 1), x)
+    np.testing.assert_allclose(affine_map(torch.tensor(x), torch.tensor(y)), expected)
+
+
+def test_a_constant_image_maps_to_the_mean_of_the_truth():
+    assert affine_map(torch.ones(2, 2), torch.tensor([[0.0, 1.0], [2.0, 3.0]])).tolist() == [[1.5, 1.5], [1.5, 1.5]]
+
+
+@pytest.mark.parametrize("name", ["copy", "cubic"])
+def test_baselines_keep_the_measured_slices(name):
+    stack = torch.rand(4, 6, 5)
+    thin = baseline(name, stack=stack, factor=3, indices=torch.arange(10), target=torch.zeros(10, 6, 5))
+    torch.testing.assert_close(thin[::3], stack)
+
+
+def test_an_unknown_baseline_is_an_error_that_lists_the_known():
+    with pytest.raises(ValueError, match="copy, cubic, affine"):
+        baseline("spline", stack=torch.zeros(1, 1, 1), factor=1, indices=torch.zeros(1), target=torch.zeros(1, 1, 1))

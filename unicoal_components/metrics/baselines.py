@@ -1,0 +1,64 @@
+"""What needs no network: rows that a table must hold beside a method, so that everyone sees what it brings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from ..inferers.interpolation import cubic_interpolation, nearest_slices
+
+BASELINES = ("copy", "cubic", "affine")
+"""``copy``: the nearest thick slice of the input. ``cubic``: the input, interpolated. ``affine``: an oracle, the cubic
+row under the affine intensity map that fits the truth best; no method may know it, a good one beats it."""
+
+
+def check_baselines(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names as a tuple.
+
+    Raises:
+        ValueError: a name is unknown.
+    """
+    unknown = [name for name in names if name not in BASELINES]
+    if unknown:
+        raise ValueError(f"baselines: {unknown} unknown; allowed are {', '.join(BASELINES)}, or an empty list.")
+    return tuple(names)
+
+
+def affine_map(image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return a * image + b with the a and b of least squared error to the target over the whole volume.
+
+    With means m and s over all voxels, a = cov(image, target) / var(image) and b = m_target - a * m_image; a constant
+    image gives the mean of the target.
+
+    >>> image = torch.tensor([0.0, 1.0, 2.0])
+    >>> affine_map(image, 1 - image).tolist()
+    [1.0, 0.0, -1.0]
+    """
+    x, y = image.double(), target.double()
+    variance = (x - x.mean()).square().mean()
+    covariance = ((x - x.mean()) * (y - y.mean())).mean()
+    slope = covariance / variance if variance > 0 else torch.zeros_like(variance)
+    return (slope * (x - x.mean()) + y.mean()).to(image.dtype)
+
+
+def baseline(
+    name: str, *, stack: torch.Tensor, factor: float, indices: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
+    """Make the thin volume of one of :data:`BASELINES` from the thick input.
+
+    Args:
+        name: which.
+        stack: thick source slices ``(N, H, W)`` in [-1, 1].
+        factor: thick over thin slice spacing.
+        indices: thin slices wanted, ``(K,)``.
+        target: the truth ``(K, H, W)``; only ``affine`` looks at it.
+
+    Returns:
+        ``(K, H, W)``.
+    """
+    check_baselines([name])
+    if name == "copy":
+        return nearest_slices(stack, factor, indices)
+    cubic = cubic_interpolation(stack, factor, indices)
+    return cubic if name == "cubic" else affine_map(cubic.clamp(-1.0, 1.0), target)
