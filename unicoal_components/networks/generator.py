@@ -1,0 +1,162 @@
+"""The generator: a slice group in, a slice of the target modality at the wanted position out."""
+
+import torch
+from torch import Tensor, nn
+
+from .encoder import Encoder
+from .mapping import MappingNetwork, column_position, one_hot_modality
+from .schedule import check_resolution
+from .synthesis import Synthesis
+
+
+class Generator(nn.Module):
+    """Uni-COAL's generator (Song et al. 2025, figure 2): mapping, encoder, co-modulated alias-free synthesis.
+
+    The default sizes are the paper's; the bundles' own configuration is compact.
+
+    Args:
+        resolution: R, a power of two.
+        num_modalities: M, classes of the target modality.
+        in_channels: S, slices of a group.
+        z_dim: channels of the latent and of each embedding in the mapping.
+        w_dim: channels of w and of the encoder's condition.
+        image_style_dim: channels of the image style.
+        num_layers: L, layers before the to-image layer.
+        channel_base: see `layer_table`.
+        channel_max: see `layer_table`.
+        mapping_layers: layers of the mappings.
+        skip_resolution: q, only the first log2(q) - 2 places of the synthesis take a skip; None for all.
+        encoder_modulated: modulate the encoder by modality and position.
+        encoder_embedding_dim: channels of each embedding in the encoder's mapping.
+        dropout: of the image style, in training.
+        position_embedding: "linear" (official) or "fourier".
+        residual: add the linear interpolation of the two middle slices where `same_modality` says so (ours).
+
+    Raises:
+        ValueError: if `resolution` is no power of two, or an option is not among those named.
+
+    >>> network = Generator(resolution=16, num_modalities=2, channel_base=128, channel_max=8, num_layers=6)
+    >>> network.eval()(torch.zeros(1, 4, 16, 16)).shape
+    torch.Size([1, 1, 16, 16])
+    """
+
+    def __init__(
+        self,
+        *,
+        resolution: int = 256,
+        num_modalities: int = 3,
+        in_channels: int = 4,
+        z_dim: int = 64,
+        w_dim: int = 512,
+        image_style_dim: int = 1024,
+        num_layers: int = 14,
+        channel_base: int = 2**14,
+        channel_max: int = 512,
+        mapping_layers: int = 2,
+        skip_resolution: int | None = None,
+        encoder_modulated: bool = True,
+        encoder_embedding_dim: int = 64,
+        dropout: float = 0.5,
+        position_embedding: str = "linear",
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        self.resolution = check_resolution(resolution)
+        self.in_channels, self.num_modalities, self.z_dim = in_channels, num_modalities, z_dim
+        self.residual = residual
+        self.mapping = MappingNetwork(
+            num_modalities=num_modalities,
+            w_dim=w_dim,
+            embedding_dim=z_dim,
+            z_dim=z_dim,
+            num_layers=mapping_layers,
+            position_embedding=position_embedding,
+        )
+        self.encoder = Encoder(
+            resolution=resolution,
+            in_channels=in_channels,
+            num_modalities=num_modalities,
+            num_layers=num_layers,
+            channel_base=channel_base,
+            channel_max=channel_max,
+            w_dim=w_dim,
+            image_style_dim=image_style_dim,
+            embedding_dim=encoder_embedding_dim,
+            mapping_layers=mapping_layers,
+            modulated=encoder_modulated,
+            dropout=dropout,
+            position_embedding=position_embedding,
+        )
+        self.synthesis = Synthesis(
+            resolution=resolution,
+            num_layers=num_layers,
+            channel_base=channel_base,
+            channel_max=channel_max,
+            w_dim=w_dim,
+            image_style_dim=image_style_dim,
+            skip_resolution=skip_resolution,
+        )
+
+    def forward(
+        self,
+        image: Tensor,
+        *,
+        z: Tensor | None = None,
+        modality: Tensor | None = None,
+        position: Tensor | None = None,
+        same_modality: Tensor | None = None,
+        truncation_psi: float = 1.0,
+    ) -> Tensor:
+        """Synthesize the slice at `position` behind the second slice of the group.
+
+        Args:
+            image: slice groups `(B, S, R, R)` in [-1, 1], blank = -1.
+            z: latent `(B, z_dim)`; None for a fixed one, all ones (its length is that of a drawn one).
+            modality: target as class indices `(B,)` or one-hot `(B, M)`; None for class 0.
+            position: `(B,)` or `(B, 1)` in [0, 1); None for 0.
+            same_modality: `(B,)`, true where source and target modality are the same (matters only with `residual`);
+                None means nowhere.
+            truncation_psi: 1 leaves w, smaller values draw it towards its average.
+
+        Returns:
+            Slices `(B, 1, R, R)`, about [-1, 1].
+
+        Raises:
+            ValueError: for shapes that do not fit the network.
+        """
+        self._check(image, z)
+        batch = image.shape[0]
+        z = image.new_ones(batch, self.z_dim) if z is None else z.to(image)
+        modality = one_hot_modality(modality, num_modalities=self.num_modalities, batch=batch, like=image)
+        position = column_position(position, batch=batch, like=image)
+        image = image.contiguous(memory_format=torch.channels_last)
+        w = self.mapping(z=z, modality=modality, position=position, truncation_psi=truncation_psi)
+        skips, bottleneck, image_style = self.encoder(image, modality=modality, position=position)
+        output = self.synthesis(w, skips=skips, bottleneck=bottleneck, image_style=image_style)
+        if self.residual and same_modality is not None:
+            output = output + same_modality.to(image).view(-1, 1, 1, 1) * interpolate_middle(image, position)
+        return output
+
+    def _check(self, image: Tensor, z: Tensor | None) -> None:
+        expected = (self.in_channels, self.resolution, self.resolution)
+        if image.ndim != 4 or tuple(image.shape[1:]) != expected:
+            raise ValueError(
+                f"image must have the shape (B, {', '.join(map(str, expected))}), got {tuple(image.shape)}"
+            )
+        if z is not None and tuple(z.shape) != (image.shape[0], self.z_dim):
+            raise ValueError(f"z must have the shape ({image.shape[0]}, {self.z_dim}), got {tuple(z.shape)}")
+
+
+def interpolate_middle(image: Tensor, position: Tensor) -> Tensor:
+    """Interpolate linearly between the two middle slices of groups.
+
+    Args:
+        image: `(B, S, H, W)`.
+        position: `(B, 1)` in [0, 1), from the first to the second of the two.
+
+    Returns:
+        `(B, 1, H, W)`.
+    """
+    middle = image.shape[1] // 2
+    before, behind = image[:, middle - 1 : middle], image[:, middle : middle + 1]
+    return before + position.view(-1, 1, 1, 1) * (behind - before)

@@ -1,0 +1,120 @@
+"""From latent, target modality and slice position to the vector that conditions a network."""
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from .layers import EqualizedLinear, normalize_rms
+
+LR_MULTIPLIER = 0.01
+NUM_OCTAVES = 4
+
+
+class MappingNetwork(nn.Module):
+    """Embed the conditions, normalize each, concatenate, and map to w (Song et al. 2025; Karras et al. 2019, §2).
+
+    w = MLP(rms(z) ⊕ rms(E_m · onehot(modality)) ⊕ rms(E_p · position)). The normalization behind the position's
+    embedding throws most of a scalar away; `position_embedding="fourier"` embeds sin and cos of 2^j π position instead,
+    j = 0..3, which survives it (not in the official code).
+
+    Args:
+        num_modalities: M, classes of the target modality.
+        w_dim: channels of w.
+        embedding_dim: channels of each embedding.
+        z_dim: channels of the latent; 0 for none.
+        num_layers: layers of the MLP.
+        position_embedding: "linear" (official) or "fourier".
+    """
+
+    w_avg: Tensor
+
+    def __init__(
+        self,
+        *,
+        num_modalities: int,
+        w_dim: int,
+        embedding_dim: int = 64,
+        z_dim: int = 0,
+        num_layers: int = 2,
+        position_embedding: str = "linear",
+    ) -> None:
+        super().__init__()
+        if position_embedding not in ("linear", "fourier"):
+            raise ValueError(f"position_embedding must be 'linear' or 'fourier', got {position_embedding!r}")
+        if num_modalities < 1:
+            raise ValueError(f"num_modalities must be at least 1, got {num_modalities}")
+        self.num_modalities = num_modalities
+        self.z_dim = z_dim
+        self.position_embedding = position_embedding
+        self.embed_modality = EqualizedLinear(num_modalities, embedding_dim)
+        self.embed_position = EqualizedLinear(1 if position_embedding == "linear" else 2 * NUM_OCTAVES, embedding_dim)
+        widths = [z_dim + 2 * embedding_dim] + [w_dim] * num_layers
+        self.layers = nn.ModuleList(
+            EqualizedLinear(i, o, activation="lrelu", lr_multiplier=LR_MULTIPLIER)
+            for i, o in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.register_buffer("w_avg", torch.zeros(w_dim))
+
+    def forward(
+        self, *, modality: Tensor, position: Tensor, z: Tensor | None = None, truncation_psi: float = 1.0
+    ) -> Tensor:
+        """Map conditions to w.
+
+        Args:
+            modality: one-hot `(B, M)`.
+            position: `(B, 1)` in [0, 1).
+            z: latent `(B, z_dim)`, needed if there is one.
+            truncation_psi: 1 leaves w; smaller values draw it towards its average.
+
+        Returns:
+            w `(B, w_dim)`.
+        """
+        if self.position_embedding == "fourier":
+            octaves = math.pi * 2.0 ** torch.arange(NUM_OCTAVES, device=position.device)
+            position = torch.cat([torch.sin(octaves * position), torch.cos(octaves * position)], dim=1)
+        parts = [normalize_rms(self.embed_modality(modality)), normalize_rms(self.embed_position(position))]
+        if z is not None:
+            parts.insert(0, normalize_rms(z))
+        w = torch.cat(parts, dim=1)
+        for layer in self.layers:
+            w = layer(w)
+        return w if truncation_psi == 1 else self.w_avg.lerp(w, truncation_psi)
+
+
+def one_hot_modality(modality: Tensor | None, *, num_modalities: int, batch: int, like: Tensor) -> Tensor:
+    """Return the target modality one-hot `(B, M)`, of the dtype and on the device of `like`.
+
+    Args:
+        modality: class indices `(B,)`, one-hot `(B, M)`, or None for class 0.
+        num_modalities: M.
+        batch: B.
+        like: gives dtype and device.
+
+    Raises:
+        ValueError: for another shape.
+    """
+    if modality is None:
+        modality = torch.zeros(batch, dtype=torch.long, device=like.device)
+    if modality.shape == (batch,):
+        return F.one_hot(modality.long(), num_modalities).to(like)
+    if modality.shape != (batch, num_modalities):
+        raise ValueError(
+            f"modality must be class indices ({batch},) or one-hot ({batch}, {num_modalities}), "
+            f"got the shape {tuple(modality.shape)}"
+        )
+    return modality.to(like)
+
+
+def column_position(position: Tensor | None, *, batch: int, like: Tensor) -> Tensor:
+    """Return the slice position as `(B, 1)`, of the dtype and on the device of `like`; None means 0.
+
+    Raises:
+        ValueError: for a shape other than `(B,)` and `(B, 1)`.
+    """
+    if position is None:
+        return like.new_zeros(batch, 1)
+    if position.shape not in ((batch,), (batch, 1)):
+        raise ValueError(f"position must have the shape ({batch},) or ({batch}, 1), got {tuple(position.shape)}")
+    return position.reshape(batch, 1).to(like)

@@ -1,0 +1,67 @@
+"""Modulated convolution: one shared convolution between two scalings of activations."""
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from .layers import EPSILON, EqualizedLinear
+
+
+class ModulatedConv2d(nn.Module):
+    """Convolve with weights whose input channels are scaled by a style (Karras et al. 2020, §2.2; 2021, appendix).
+
+    With s = affine(condition), Ŵ = W / rms(W) per output and W' = Ŵ s, the result is W' ∗ x / √(Σ W'² + 1e-8) /
+    √magnitude_ema. It is computed as d · (Ŵ ∗ (s x)): scaling activations in front and behind needs no weights of
+    their own for each sample. The demodulation d needs Σ W'² = Σ_in (Σ_k Ŵ²) s², a matrix product.
+    Without demodulation (the to-image layer) the weights are taken as they are and s is divided by √(in k²).
+
+    The official code also divides s by its root mean square over the batch, which demodulation cancels.
+
+    Args:
+        in_channels: channels in.
+        out_channels: channels out.
+        kernel_size: k; the convolution is "full" (padding k - 1) unless `crop` takes some of it away.
+        condition_dim: channels of the condition.
+        demodulate: False for the to-image layer.
+        crop: samples left out at every border of the full convolution.
+    """
+
+    magnitude_ema: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel_size: int,
+        condition_dim: int,
+        demodulate: bool = True,
+        crop: int = 0,
+    ) -> None:
+        super().__init__()
+        self.demodulate = demodulate
+        self.padding = kernel_size - 1 - crop
+        self.affine = EqualizedLinear(condition_dim, in_channels, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.register_buffer("magnitude_ema", torch.ones(()))
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Map `(B, in, H, W)` under a condition `(B, condition_dim)` to `(B, out, H', W')`, bias included."""
+        weight = self.weight
+        style = self.affine(condition)
+        bias = self.bias.to(x.dtype)
+        input_gain = self.magnitude_ema.rsqrt()
+        if not self.demodulate:
+            scale = style * (input_gain / math.sqrt(weight[0].numel()))
+            return F.conv2d(x * _per_channel(scale, x), weight.to(x.dtype), bias, padding=self.padding)
+        weight = weight * weight.square().mean(dim=(1, 2, 3), keepdim=True).rsqrt()
+        demodulation = (style.square() @ weight.square().sum(dim=(2, 3)).t() + EPSILON).rsqrt()
+        y = F.conv2d(x * _per_channel(style * input_gain, x), weight.to(x.dtype), padding=self.padding)
+        return torch.addcmul(bias.view(1, -1, 1, 1), y, _per_channel(demodulation, x))
+
+
+def _per_channel(scale: Tensor, x: Tensor) -> Tensor:
+    return scale.to(x.dtype)[:, :, None, None]

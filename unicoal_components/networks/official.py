@@ -1,0 +1,192 @@
+"""Import of checkpoints of the official implementation."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import TypeVar
+
+from torch import Tensor, nn
+
+from .discriminator import Discriminator
+from .generator import Generator
+from .schedule import layer_table
+
+StateDict = Mapping[str, Tensor]
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+# stored by the official code, designed from the layer table by ours
+_DESIGNED = re.compile(r"(^|\.)(up_filter|down_filter|resample_filter)$")
+_MAPPING = {"embed_modality": "embed", "embed_position": "embed_index"}
+_GENERATOR_RULES = [
+    (r"^encoder\.style_conv\.(\w+)$", r"synthesis.encoder.e_16x16.\1"),
+    (r"^encoder\.style_linear\.(\w+)$", r"synthesis.encoder.fc_in.\1"),
+    (r"^encoder\.layers\.(\d+)\.conv\.(.+)$", r"synthesis.encoder.encoder_\1.\2"),
+    (r"^encoder\.mapping\.(.+)$", r"synthesis.encoder.mapping.\1"),
+    (r"^synthesis\.input\.frequencies$", "synthesis.input.freqs"),
+]
+_DISCRIMINATOR_RULES = [
+    (r"^conv\.(\w+)$", r"b4.conv.\1"),
+    (r"^linear\.(\w+)$", r"b4.fc.\1"),
+    (r"^out\.(\w+)$", r"b4.out.\1"),
+]
+_BLOCK_PARTS = {"from_image": "fromrgb", "conv": "conv0", "conv_down": "conv1", "skip": "skip"}
+
+
+def generator_from_official(state_dict: StateDict, *, skip_resolution: int | None = None) -> Generator:
+    """Build our generator from an official generator's state dict, with its weights, in eval mode.
+
+    All sizes follow from keys and shapes; margin 10 and the other constants of the layer table are the method's.
+
+    Args:
+        state_dict: e.g. of `latest_net_G_ema.pth`.
+        skip_resolution: leaves no trace in a checkpoint; None (every skip) is what the official settings amount to.
+
+    Raises:
+        ValueError: if keys are missing or unknown or shapes do not fit; the message lists them.
+    """
+    settings = _generator_settings(state_dict)
+    network = Generator(**settings, skip_resolution=skip_resolution)
+    sizes = [row.size for row in layer_table(resolution=network.resolution, num_layers=settings["num_layers"])]
+    names = {}
+    for ours in network.state_dict():
+        if match := re.match(r"^synthesis\.layers\.(\d+)\.conv\.(.+)$", ours):
+            i = int(match[1])
+            channels = state_dict[_synthesis_names(state_dict)[i] + ".weight"].shape[0]
+            names[ours] = f"synthesis.L{i}_{sizes[i]}_{channels}.{match[2]}"
+        else:
+            names[ours] = _rename(ours, _GENERATOR_RULES)
+    return _load(network, state_dict, names)
+
+
+def discriminator_from_official(state_dict: StateDict) -> Discriminator:
+    """Build our discriminator from an official discriminator's state dict, with its weights, in eval mode.
+
+    Args:
+        state_dict: official keys and weights.
+
+    Raises:
+        ValueError: if keys are missing or unknown or shapes do not fit; the message lists them.
+    """
+    edges = sorted({int(m[1]) for key in state_dict if (m := re.match(r"^b(\d+)\.conv0\.weight$", key))}, reverse=True)
+    required = ["b4.out.weight", "mapping.embed.weight"] + [f"b{e}.fromrgb.weight" for e in edges[:1]]
+    _require(state_dict, required if edges else [*required, "b<resolution>.conv0.weight"])
+    channels = {edge: state_dict[f"b{edge}.conv0.weight"].shape[0] for edge in edges}
+    channels[4] = state_dict["b4.out.weight"].shape[0]
+    network = Discriminator(
+        resolution=edges[0],
+        num_modalities=state_dict["mapping.embed.weight"].shape[1],
+        in_channels=state_dict[f"b{edges[0]}.fromrgb.weight"].shape[1],
+        channel_base=max(edge * c for edge, c in channels.items()),
+        channel_max=max(channels.values()),
+        mapping_layers=_count(state_dict, r"^mapping\.fc(\d+)\.weight$"),
+    )
+    names = {}
+    for ours in network.state_dict():
+        if match := re.match(r"^blocks\.(\d+)\.(\w+)\.(\w+)$", ours):
+            names[ours] = f"b{edges[int(match[1])]}.{_BLOCK_PARTS[match[2]]}.{match[3]}"
+        elif ours != "mapping.w_avg":
+            names[ours] = _rename(ours, _DISCRIMINATOR_RULES)
+    return _load(network, state_dict, names)
+
+
+def _generator_settings(state_dict: StateDict) -> dict:
+    required = [
+        "synthesis.encoder.encoder_0.weight",
+        "synthesis.encoder.fc_in.weight",
+        "synthesis.input.affine.weight",
+        "mapping.embed.weight",
+    ]
+    _require(state_dict, required)
+    layers = _synthesis_names(state_dict)
+    if sorted(layers) != list(range(len(layers))) or len(layers) < 2:
+        raise ValueError(
+            "not an official generator checkpoint: expected keys 'synthesis.L<i>_<size>_<channels>.weight' for "
+            f"i = 0, 1, …, found i = {sorted(layers)}"
+        )
+    num_layers = len(layers) - 1
+    resolution = int(layers[num_layers].split("_")[1])
+    channels = [state_dict[f"{layers[i]}.weight"].shape[0] for i in range(num_layers)]
+    base, maximum = _channel_settings(resolution, num_layers, channels)
+    modulated = "synthesis.encoder.mapping.embed.weight" in state_dict
+    return {
+        "resolution": resolution,
+        "num_modalities": state_dict["mapping.embed.weight"].shape[1],
+        "in_channels": state_dict["synthesis.encoder.encoder_0.weight"].shape[1],
+        "z_dim": state_dict["mapping.embed.weight"].shape[0],
+        "w_dim": state_dict["synthesis.input.affine.weight"].shape[1],
+        "image_style_dim": state_dict["synthesis.encoder.fc_in.weight"].shape[0],
+        "num_layers": num_layers,
+        "channel_base": base,
+        "channel_max": maximum,
+        "mapping_layers": _count(state_dict, r"^mapping\.fc(\d+)\.weight$"),
+        "encoder_modulated": modulated,
+        "encoder_embedding_dim": state_dict["synthesis.encoder.mapping.embed.weight"].shape[0] if modulated else 64,
+    }
+
+
+def _synthesis_names(state_dict: StateDict) -> dict[int, str]:
+    pattern = re.compile(r"^(synthesis\.L(\d+)_\d+_\d+)\.weight$")
+    return {int(m[2]): m[1] for key in state_dict if (m := pattern.match(key))}
+
+
+def _channel_settings(resolution: int, num_layers: int, channels: list[int]) -> tuple[int, int]:
+    """Find a base and a maximum with round(min(base / 2 / cutoff, maximum)) = channels, row by row."""
+    maximum = max(channels)
+    rows = layer_table(resolution=resolution, num_layers=num_layers)
+    low, high = 0.0, math.inf
+    for row, c in zip(rows, channels, strict=False):
+        low = max(low, (c - 0.5) * 2 * row.cutoff)
+        high = min(high, (c + 0.5) * 2 * row.cutoff) if c < maximum else high
+    if math.isinf(high):
+        high = 2 * low
+    power = 2 ** math.ceil(math.log2(max(low, 1)))
+    base = power if power <= high else round((low + high) / 2)
+    table = layer_table(resolution=resolution, num_layers=num_layers, channel_base=base, channel_max=maximum)
+    found = [row.channels for row in table[:-1]]
+    if found != channels:
+        raise ValueError(f"the layers' channels {channels} do not follow the method's rule; the nearest is {found}")
+    return base, maximum
+
+
+def _count(state_dict: StateDict, pattern: str) -> int:
+    return sum(re.match(pattern, key) is not None for key in state_dict)
+
+
+def _rename(ours: str, rules: list[tuple[str, str]]) -> str:
+    for pattern, replacement in rules:
+        ours = re.sub(pattern, replacement, ours)
+    for name, official in _MAPPING.items():
+        ours = ours.replace(f"mapping.{name}.", f"mapping.{official}.")
+    return re.sub(r"mapping\.layers\.(\d+)\.", r"mapping.fc\1.", ours)
+
+
+def _require(state_dict: StateDict, keys: list[str]) -> None:
+    missing = [key for key in keys if key not in state_dict]
+    if missing:
+        raise ValueError(f"not an official checkpoint of this kind: missing keys {', '.join(missing)}")
+
+
+def _load(network: NetworkT, state_dict: StateDict, names: dict[str, str]) -> NetworkT:
+    """Copy the official tensors `names[ours]` into the network; every key must be used and of the right shape."""
+    ignored = {key for key in state_dict if _DESIGNED.search(key) or _is_plain_magnitude(key, names)}
+    missing = sorted(set(names.values()) - set(state_dict))
+    unknown = sorted(set(state_dict) - set(names.values()) - ignored)
+    target = network.state_dict()
+    wrong = [
+        f"{official} {tuple(state_dict[official].shape)} instead of {tuple(target[ours].shape)}"
+        for ours, official in names.items()
+        if official in state_dict and state_dict[official].shape != target[ours].shape
+    ]
+    problems = [
+        f"{label}: {', '.join(keys)}"
+        for label, keys in (("missing keys", missing), ("unknown keys", unknown), ("wrong shapes", wrong))
+        if keys
+    ]
+    if problems:
+        raise ValueError("the official checkpoint does not fit; " + "; ".join(problems))
+    network.load_state_dict(target | {ours: state_dict[official].float() for ours, official in names.items()})
+    return network.eval().requires_grad_(True)
+
+
+def _is_plain_magnitude(key: str, names: dict[str, str]) -> bool:
+    """Tell whether `key` is the stored, never used magnitude of a plain encoder layer."""
+    return key.startswith("synthesis.encoder.encoder_") and key.endswith(".magnitude_ema") and key not in names.values()
