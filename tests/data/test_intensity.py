@@ -12,7 +12,7 @@ def test_the_range_is_that_of_the_non_zero_voxels():
 
 
 def test_stored_bytes_and_network_values_are_one_scale():
-    volume = np.random.default_rng(0).uniform(-100, 900, 1000)
+    volume = np.random.default_rng(0).uniform(1, 900, 1000)
     unit, stored = scale_to_unit(volume, 5.0, 700.0), scale_to_uint8(volume, 5.0, 700.0)
     assert unit.dtype == np.float32 and stored.dtype == np.uint8
     np.testing.assert_allclose(stored / 127.5 - 1, unit, atol=0.5 / 127.5 + 1e-6)
@@ -32,3 +32,9 @@ def test_a_large_offset_keeps_its_precision():
 def test_a_volume_without_contrast_is_refused(volume):
     with pytest.raises(ValueError, match="0: |no contrast"):
         percentile_range(volume)
+
+
+def test_background_stays_background_below_a_range_that_holds_zero():
+    volume = np.array([-100.0, 0.0, 50.0])
+    assert scale_to_unit(volume, -100.0, 100.0).tolist() == [-1.0, -1.0, 0.5]
+    assert scale_to_uint8(volume, -100.0, 100.0).tolist() == [0, 0, 191]

@@ -4,7 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from unicoal_components.data.read_volume import check_affine, read_image
+from unicoal_components.data.read_volume import check_affine, list_images, read_image
 
 AFFINE = np.array([[-1.0, 0, 0, 20], [0, 2.0, 0, -30], [0, 0, 3.0, 5], [0, 0, 0, 1]])
 
@@ -118,3 +118,35 @@ def test_a_file_with_zero_spacing_is_refused(tmp_path):
     (tmp_path / "flat.nii").write_bytes(image.header.binaryblock + bytes(4) + scan().tobytes(order="F"))
     with pytest.raises(ValueError, match="flat.nii"):
         read_image(tmp_path / "flat.nii")
+
+
+def test_a_file_without_orientation_is_read_with_a_warning(tmp_path, caplog):
+    image = nib.Nifti1Image(scan(), None)
+    nib.save(image, tmp_path / "plain.nii")
+    assert read_image(tmp_path / "plain.nii")[0].shape == (5, 6, 7)
+    assert "plain.nii" in caplog.text and "left and right" in caplog.text
+
+
+def test_one_file_and_a_folder_become_items_in_name_order(tmp_path):
+    for name in ("b.nii.gz", "a.nii", ".c.nii.gz", "notes.txt"):
+        (tmp_path / name).touch()
+    assert list_images(str(tmp_path / "a.nii")) == [{"image": str(tmp_path / "a.nii")}]
+    assert [item["image"] for item in list_images(str(tmp_path))] == [str(tmp_path / n) for n in ("a.nii", "b.nii.gz")]
+
+
+def test_an_input_without_images_is_refused(tmp_path):
+    for missing in (str(tmp_path / "nowhere"), ""):
+        with pytest.raises(FileNotFoundError, match="does not exist"):
+            list_images(missing)
+    with pytest.raises(FileNotFoundError, match="is empty"):
+        list_images(str(tmp_path))
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(FileNotFoundError, match="no file that ends in .nii"):
+        list_images(str(tmp_path))
+
+
+def test_two_files_of_one_stem_are_refused(tmp_path):
+    for name in ("a.nii.gz", "a.nii"):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match="'a' as .nii and as .nii.gz"):
+        list_images(str(tmp_path))

@@ -31,13 +31,15 @@ def percentile_range(volume: np.ndarray) -> tuple[float, float]:
 
 
 def scale_to_unit(volume: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Map [low, high] to [-1, 1] and clip, in float32; background 0 becomes -1 when low >= 0.
+    """Map [low, high] to [-1, 1] and clip, in float32. Background, exactly 0, becomes -1 whatever the range.
 
     Example:
         >>> scale_to_unit(np.array([0.0, 10.0, 15.0, 90.0]), 10.0, 20.0).tolist()
         [-1.0, -1.0, 0.0, 1.0]
     """
-    return np.clip((volume.astype(np.float32) - low) * (2 / (high - low)) - 1, -1, 1).astype(np.float32, copy=False)
+    scaled = np.clip((volume.astype(np.float32) - low) * (2 / (high - low)) - 1, -1, 1)
+    scaled[volume == 0] = -1
+    return scaled.astype(np.float32, copy=False)
 
 
 def scale_to_uint8(volume: np.ndarray, low: float, high: float) -> np.ndarray:

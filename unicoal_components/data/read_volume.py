@@ -1,5 +1,6 @@
 """One volume from one image file, checked; the only place where scans enter the package."""
 
+import logging
 import os
 import zlib
 from pathlib import Path
@@ -7,7 +8,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError, SpatialImage
+from nibabel.spatialimages import HeaderDataError
+
+from ..keys import Keys
+
+logger = logging.getLogger(__name__)
 
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
 UNREADABLE = (OSError, EOFError, ValueError, TypeError, RuntimeError, zlib.error, ImageFileError, HeaderDataError)
@@ -16,6 +21,46 @@ UNREADABLE = (OSError, EOFError, ValueError, TypeError, RuntimeError, zlib.error
 def is_nifti(path: str | os.PathLike) -> bool:
     """Tell NIfTI files by their suffix, in any case."""
     return Path(path).name.lower().endswith(NIFTI_SUFFIXES)
+
+
+def stem_of(path: str | os.PathLike) -> str:
+    """Return the name of an image without its folder and its suffix, `.nii.gz` counting as one.
+
+    Example:
+        >>> stem_of("scans/p01.T1.nii.gz"), stem_of("p01.mha"), stem_of("dicom/series_4")
+        ('p01.T1', 'p01', 'series_4')
+    """
+    name = Path(path).name
+    for suffix in NIFTI_SUFFIXES:
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return Path(path).stem
+
+
+def list_images(input: str | os.PathLike) -> list[dict[str, str]]:
+    """List the images of an inference run as data set items: one file, or the NIfTI files of a folder in name order.
+
+    Returns:
+        One `{"image": path}` per image. Whether a file can be read shows when it is its turn.
+
+    Raises:
+        FileNotFoundError: nothing is there, or the folder holds no NIfTI file.
+        ValueError: two files of the folder would give outputs of one name.
+    """
+    path = Path(input)
+    if not str(input) or not path.exists():
+        raise FileNotFoundError(f"input '{input}' does not exist. Give a NIfTI file, or a folder of them.")
+    if not path.is_dir():
+        return [{Keys.IMAGE: str(path)}]
+    files = sorted(file for file in path.iterdir() if is_nifti(file) and not file.name.startswith("."))
+    if not files:
+        what = "is empty" if not any(path.iterdir()) else "holds no file that ends in .nii or .nii.gz"
+        raise FileNotFoundError(f"the input folder '{path}' {what}. Put the scans there, or name one file.")
+    stems = [stem_of(file) for file in files]
+    doubled = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if doubled is not None:
+        raise ValueError(f"the input folder '{path}' holds '{doubled}' as .nii and as .nii.gz. Keep one of them.")
+    return [{Keys.IMAGE: str(file)} for file in files]
 
 
 def read_image(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
@@ -51,10 +96,12 @@ def read_image(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
 def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read NIfTI with nibabel, as float32 without a second copy in memory."""
     image = nib.load(path)
-    if not isinstance(image, SpatialImage):
-        raise ValueError(f"nibabel reads it as {type(image).__name__}, which is no volume")
+    if not isinstance(image, nib.Nifti1Image):
+        raise ValueError(f"nibabel reads it as {type(image).__name__}, which is no NIfTI file")
     if image.get_data_dtype().kind not in "iuf":
         raise ValueError(f"its voxels are of type {image.get_data_dtype()}, not one real number each")
+    if image.header.get("sform_code") == 0 == image.header.get("qform_code"):
+        logger.warning("'%s' states no orientation (sform and qform code 0): left and right are a guess.", path)
     return image.get_fdata(dtype=np.float32, caching="unchanged"), np.asarray(image.affine)
 
 
