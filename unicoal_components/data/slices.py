@@ -1,0 +1,111 @@
+"""The training set: one item per subject and thin slice."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from monai.transforms import Randomizable
+from torch.utils.data import Dataset
+
+from ..keys import Keys
+from .hdf5 import SubjectHeader, read_header
+
+logger = logging.getLogger(__name__)
+
+
+class SliceDataset(Dataset):
+    """Give each thin slice of each subject as a small dictionary, and pass it through a transform that reads voxels.
+
+    Only headers are read here, once; what stays in memory is two strings and some numbers per subject, found by
+    bisection. Before each item the transform's random state is set from (seed, epoch, index): an item is the same with
+    any number of workers and after a restart, and differs from epoch to epoch. `SliceSampler` gives the (epoch, index)
+    pairs; with a plain integer index the epoch is 0.
+
+    The transform gets `subject`, `path`, `slice_index`, and of the header `modalities`, `shape` (D, H, W) and
+    `foreground_box` (d0, d1, h0, h1, w0, w1; half open).
+
+    Args:
+        data: `{"subject": ..., "path": ...}` per subject, from `read_datalist`.
+        transform: Applied to each item, usually a MONAI `Compose`; `None` gives the dictionary itself.
+        seed: Non-negative integer; another one gives other draws.
+        foreground_only: Only the slices in the foreground box, which leaves out the empty ones at both ends.
+
+    Raises:
+        ValueError: If there is no subject, an entry has no subject or path, or the seed is negative.
+        FileNotFoundError: If a subject's file is missing.
+        OSError: If a subject's file cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        data: Sequence[Mapping[str, str]],
+        transform: Callable[[Any], Any] | None,
+        seed: int = 0,
+        foreground_only: bool = True,
+    ):
+        if not data:
+            raise ValueError("data is empty; give at least one subject (check the datalist's section and its path)")
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise ValueError(f"seed is {seed!r}; it must be a non-negative integer")
+        headers = [_header(entry) for entry in data]
+        self.transform = transform
+        self.seed = seed
+        self._subjects = [str(entry["subject"]) for entry in data]
+        self._paths = [str(entry["path"]) for entry in data]
+        known: dict[tuple[str, ...], tuple[str, ...]] = {}  # subjects with the same modalities share one tuple
+        self._modalities = [known.setdefault(header.modalities, header.modalities) for header in headers]
+        self._shapes = np.array([header.shape for header in headers], dtype=np.int32)
+        self._boxes = np.array([header.foreground_box for header in headers], dtype=np.int32)
+        self._first = self._boxes[:, 0] if foreground_only else np.zeros(len(data), dtype=np.int32)
+        stop = self._boxes[:, 1] if foreground_only else self._shapes[:, 0]
+        self._ends = np.cumsum(stop - self._first, dtype=np.int64)
+        logger.info("%d subjects, %d slices", len(data), len(self))
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index: int | tuple[int, int]) -> Any:
+        """Return the transformed item of an index, or of an (epoch, index) pair."""
+        epoch, index = index if isinstance(index, tuple | list) else (0, index)
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index {index} is outside the {len(self)} slices of the data set")
+        index = int(index) % len(self)
+        item = self._item(index)
+        if self.transform is None:
+            return item
+        if isinstance(self.transform, Randomizable):
+            # One number of 32 bits, because MONAI takes no more.
+            state = np.random.SeedSequence([self.seed, int(epoch), index]).generate_state(1)
+            self.transform.set_random_state(seed=int(state[0]))
+        return self.transform(item)
+
+    def _item(self, index: int) -> dict[str, Any]:
+        subject = int(np.searchsorted(self._ends, index, side="right"))
+        before = int(self._ends[subject - 1]) if subject else 0
+        return {
+            Keys.SUBJECT: self._subjects[subject],
+            Keys.SLICE: int(self._first[subject]) + index - before,
+            "path": self._paths[subject],
+            "modalities": self._modalities[subject],
+            "shape": tuple(self._shapes[subject].tolist()),
+            "foreground_box": tuple(self._boxes[subject].tolist()),
+        }
+
+
+def _header(entry: Mapping[str, str]) -> SubjectHeader:
+    missing = {"subject", "path"} - set(entry)
+    if missing:
+        raise ValueError(
+            f"entry {dict(entry)!r} of data has no {' and no '.join(sorted(missing))}; each needs "
+            'both: {"subject": "p01", "path": "/data/p01.h5"}'
+        )
+    header = read_header(entry["path"])
+    start, stop = header.foreground_box[:2]
+    if not 0 <= start < stop <= header.shape[0]:
+        raise ValueError(
+            f"subject {entry['subject']!r} has the foreground slices {start}:{stop} of {header.shape[0]} in its file "
+            f"{entry['path']}; prepare it again"
+        )
+    return header
