@@ -1,0 +1,84 @@
+import pytest
+import torch
+from segment_anything.modeling.image_encoder import ImageEncoderViT
+
+from unicoal_components.losses.objective import SynthesisObjective, blur_images
+from unicoal_components.losses.sam import SAMFeatureLoss
+
+
+class Critic(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(0.3))
+        self.dtypes = []
+
+    def forward(self, image, *, modality=None):
+        self.dtypes.append((image @ image.transpose(2, 3)).dtype)
+        return self.weight * image.square().sum(dim=(1, 2, 3)).view(-1, 1)
+
+
+def batch():
+    torch.manual_seed(0)
+    return {"source": torch.rand(2, 4, 8, 8), "fake": torch.rand(2, 1, 8, 8), "real": torch.rand(2, 1, 8, 8)}
+
+
+def test_the_generator_loss_is_the_weighted_sum_of_its_parts():
+    sam = SAMFeatureLoss(encoder=ImageEncoderViT(img_size=16, embed_dim=8, depth=1, num_heads=1, out_chans=4))
+    objective = SynthesisObjective(adversarial_weight=2.0, l1_weight=80.0, sam_weight=100.0, sam_loss=sam)
+    terms = objective.generator_terms(**batch(), discriminator=Critic(), conditions={"modality": torch.zeros(2)})
+    expected = 2 * terms["generator_adversarial"] + 80 * terms["generator_l1"] + 100 * terms["generator_sam"]
+    assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_without_discriminator_and_sam_only_l1_remains():
+    images = batch()
+    terms = SynthesisObjective(adversarial_weight=0, l1_weight=3).generator_terms(**images)
+    assert set(terms) == {"loss", "generator_l1"}
+    assert terms["loss"].item() == pytest.approx(3 * (images["fake"] - images["real"]).abs().mean().item(), rel=1e-5)
+
+
+def test_r1_is_taken_by_the_whole_real_input_and_enters_with_its_weight():
+    images, critic = batch(), Critic()
+    terms = SynthesisObjective().discriminator_terms(**images, discriminator=critic, r1_weight=10.0)
+    real = torch.cat([images["source"], images["real"]], dim=1)
+    expected = 0.5 * (2 * 0.3 * real).square().sum(dim=(1, 2, 3)).mean()
+    assert terms["discriminator_r1"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert terms["loss"].item() == pytest.approx((terms["discriminator"] + 10 * expected).item(), rel=1e-5)
+
+
+def test_without_r1_weight_there_is_no_penalty():
+    terms = SynthesisObjective().discriminator_terms(**batch(), discriminator=Critic())
+    assert set(terms) == {"loss", "discriminator"}
+
+
+def test_the_discriminator_step_leaves_no_gradient_on_fake():
+    images = batch()
+    images["fake"].requires_grad_(True)
+    SynthesisObjective().discriminator_terms(**images, discriminator=Critic(), r1_weight=1.0)["loss"].backward()
+    assert images["fake"].grad is None
+
+
+def test_the_r1_pass_is_float32_under_autocast():
+    critic = Critic()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        SynthesisObjective().discriminator_terms(**batch(), discriminator=critic, r1_weight=1.0)
+    assert critic.dtypes == [torch.bfloat16, torch.float32]
+
+
+def test_blur_of_zero_returns_the_images_themselves_and_keeps_constants_inside():
+    image = torch.ones(1, 2, 33, 33)
+    assert blur_images(0.0, image)[0] is image
+    blurred, second = blur_images(2.0, image, 2 * image)
+    assert blurred[0, 0, 16, 16].item() == pytest.approx(1, rel=1e-5)
+    assert torch.allclose(second, 2 * blurred)
+
+
+@pytest.mark.parametrize("name", ["adversarial_weight", "l1_weight", "sam_weight"])
+def test_negative_weights_are_refused_by_name(name):
+    with pytest.raises(ValueError, match=name):
+        SynthesisObjective(**{name: -1.0})
+
+
+def test_a_sam_weight_without_its_loss_says_so():
+    with pytest.raises(ValueError, match="set sam_weight to 0"):
+        SynthesisObjective(sam_weight=1.0)
