@@ -1,0 +1,51 @@
+"""The few collective operations of training; in a single process each of them does nothing."""
+
+from collections.abc import Iterable
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+
+def world_size() -> int:
+    """Count the processes that train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Give this process's number, 0 for the one that writes files."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def unwrap(network: nn.Module) -> nn.Module:
+    """Give the network inside a `DistributedDataParallel`, or the network itself."""
+    return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
+
+
+def average_over_ranks(tensor: torch.Tensor) -> torch.Tensor:
+    """Average a tensor over all processes, in place."""
+    if world_size() > 1:
+        dist.all_reduce(tensor)
+        tensor /= world_size()
+    return tensor
+
+
+def average_gradients(network: nn.Module) -> None:
+    """Average a network's gradients over all processes in one message.
+
+    Stands for the hooks of `DistributedDataParallel`, which the double backward of R1 does not pass. Every
+    process must have gradients for the same parameters.
+    """
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    if world_size() > 1 and gradients:
+        flat = average_over_ranks(torch.cat([g.flatten() for g in gradients]))
+        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+
+def broadcast_state(networks: Iterable[nn.Module]) -> None:
+    """Give all processes the weights and buffers of the first."""
+    if world_size() > 1:
+        for network in networks:
+            for tensor in network.state_dict().values():
+                dist.broadcast(tensor, src=0)

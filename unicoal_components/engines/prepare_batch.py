@@ -1,0 +1,98 @@
+"""From a batch's entries to a network's arguments."""
+
+from typing import Any
+
+import torch
+from monai.engines import PrepareBatch
+from monai.utils import convert_to_tensor
+
+from ..keys import Keys
+
+Prepared = tuple[torch.Tensor, torch.Tensor | None, tuple, dict[str, torch.Tensor]]
+
+
+class PrepareSlices(PrepareBatch):
+    """Prepare slices for training: images, and the generator's conditions with a fresh latent code.
+
+    Args:
+        z_dim: length of the latent code z, drawn from N(0, I) by torch's own random state, ≥ 1.
+
+    Raises:
+        ValueError: `z_dim` is not positive, or (on call) the batch lacks an entry, which is named.
+    """
+
+    def __init__(self, *, z_dim: int) -> None:
+        if z_dim < 1:
+            raise ValueError(f"z_dim is {z_dim}; it must be ≥ 1, the z_dim of the network")
+        self.z_dim = z_dim
+
+    def __call__(
+        self,
+        batchdata: dict[str, Any],
+        device: str | torch.device | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> Prepared:
+        """Move the batch to the device.
+
+        Args:
+            batchdata: source slices (B, S, H, W), target slices (B, 1, H, W), both modality indices and position (B,).
+            device: where to; `None` = stay.
+            non_blocking: see `torch.Tensor.to`, as all of `kwargs`.
+
+        Returns:
+            image, label, no positional arguments, and the generator's keyword arguments. `same_modality` (B,) is true
+            where source and target modality are the same.
+        """
+        names = (Keys.IMAGE, Keys.LABEL, Keys.MODALITY, Keys.SOURCE_MODALITY, Keys.POSITION)
+        image, label, modality, source_modality, position = (
+            _entry(batchdata, name, device, non_blocking, kwargs) for name in names
+        )
+        conditions = {
+            "z": torch.randn(len(image), self.z_dim, device=image.device),
+            "modality": modality,
+            "position": position,
+            "same_modality": source_modality == modality,
+        }
+        return image, label, (), conditions
+
+
+class PrepareVolume(PrepareBatch):
+    """Prepare one thick volume for the volume inferer, with its truth where there is one."""
+
+    def __call__(
+        self,
+        batchdata: dict[str, Any],
+        device: str | torch.device | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> Prepared:
+        """Move the batch to the device.
+
+        Args:
+            batchdata: thick volume (1, 1, N, H, W); modality, source modality and factor (1,); optionally the thin
+                truth (1, 1, K, H, W) and the indices (1, K) of the thin slices wanted.
+            device: where to; `None` = stay.
+            non_blocking: see `torch.Tensor.to`, as all of `kwargs`.
+
+        Returns:
+            image, label (or `None`), no positional arguments, and the inferer's keyword arguments.
+        """
+        wanted = (Keys.MODALITY, Keys.SOURCE_MODALITY, Keys.FACTOR)
+        conditions = {name: _entry(batchdata, name, device, non_blocking, kwargs) for name in wanted}
+        if Keys.INDICES in batchdata:
+            conditions[Keys.INDICES] = _entry(batchdata, Keys.INDICES, device, non_blocking, kwargs)
+        image = _entry(batchdata, Keys.IMAGE, device, non_blocking, kwargs)
+        has_label = batchdata.get(Keys.LABEL) is not None
+        label = _entry(batchdata, Keys.LABEL, device, non_blocking, kwargs) if has_label else None
+        return image, label, (), conditions
+
+
+def _entry(
+    batchdata: dict[str, Any], name: str, device: str | torch.device | None, non_blocking: bool, options: dict[str, Any]
+) -> torch.Tensor:
+    """Fetch one entry as a plain tensor on the device."""
+    if name not in batchdata:
+        raise ValueError(f"the batch has no {name!r}, only {sorted(map(str, batchdata))}; check the data's transforms")
+    tensor = convert_to_tensor(batchdata[name], track_meta=False)
+    return tensor.to(device=device, non_blocking=non_blocking, **options)
