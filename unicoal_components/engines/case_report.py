@@ -12,7 +12,6 @@ from typing import Any
 import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
-from monai.data import decollate_batch
 from monai.utils import convert_to_tensor
 
 from ..data.cases import SOURCE, SPACING, TARGET
@@ -32,6 +31,7 @@ from ..metrics.summary import (
     write_json,
 )
 from .distributed import rank, world_size
+from .items import batch_items
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class CaseReport:
 
     def add(self, engine: Engine) -> None:
         """Measure every case of the current iteration."""
-        for case, output in zip(_items(engine.state.batch), _items(engine.state.output), strict=True):
+        for case, output in zip(batch_items(engine.state.batch), batch_items(engine.state.output), strict=True):
             facts = _facts(case)
             prediction, thick = _volumes(case, output, factor=facts["factor"])
             images = {self.method: prediction} | {name: baseline(name, **thick) for name in self.baselines}
@@ -139,11 +139,6 @@ class CaseReport:
         write_csv(self.output_dir / "summary.csv", rows=summary, fields=SUMMARY_FIELDS)
         write_json(self.output_dir / "summary.json", summary=summary)
         logger.info("Results in %s\n%s", self.output_dir, table(summary))
-
-
-def _items(data: Any) -> list[dict[str, Any]]:
-    """Return a batch or output of a MONAI engine as one dictionary for each case, decollated or not."""
-    return data if isinstance(data, list) else decollate_batch(data)
 
 
 def _facts(case: dict[str, Any]) -> Row:
