@@ -1,0 +1,103 @@
+"""A synthesized stack becomes a NIfTI file that lies where the scan lay."""
+
+import gzip
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import torch
+from monai.transforms import Transform
+
+from ..data.atomic import atomic_path
+from ..data.geometry import from_stack, thin_affine
+from ..data.intensity import scale_from_unit
+from ..data.read_volume import stem_of
+from ..keys import Keys
+from .stack import SOURCE
+
+logger = logging.getLogger(__name__)
+
+ALIGNED = 2
+"""NIfTI code of sform and qform: coordinates aligned to another file, here the input."""
+
+SHEAR_TOLERANCE = 1e-3  # mm
+
+
+def write_nifti(path: Path, volume: np.ndarray, affine: np.ndarray, description: str) -> None:
+    """Write float32 voxels `(x, y, z)` in mm, atomically, the same bytes for the same input.
+
+    The affine goes into the sform, and into the qform unless it is sheared, which a qform cannot say (code 0 then: no
+    file with two answers).
+    """
+    image = nib.Nifti1Image(volume.astype(np.float32, copy=False), affine)
+    image.set_sform(affine, code=ALIGNED)
+    image.set_qform(affine, code=ALIGNED)
+    corners = np.array([[x, y, z, 1] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * (*volume.shape, 1)
+    if np.abs(corners @ (image.get_qform() - affine).T).max() > SHEAR_TOLERANCE:
+        image.set_qform(affine, code=0)
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = description[:79]
+    with (
+        atomic_path(path) as partial,
+        open(partial, "wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=4) as packed,
+    ):
+        image.to_file_map(nib.Nifti1Image.make_file_map({"image": packed}))
+
+
+class SaveStackd(Transform):
+    """Write a prediction as `<input stem>_<target>.nii.gz`, on the thin grid in the input's own orientation.
+
+    The in-plane grid is the input's, slices are `factor` times closer, and the center of the first slice stays where
+    it was. Where source and target are the same modality, intensities go back to the input's units by the two
+    percentiles that scaled it. Another modality has no units to go back to: its values are 0 to 1 in float32. The
+    header's `descrip` says that the image is synthesized, from what and at which factor. (The official code needs the
+    target file for its geometry.)
+
+    Args:
+        output_dir: Folder for the files, made if need be.
+        modalities: Names in the order of the network's classes.
+        key: Item key of the prediction (1, K, H, W) in [-1, 1].
+
+    Raises:
+        ValueError: When called, if the output would overwrite the input, or the item did not pass through `LoadStackd`
+            and `SetTaskd`.
+        OSError: When called, if the file cannot be written.
+    """
+
+    def __init__(self, *, output_dir: str | os.PathLike, modalities: Sequence[str], key: str = Keys.PRED) -> None:
+        self.output_dir = Path(output_dir)
+        self.modalities = list(modalities)
+        self.key = key
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the file and return the item as it came."""
+        missing = [
+            key for key in (self.key, SOURCE, Keys.MODALITY, Keys.SOURCE_MODALITY, Keys.FACTOR) if key not in data
+        ]
+        if missing:
+            raise ValueError(f"the item lacks {missing}; the preprocessing needs LoadStackd and SetTaskd.")
+        if Keys.INDICES in data:
+            raise ValueError("the item holds single slices (indices); only a whole volume has a place in a file.")
+        source, factor = data[SOURCE], float(data[Keys.FACTOR])
+        target_index, source_index = int(data[Keys.MODALITY]), int(data[Keys.SOURCE_MODALITY])
+        target, name = self.modalities[target_index], self.modalities[source_index]
+        low, high = (source["low"], source["high"]) if target_index == source_index else (0.0, 1.0)
+        slices = scale_from_unit(torch.as_tensor(data[self.key]).detach().cpu().numpy()[0], float(low), float(high))
+        affine = thin_affine(np.asarray(source["affine"]), factor)
+        volume, affine = from_stack(slices, affine, plane=source["plane"], orientation=source["orientation"])
+        path = self._path(source["path"], target)
+        write_nifti(path, volume, affine, f"UniCOAL: synthesized {target} from {name}, factor {factor:g}")
+        logger.info("wrote %s", path)
+        return dict(data)
+
+    def _path(self, input_path: str, target: str) -> Path:
+        """Name the output, and refuse the input's own place."""
+        path = self.output_dir / f"{stem_of(input_path)}_{target}.nii.gz"
+        if os.path.realpath(path) == os.path.realpath(input_path):
+            raise ValueError(f"the output would overwrite the input '{input_path}'. Choose another output_dir.")
+        return path
