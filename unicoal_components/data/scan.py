@@ -1,5 +1,6 @@
 """One scan from a file of any orientation to a stack on the house's axes."""
 
+import gzip
 import logging
 import os
 from dataclasses import dataclass
@@ -66,9 +67,10 @@ def _load(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise FileNotFoundError(f"scan '{path}' does not exist; check the pattern or the table's path.")
     reader = NibabelReader() if path.name.lower().endswith(NIFTI_SUFFIXES) else ITKReader()
     try:
+        _check_gzip(path)
         volume, meta = reader.get_data(reader.read(path))
     except Exception as error:  # every reader has its own: EOFError, zlib.error, ImageFileError, RuntimeError, ...
-        reason = " ".join(str(error).split())[-200:] or type(error).__name__
+        reason = " ".join(str(error).split()[-25:]) or type(error).__name__
         raise OSError(
             f"cannot read scan '{path}': it is truncated, damaged or of an unknown format ({reason}). "
             "Copy or export the file again."
@@ -78,6 +80,14 @@ def _load(path: Path) -> tuple[np.ndarray, np.ndarray]:
             "scan '%s' does not state its orientation (sform and qform code 0); left and right are a guess.", path
         )
     return np.asarray(volume), np.asarray(meta["affine"], dtype=np.float64)
+
+
+def _check_gzip(path: Path) -> None:
+    """Read a `.gz` to its end, where its checksum stands; nibabel stops before it and so misses changed bytes."""
+    if path.suffix.lower() == ".gz":
+        with gzip.open(path) as file:
+            while file.read(1 << 22):
+                pass
 
 
 def _one_volume(path: Path, volume: np.ndarray) -> np.ndarray:
@@ -97,8 +107,8 @@ def _one_volume(path: Path, volume: np.ndarray) -> np.ndarray:
         )
     if volume.ndim < 3 or min(volume.shape) < 2:
         raise ValueError(
-            f"scan '{path}' is a single slice or row, shape {shape}; a 3D volume of at least 2 voxels along each axis "
-            "is needed. Stack the slices into one file first."
+            f"scan '{path}' has shape {shape}: a 3D volume of at least 2 voxels along each axis is needed, not a single "
+            "slice or nothing. Stack the slices into one file first."
         )
     return volume.astype(np.float32)
 

@@ -50,7 +50,7 @@ class ModulatedConv2d(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Map `(B, in, H, W)` under a condition `(B, condition_dim)` to `(B, out, H', W')`, bias included."""
-        weight = self.weight
+        weight: Tensor = self.weight
         style = self.affine(condition)
         bias = self.bias.to(x.dtype)
         input_gain = self.magnitude_ema.rsqrt()

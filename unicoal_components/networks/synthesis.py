@@ -66,8 +66,8 @@ class FourierInput(nn.Module):
 class Synthesis(nn.Module):
     """Co-modulated alias-free synthesis (Song et al. 2025; Zhao et al. 2021, §3.1; Karras et al. 2021).
 
-    Fourier waves + bottleneck, then L + 1 layers modulated by affine(w ⊕ image style); before every change of the canvas
-    size the encoder's skip of that size is added. The result is multiplied by 0.25.
+    Fourier waves + bottleneck, then L + 1 layers modulated by affine(w ⊕ image style); before every change of the
+    canvas size the encoder's skip of that size is added. The result is multiplied by 0.25.
 
     Args:
         resolution: R.

@@ -49,8 +49,8 @@ def filtered_lrelu(
 ) -> Tensor:
     """Upsample, apply leaky ReLU × gain, clamp, downsample (Karras et al. 2021, §3.2 and figure 4).
 
-    In the definition each axis is filled to n · up samples with zeros, padded, convolved with the up filter (gain `up`),
-    bent, clamped, convolved with the down filter, and every `down`-th sample is kept. The gain is put before the
+    In the definition each axis is filled to n · up samples with zeros, padded, convolved with the up filter (gain
+    `up`), bent, clamped, convolved with the down filter, and every `down`-th sample is kept. The gain is put before the
     leaky ReLU, which is positively homogeneous, where it costs nothing.
 
     Args:
@@ -71,7 +71,7 @@ def filtered_lrelu(
     down_padding = 0
     if up_filter is not None:
         last = len(up_filter) - 1
-        # of the full convolution (of which upsample leaves out the trailing up - 1 zeros) the definition keeps this part
+        # the part of the full convolution that the definition keeps; upsample omits the trailing up - 1 zeros
         x = upsample(x, up_filter * (up * gain**0.5), factor=up, crop=(last - low, last - high - up + 1))
     else:
         if down_filter is not None and low == high > 0:

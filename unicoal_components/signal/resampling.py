@@ -1,8 +1,8 @@
 """Separable resampling and blur of images, one depthwise convolution an axis.
 
-Upsampling is a transposed convolution and downsampling a strided one, so that neither an inserted zero nor a sample that
-is thrown away is ever computed (the polyphase form). Both run fastest in the channels-last layout and are differentiable
-any number of times.
+Upsampling is a transposed convolution and downsampling a strided one, so that neither an inserted zero nor a sample
+that is thrown away is ever computed (the polyphase form). Both run fastest in the channels-last layout and are
+differentiable any number of times.
 """
 
 import torch.nn.functional as F  # noqa: N812
