@@ -8,8 +8,7 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 
-import fire
-
+from unicoal_components.command_line import run_command
 from unicoal_components.data.prepare import PreparationReport, prepare_cohort
 from unicoal_components.data.subject_files import SubjectFiles, find_subjects, read_table
 
@@ -46,20 +45,17 @@ def prepare_data(
         overwrite: replace earlier results of the same subjects in output.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        wanted = _words(modalities)
-        subjects = _subjects(input, pattern, table, wanted, _spellings(names))
-        report = prepare_cohort(
-            subjects,
-            modalities=wanted or list(dict.fromkeys(name for item in subjects for name in item.files)),
-            output=str(output),
-            split=split,
-            seed=seed,
-            allow_missing=allow_missing,
-            overwrite=overwrite,
-        )
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    wanted = _words(modalities)
+    subjects = _subjects(input, pattern, table, wanted, _spellings(names))
+    report = prepare_cohort(
+        subjects,
+        modalities=wanted or list(dict.fromkeys(name for item in subjects for name in item.files)),
+        output=str(output),
+        split=split,
+        seed=seed,
+        allow_missing=allow_missing,
+        overwrite=overwrite,
+    )
     _tell(report)
     if report.failed:
         sys.exit(1)
@@ -111,4 +107,4 @@ def _tell(report: PreparationReport) -> None:
 
 
 if __name__ == "__main__":
-    fire.Fire(prepare_data)
+    run_command(prepare_data)

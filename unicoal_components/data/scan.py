@@ -107,8 +107,8 @@ def _one_volume(path: Path, volume: np.ndarray) -> np.ndarray:
         )
     if volume.ndim < 3 or min(volume.shape) < 2:
         raise ValueError(
-            f"scan '{path}' has shape {shape}: a 3D volume of at least 2 voxels along each axis is needed, not a single "
-            "slice or nothing. Stack the slices into one file first."
+            f"scan '{path}' has shape {shape}: a 3D volume of at least 2 voxels along each axis is needed, "
+            "not a single slice or nothing. Stack the slices into one file first."
         )
     return volume.astype(np.float32)
 

@@ -40,7 +40,7 @@ def _counts(total: int, fractions: Sequence[float]) -> list[int]:
     shares = np.asarray(fractions, dtype=float)
     if shares.shape != (3,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-6:
         raise ValueError(
-            f"split {tuple(fractions)} must be three fractions in [0, 1] for {', '.join(SECTIONS)} that sum to 1, "
+            f"split {fractions} must be three fractions in [0, 1] for {', '.join(SECTIONS)} that sum to 1, "
             "such as 0.8,0.1,0.1."
         )
     counts = np.floor(shares * total + 1e-9).astype(int)
