@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from unicoal_components.engines.weights import load_weights, read_weights, save_weights
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "model.pt"
+    save_weights({"a": torch.ones(1)}, path)
+
+    def fail(content, target):
+        target.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(KeyboardInterrupt):
+        save_weights({"a": torch.zeros(1)}, path)
+    assert read_weights(path)["a"].item() == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["model.pt"]
+
+
+def test_weights_load_from_a_model_and_from_a_checkpoint(tmp_path):
+    saved, average = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    save_weights(saved.state_dict(), tmp_path / "model.pt")
+    save_weights({"generator": saved.state_dict(), "average": average.state_dict()}, tmp_path / "checkpoint.pt")
+    network = torch.nn.Linear(2, 2)
+    assert torch.equal(load_weights(network=network, path=tmp_path / "model.pt").weight, saved.weight)
+    assert torch.equal(load_weights(network=network, path=tmp_path / "checkpoint.pt").weight, average.weight)
+    assert not network.training
+
+
+def test_weights_that_do_not_fit_name_the_first_differences(tmp_path):
+    save_weights({"weight": torch.zeros(3, 2), "scale": torch.zeros(1)}, tmp_path / "model.pt")
+    network = torch.nn.Linear(2, 2)
+    before = network.weight.clone()
+    with pytest.raises(ValueError) as error:
+        load_weights(network=network, path=tmp_path / "model.pt")
+    for part in ("model.pt", "weight is (3, 2) in the file, (2, 2)", "bias is missing", "scale is unknown"):
+        assert part in str(error.value)
+    assert torch.equal(before, network.weight)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing.pt"):
+        read_weights(tmp_path / "nothing.pt")
+
+
+class Dangerous:
+    def __reduce__(self):
+        return print, ("code from a file",)
+
+
+def test_a_file_with_code_is_not_run(tmp_path, capsys):
+    torch.save({"a": Dangerous()}, tmp_path / "bad.pt")
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_weights(tmp_path / "bad.pt")
+    assert "code" not in capsys.readouterr().out

@@ -1,0 +1,203 @@
+"""Restart a training exactly where it stopped, and keep its best model."""
+
+import logging
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+from ignite.engine import Engine, Events
+
+from .distributed import rank, unwrap, world_size
+from .random_state import get_random_state, set_random_state
+from .weights import check_fit, read_weights, save_weights
+
+logger = logging.getLogger(__name__)
+FILE_NAME = "checkpoint.pt"
+
+
+class ResumeCheckpoint:
+    """Save everything at the end of each epoch, and go on from there at the next start.
+
+    `checkpoint.pt` in `output_dir` holds generator, discriminator, average, optimizers, schedulers, counters, the best
+    score and the states of all random generators; it is replaced as a whole, so a process killed at any time leaves
+    a good one. `model.pt` holds the plain state of the averaged generator (of the generator where there is no average)
+    and is replaced when the evaluator's key metric improves, by the evaluator's own comparison. After a restart
+    MONAI's saver takes the first validation for the best; here the best score is restored. Without an evaluator, or
+    if it never ran, `model.pt` is written at the end of training.
+
+    It saves after all other handlers of the epoch's end, validation and schedulers included, wherever it stands in the
+    list of handlers; put it first, so that it restores before others act on the start.
+
+    Args:
+        output_dir: folder of `checkpoint.pt`; made if needed.
+        model_path: file for the best model; `None` = `model.pt` in `output_dir`.
+        evaluator: engine whose key metric decides, the one of the `ValidationHandler`.
+        resume: go on from `checkpoint.pt` if it is there; otherwise start afresh and overwrite it.
+        schedulers: torch schedulers (or anything with a state), saved in this order. `LearningRateDecay` needs none.
+
+    Raises (when training starts):
+        OSError: a folder cannot be written.
+        ValueError: the checkpoint cannot be read, or does not fit.
+    """
+
+    def __init__(
+        self,
+        *,
+        output_dir: str,
+        model_path: str | None = None,
+        evaluator: Engine | None = None,
+        resume: bool = True,
+        schedulers: Sequence[Any] = (),
+    ) -> None:
+        self.path = Path(output_dir) / FILE_NAME
+        self.model_path = Path(model_path) if model_path else Path(output_dir) / "model.pt"
+        self.evaluator = evaluator
+        self.resume = resume
+        self.schedulers = tuple(schedulers)
+
+    def attach(self, engine: Engine) -> None:
+        """Restore when `engine` starts and save when each of its epochs ends.
+
+        Args:
+            engine: a `UniCOALTrainer`.
+        """
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.COMPLETED, self._finish)
+
+    def _start(self, trainer: Any) -> None:
+        if rank() == 0:
+            for folder in {self.path.parent, self.model_path.parent}:
+                _check_writable(folder)
+        if not trainer.has_event_handler(self._save, Events.EPOCH_COMPLETED):
+            trainer.add_event_handler(Events.EPOCH_COMPLETED, self._save)  # now, hence after all others
+        if self.path.is_file() and self.resume:
+            self._restore(trainer, read_weights(self.path))
+        elif self.path.is_file():
+            logger.warning("resume is false: %s will be overwritten at the end of the first epoch", self.path)
+        elif self.resume:
+            logger.info("No checkpoint in %s: training starts at epoch 1", self.path.parent)
+
+    def _save(self, trainer: Any) -> None:
+        """Write the best model first: if the process dies in between, the repeated epoch finds the same best again."""
+        states = self._random_states()
+        improved = self._improved(trainer)
+        if rank() == 0:
+            if improved:
+                save_weights(_model_state(trainer), self.model_path)
+            save_weights(self._collect(trainer, states), self.path)
+
+    def _finish(self, trainer: Any) -> None:
+        validated = self.evaluator is not None and self.evaluator.state.best_metric_epoch != -1
+        if not validated and trainer.state.epoch > 0 and rank() == 0:
+            save_weights(_model_state(trainer), self.model_path)
+
+    def _improved(self, trainer: Any) -> bool:
+        """Tell whether this epoch's validation, if there was one, is the best so far."""
+        if self.evaluator is None:
+            return False
+        state = self.evaluator.state
+        if state.best_metric_epoch != trainer.state.epoch:
+            return False
+        if not math.isfinite(float(state.best_metric)):  # nothing compares as better than NaN
+            logger.warning("Epoch %d: the key metric is %s and does not count", trainer.state.epoch, state.best_metric)
+            state.best_metric, state.best_metric_epoch = -1, -1
+            return False
+        return True
+
+    def _random_states(self) -> list[dict[str, Any]]:
+        """Collect the random states of all processes."""
+        states: list[Any] = [get_random_state()]
+        if world_size() > 1:
+            states = [None] * world_size()
+            dist.all_gather_object(states, get_random_state())
+        return states
+
+    def _collect(self, trainer: Any, random_states: list[dict[str, Any]]) -> dict[str, Any]:
+        engines = {"trainer": trainer, "evaluator": self.evaluator}
+        return {
+            **{name: part.state_dict() for name, part in self._parts(trainer).items()},
+            "epoch": trainer.state.epoch,
+            "iteration": trainer.state.iteration,
+            "epoch_length": trainer.state.epoch_length,
+            "best": {name: _best(engine) for name, engine in engines.items() if engine is not None},
+            "random_states": random_states,
+        }
+
+    def _parts(self, trainer: Any) -> dict[str, Any]:
+        """Name all objects that have a state."""
+        candidates = {
+            "generator": unwrap(trainer.network),
+            "optimizer": trainer.optimizer,
+            "discriminator": None if trainer.discriminator is None else unwrap(trainer.discriminator),
+            "discriminator_optimizer": trainer.discriminator_optimizer,
+            "average": trainer.average,
+            "nonfinite": trainer.guard,
+            **{f"scheduler_{index}": scheduler for index, scheduler in enumerate(self.schedulers)},
+        }
+        return {name: part for name, part in candidates.items() if part is not None}
+
+    def _restore(self, trainer: Any, content: Mapping[str, Any]) -> None:
+        """Put everything back; nothing is touched unless all of it fits."""
+        parts = self._parts(trainer)
+        self._check(trainer, content, parts)
+        for name, part in parts.items():
+            part.load_state_dict(content[name])
+        trainer.state.epoch, trainer.state.iteration = content["epoch"], content["iteration"]
+        for name, engine in (("trainer", trainer), ("evaluator", self.evaluator)):
+            if engine is not None and name in content["best"]:
+                engine.state.best_metric = content["best"][name]["metric"]
+                engine.state.best_metric_epoch = content["best"][name]["epoch"]
+        if rank() < len(content["random_states"]):
+            set_random_state(content["random_states"][rank()])
+        self._tell(trainer)
+
+    def _check(self, trainer: Any, content: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
+        wanted = [*parts, "epoch", "iteration", "epoch_length", "best", "random_states"]
+        absent = [name for name in wanted if name not in content]
+        if absent:
+            raise ValueError(
+                f"{self.path} lacks {', '.join(absent)}: it is no checkpoint of this trainer, or of one with other "
+                "losses. Set the config as in that run, or set resume to false or output_dir to a new folder."
+            )
+        for name in ("generator", "discriminator", "average"):
+            if name in parts:
+                check_fit(content[name], parts[name].state_dict(), path=self.path, name=f"the {name}")
+        if content["epoch_length"] != trainer.state.epoch_length:
+            raise ValueError(
+                f"{self.path} was written with {content['epoch_length']} iterations per epoch, this run has "
+                f"{trainer.state.epoch_length}: the training data, the batch size or the number of processes changed. "
+                "Restore them to resume exactly, or set resume to false or output_dir to a new folder to start afresh."
+            )
+
+    def _tell(self, trainer: Any) -> None:
+        done, wanted = trainer.state.epoch, trainer.state.max_epochs
+        if done >= wanted:
+            message = "Training is already complete: %s is at epoch %d of %d. To train on, raise max_epochs; to start "
+            message += "afresh, set resume to false or output_dir to a new folder."
+            logger.warning(message, self.path, done, wanted)
+        else:
+            logger.info("Resuming from %s: epoch %d of %d comes next", self.path, done + 1, wanted)
+
+
+def _check_writable(folder: Path) -> None:
+    """Fail before training rather than after its first epoch."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(
+            f"cannot write to '{folder}': {error.strerror or error}. Set output_dir (and the path of the model) to a "
+            "folder that you may write to."
+        ) from error
+
+
+def _model_state(trainer: Any) -> Mapping[str, Any]:
+    """Give the state that ships: the average's if there is one."""
+    return trainer.average.state_dict() if trainer.average is not None else unwrap(trainer.network).state_dict()
+
+
+def _best(engine: Engine) -> dict[str, float | int]:
+    return {"metric": float(engine.state.best_metric), "epoch": int(engine.state.best_metric_epoch)}

@@ -1,0 +1,90 @@
+"""Files of weights: written whole or not at all, read with errors that help."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..data.atomic import atomic_path
+from .distributed import unwrap
+
+
+def save_weights(content: Mapping[str, Any], path: str | Path) -> None:
+    """Write a state so that the file is either the old one or the whole new one, whenever the process is killed."""
+    with atomic_path(path) as partial:
+        torch.save(dict(content), partial)
+
+
+def read_weights(path: str | Path) -> dict[str, Any]:
+    """Read a state onto the CPU, without running any code that it may contain.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated, or holds something else than tensors, numbers and containers.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there are no weights at {path}; train first, or give the path of a .pt file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"{path} cannot be read as weights ({str(error).splitlines()[0]}); it is truncated, or not a state of "
+            "tensors. Copy it again, or remove it and train."
+        ) from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}, not a dictionary of weights; give another file")
+    return content
+
+
+def load_weights(*, network: nn.Module, path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
+    """Put weights from a file into a network, all of them or none.
+
+    Args:
+        network: any network, or its `DistributedDataParallel`.
+        path: a plain state dict, e.g. `model.pt`, or a `checkpoint.pt`, of which the averaged generator is taken.
+        device: where the network goes afterwards.
+
+    Returns:
+        `network`, in eval mode.
+
+    Raises:
+        FileNotFoundError: see `read_weights`.
+        ValueError: see `read_weights`, or the weights do not fit the network.
+    """
+    state = read_weights(path)
+    state = state.get("average") or state.get("generator") or state
+    check_fit(state, unwrap(network).state_dict(), path=path, name="the network")
+    unwrap(network).load_state_dict(state)
+    return network.to(device).eval()
+
+
+def check_fit(saved: Mapping[str, Any], expected: Mapping[str, Any], *, path: str | Path, name: str) -> None:
+    """Compare keys and shapes of two states.
+
+    Args:
+        saved: state from the file.
+        expected: state of the object that shall take it.
+        path: of the file, for the message.
+        name: of the object, for the message.
+
+    Raises:
+        ValueError: they differ; the message names the first of each kind of difference, and the way out.
+    """
+    shapes = [
+        f"{key} is {tuple(saved[key].shape)} in the file, {tuple(expected[key].shape)} in the network"
+        for key in expected
+        if key in saved and getattr(saved[key], "shape", None) != getattr(expected[key], "shape", None)
+    ]
+    missing = [f"{key} is missing in the file" for key in expected if key not in saved]
+    unknown = [f"{key} is unknown to the network" for key in saved if key not in expected]
+    if shapes or missing or unknown:
+        first = "; ".join(difference[0] for difference in (shapes, missing, unknown) if difference)
+        count = len(shapes) + len(missing) + len(unknown)
+        raise ValueError(
+            f"{path} does not fit {name}: {first} ({count} differences). The file was written with another network: "
+            "set the network's values in the config to those of that run (its overlays too), or use another file, or "
+            "set resume to false or output_dir to a new folder to start afresh."
+        )
