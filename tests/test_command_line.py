@@ -25,6 +25,7 @@ def command(calls):
     ("arguments", "expected"),
     [
         (["--name", "a", "--times", "2"], ("a", 2, False)),
+        (["-n", "a", "-t=2"], ("a", 2, False)),
         (["--name=a", "--shout"], ("a", 1, True)),
         (["--noshout", "--name", "a", "--times", "2"], ("a", 2, False)),
         (["--name", "1,2"], ((1, 2), 1, False)),

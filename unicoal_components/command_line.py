@@ -42,13 +42,16 @@ def run_command(command: Callable, arguments: Sequence[str] | None = None) -> No
 
 def _unusable(arguments: Sequence[str], names: Sequence[str]) -> str | None:
     """Return what is wrong with the arguments, or None; a word after an option is its value, as for fire."""
+    initials = [name[0] for name in names]
+    letters = [letter for letter in initials if initials.count(letter) == 1]  # fire's short forms
+    known = {"help", "h", *names, *letters, *(f"no{name}" for name in names)}
     value_may_follow = False
     for argument in arguments:
         if argument == "--":
             return None
         if re.match(r"--|-[A-Za-z]", argument):
             name = argument.lstrip("-").partition("=")[0].replace("-", "_")
-            if name not in ("help", "h", *names, *(f"no{name}" for name in names)):
+            if name not in known:
                 return f"unknown option '{argument}'; there are {', '.join('--' + name for name in names)}."
             value_may_follow = "=" not in argument
         elif value_may_follow:
