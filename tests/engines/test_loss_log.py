@@ -8,7 +8,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from unicoal_components.engines.loss_log import scalar_outputs
 
-OUTPUT = {"image": torch.zeros(2, 4, 8, 8), "loss": 0.5, "l1": torch.tensor(0.25), "factor": torch.tensor([2.0, 4.0])}
+OUTPUT = {"image": torch.zeros(2, 4, 8, 8), "loss": 0.5, "l1": torch.tensor(0.25, requires_grad=True)}
+OUTPUT |= {"factor": torch.tensor([2.0, 4.0]), "subject": ["p01", "p02"]}
 
 
 def test_numbers_are_the_same_decollated_or_not():

@@ -8,6 +8,8 @@ import torch
 
 from ..keys import Keys
 
+_CASE = (Keys.MODALITY, Keys.SOURCE_MODALITY, Keys.POSITION, Keys.FACTOR, Keys.SLICE)
+
 
 def scalar_outputs(output: Any) -> dict[str, float]:
     """Take every number out of a trainer's output: losses, learning rate, counts.
@@ -22,11 +24,12 @@ def scalar_outputs(output: Any) -> dict[str, float]:
     {'loss': 0.5, 'l1': 0.25}
     """
     item = output[0] if isinstance(output, list) else output
-    return {name: float(value) for name, value in item.items() if name not in _CASE and _is_number(value)}
-
-
-_CASE = (Keys.MODALITY, Keys.SOURCE_MODALITY, Keys.POSITION, Keys.FACTOR, Keys.SLICE)
+    return {name: _number(value) for name, value in item.items() if name not in _CASE and _is_number(value)}
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) or (isinstance(value, torch.Tensor) and value.ndim == 0)
+
+
+def _number(value: float | torch.Tensor) -> float:
+    return float(value.detach() if isinstance(value, torch.Tensor) else value)

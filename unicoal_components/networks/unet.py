@@ -1,0 +1,79 @@
+"""A plain U-Net with the generator's interface: the baseline that a method has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from monai.networks.nets import UNet
+from torch import Tensor, nn
+
+from .mapping import column_position, one_hot_modality
+
+
+class BaselineUNet(nn.Module):
+    """Predict a target slice by MONAI's residual U-Net; target modality and position enter as constant channels.
+
+    Batch normalization, because MONAI's default, instance normalization, subtracts what constant channels add.
+
+    Args:
+        num_modalities: M, classes of the target modality.
+        in_channels: S, slices of a group.
+        channels: features of each level; the slice's side must be divisible by 2^(levels - 1).
+        num_res_units: residual units of each level.
+
+    >>> BaselineUNet(num_modalities=3, channels=(4, 8)).eval()(torch.zeros(2, 4, 16, 16)).shape
+    torch.Size([2, 1, 16, 16])
+    """
+
+    def __init__(
+        self,
+        *,
+        num_modalities: int,
+        in_channels: int = 4,
+        channels: Sequence[int] = (32, 64, 128, 256),
+        num_res_units: int = 2,
+    ) -> None:
+        super().__init__()
+        self.num_modalities = num_modalities
+        self.unet = UNet(
+            spatial_dims=2,
+            in_channels=in_channels + num_modalities + 1,
+            out_channels=1,
+            channels=tuple(channels),
+            strides=(2,) * (len(channels) - 1),
+            num_res_units=num_res_units,
+            norm="batch",
+        )
+
+    def forward(
+        self,
+        image: Tensor,
+        *,
+        z: Tensor | None = None,
+        modality: Tensor | None = None,
+        position: Tensor | None = None,
+        same_modality: Tensor | None = None,
+    ) -> Tensor:
+        """Predict the slice at ``position`` behind the second slice of the group.
+
+        Args:
+            image: slice groups ``(B, S, H, W)`` in [-1, 1].
+            z: unused, as is ``same_modality``; they stand here so that the generator's callers serve this network.
+            modality: target as class indices ``(B,)`` or one-hot ``(B, M)``; ``None`` for class 0.
+            position: ``(B,)`` or ``(B, 1)`` in [0, 1); ``None`` for 0.
+            same_modality: unused.
+
+        Returns:
+            Slices ``(B, 1, H, W)``, about [-1, 1].
+        """
+        batch = len(image)
+        constants = torch.cat(
+            [
+                one_hot_modality(modality, num_modalities=self.num_modalities, batch=batch, like=image),
+                column_position(position, batch=batch, like=image),
+            ],
+            dim=1,
+        )
+        planes = constants[:, :, None, None].expand(-1, -1, *image.shape[2:])
+        return self.unet(torch.cat([image, planes], dim=1))
