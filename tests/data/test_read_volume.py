@@ -53,11 +53,11 @@ def test_a_fourth_axis_of_length_one_is_dropped(tmp_path):
 @pytest.mark.parametrize(
     ("volume", "message"),
     [
-        (scan((5, 6, 7, 2)), "4D"),
-        (scan((5, 6)), "3D"),
-        (scan((5, 6, 1)), "single slices"),
-        (np.zeros((5, 6, 7), np.float32), "constant"),
-        (np.full((5, 6, 7), 3, np.int16), "constant: every voxel is 3"),
+        (scan((5, 6, 7, 2)), "4 dimensions"),
+        (scan((5, 6)), "3D volume"),
+        (scan((5, 6, 1)), "single slice"),
+        (np.zeros((5, 6, 7), np.float32), "empty: every voxel is 0"),
+        (np.full((5, 6, 7), 3, np.int16), "constant: every non-zero voxel is 3"),
         (np.where(scan() > 900, np.nan, scan()), "NaN"),
     ],
 )
@@ -68,20 +68,19 @@ def test_a_volume_that_is_no_scan_is_refused_with_the_name_of_its_file(tmp_path,
     assert "bad.nii.gz" in str(error.value)
 
 
-def test_a_missing_file_and_an_empty_folder_are_named(tmp_path):
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere.nii.gz"):
         read_image(tmp_path / "nowhere.nii.gz")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="empty"):
-        read_image(tmp_path / "empty")
+    with pytest.raises(OSError, match="is a folder"):
+        read_image(tmp_path)
 
 
-@pytest.mark.parametrize("keep", [0, 20, 200, 0.5, 0.95])
+@pytest.mark.parametrize("keep", [0, 20, 200, 0.5, 0.999])
 def test_a_truncated_file_is_refused(tmp_path, keep):
     whole = save(tmp_path / "whole.nii.gz", scan((20, 20, 20))).read_bytes()
     cut = tmp_path / "cut.nii.gz"
     cut.write_bytes(whole[: keep if keep > 1 else int(keep * len(whole))])
-    with pytest.raises(ValueError, match="cut.nii.gz.*truncated"):
+    with pytest.raises(OSError, match="cut.nii.gz.*truncated"):
         read_image(cut)
 
 
@@ -89,24 +88,24 @@ def test_a_truncated_uncompressed_file_and_a_text_file_are_refused(tmp_path):
     whole = save(tmp_path / "whole.nii", scan()).read_bytes()
     for name, content in {"cut.nii": whole[:-100], "text.nii": b"hello" * 100, "text.mha": b"hello" * 100}.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError, match=f"{name}.*truncated"):
+        with pytest.raises(OSError, match=f"{name}.*truncated"):
             read_image(tmp_path / name)
     (tmp_path / "text.nii.gz").write_bytes(gzip.compress(b"hello" * 100))
-    with pytest.raises(ValueError, match="text.nii.gz"):
+    with pytest.raises(OSError, match="text.nii.gz"):
         read_image(tmp_path / "text.nii.gz")
 
 
 def test_color_voxels_are_refused(tmp_path):
     rgb = np.zeros((5, 6, 7), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
-    with pytest.raises(ValueError, match="not one real number"):
+    with pytest.raises(ValueError, match="not real numbers"):
         read_image(save(tmp_path / "rgb.nii", rgb))
 
 
-@pytest.mark.parametrize("column", [[0, 0, 0], [1, 0, 0], [np.nan, 0, 0]])
+@pytest.mark.parametrize("column", [[0, 0, 0], [1, 0, 0], [1, 1, 0], [np.nan, 0, 0]])
 def test_a_singular_affine_is_refused(column):
     affine = np.eye(4)
     affine[:3, 2] = column
-    with pytest.raises(ValueError, match="a.nii.*singular affine"):
+    with pytest.raises(ValueError, match="a.nii.*unusable affine"):
         check_affine(affine, "a.nii")
 
 

@@ -50,11 +50,14 @@ def test_an_unknown_plane_is_refused_at_once():
         LoadStackd(through_plane="oblique")
 
 
-def test_a_mask_is_refused_with_its_name(tmp_path):
-    mask = (np.random.default_rng(0).random((5, 6, 7)) > 0.5).astype(np.uint8)
-    nib.save(nib.Nifti1Image(mask, AFFINE), tmp_path / "mask.nii.gz")
-    with pytest.raises(ValueError, match="mask.nii.gz.*no contrast"):
-        LoadStackd()({"image": str(tmp_path / "mask.nii.gz")})
+def test_a_mask_and_a_nearly_constant_volume_are_refused_by_name(tmp_path):
+    mask = (np.random.default_rng(0).random((20, 20, 20)) > 0.5).astype(np.uint8)
+    flat = mask.copy()
+    flat[0, 0, 0] = 2
+    for name, volume, message in (("mask.nii.gz", mask, "mask"), ("flat.nii.gz", flat, "no contrast")):
+        nib.save(nib.Nifti1Image(volume, AFFINE), tmp_path / name)
+        with pytest.raises(ValueError, match=f"{name}.*{message}"):
+            LoadStackd()({"image": str(tmp_path / name)})
 
 
 def test_a_missing_file_is_refused_with_its_name(tmp_path):

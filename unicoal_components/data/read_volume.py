@@ -1,21 +1,18 @@
 """One volume from one image file, checked; the only place where scans enter the package."""
 
+import gzip
 import logging
 import os
-import zlib
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
+from monai.data.image_reader import ITKReader, NibabelReader
 
 from ..keys import Keys
 
 logger = logging.getLogger(__name__)
 
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
-UNREADABLE = (OSError, EOFError, ValueError, TypeError, RuntimeError, zlib.error, ImageFileError, HeaderDataError)
 
 
 def is_nifti(path: str | os.PathLike) -> bool:
@@ -66,87 +63,105 @@ def list_images(input: str | os.PathLike) -> list[dict[str, str]]:
 def read_image(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
     """Read a scan as it lies in its file, and refuse what cannot be one.
 
-    NIfTI goes through nibabel (scale factors applied; sform before qform); everything else, a folder of DICOM slices
-    included, through MONAI's ITK reader.
+    NIfTI goes through MONAI's `NibabelReader` (scale factors applied; sform before qform), every other format (`.mha`,
+    `.nrrd`, ...) through its `ITKReader`. A fourth axis of length 1 is dropped.
 
     Returns:
         The volume `(x, y, z)` in float32 and its affine `(4, 4)` in float64: voxel to NIfTI RAS+ world mm.
 
     Raises:
-        FileNotFoundError: nothing is there, or the folder is empty.
-        ValueError: the file is damaged, or holds no three-dimensional, finite, non-constant volume with a usable
-            affine. Trailing axes of length 1 are dropped. The message names the file and the way out.
+        OSError: the file does not exist, or is damaged or of no known format.
+        ValueError: it is not one 3D volume of finite real numbers with contrast and a usable affine.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no image '{path}'. Check the spelling, or give an absolute path.")
-    if path.is_dir() and not any(path.iterdir()):
-        raise FileNotFoundError(f"the folder '{path}' is empty; an image file or a folder of DICOM slices is needed.")
-    try:
-        volume, affine = _read_nifti(path) if is_nifti(path) else _read_other(path)
-    except UNREADABLE as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ValueError(
-            f"cannot read '{path}' as an image: {reason}. The file may be truncated or of another format; "
-            "copy or convert it again (a NIfTI file, .nii or .nii.gz, is always accepted)."
-        ) from error
-    return check_volume(volume, path), check_affine(affine, path)
+    volume, affine = _load(path)
+    volume = _one_volume(path, volume)
+    _check_voxels(path, volume)
+    check_affine(affine, path)
+    return volume, affine
 
 
-def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read NIfTI with nibabel, as float32 without a second copy in memory."""
-    image = nib.load(path)
-    if not isinstance(image, nib.Nifti1Image):
-        raise ValueError(f"nibabel reads it as {type(image).__name__}, which is no NIfTI file")
-    if image.get_data_dtype().kind not in "iuf":
-        raise ValueError(f"its voxels are of type {image.get_data_dtype()}, not one real number each")
-    if image.header.get("sform_code") == 0 == image.header.get("qform_code"):
-        logger.warning("'%s' states no orientation (sform and qform code 0): left and right are a guess.", path)
-    return image.get_fdata(dtype=np.float32, caching="unchanged"), np.asarray(image.affine)
-
-
-def _read_other(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read any ITK format with MONAI, which turns the affine into RAS+."""
-    from monai.transforms import LoadImage  # slow to import, and only needed here
-
-    image = LoadImage(reader="ITKReader", image_only=True, dtype=np.float32)(str(path))
-    return image.numpy(), np.asarray(image.affine.numpy())
-
-
-def check_volume(volume: np.ndarray, path: str | os.PathLike) -> np.ndarray:
-    """Return `volume` without trailing axes of length 1, or say why it is no scan.
+def check_affine(affine: np.ndarray, path: str | os.PathLike) -> None:
+    """Refuse an affine that gives voxels no place in the world.
 
     Raises:
-        ValueError: not three axes of two voxels or more, NaN or infinite voxels, or one value everywhere.
+        ValueError: an entry is not finite, a voxel axis has length 0, or the axes lie in one plane.
     """
-    while volume.ndim > 3 and volume.shape[-1] == 1:
-        volume = volume[..., 0]
-    if volume.ndim != 3 or min(volume.shape) < 2:
-        raise ValueError(
-            f"'{path}' has the shape {volume.shape}; one 3D volume with at least 2 voxels along every axis is needed. "
-            "Split a 4D series into its volumes; stack single slices into a volume."
-        )
-    if not np.isfinite(volume).all():
-        count = int(volume.size - np.isfinite(volume).sum())
-        raise ValueError(f"'{path}' has {count} NaN or infinite voxels. Set them to 0 (background) and try again.")
-    low, high = float(volume.min()), float(volume.max())
-    if low == high:
-        raise ValueError(f"'{path}' is constant: every voxel is {low:g}. It holds no image; export it again.")
-    return volume
-
-
-def check_affine(affine: np.ndarray, path: str | os.PathLike) -> np.ndarray:
-    """Return `affine` in float64, or say why no world position follows from it.
-
-    Raises:
-        ValueError: an entry is not finite, a voxel axis has length 0, or two axes are parallel.
-    """
-    affine = np.asarray(affine, dtype=np.float64)
+    finite = affine.shape == (4, 4) and np.isfinite(affine).all()
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    volume = abs(np.linalg.det(affine[:3, :3])) if np.isfinite(affine).all() else 0.0
-    if not volume > 1e-6 * spacing.prod():
+    if not finite or not abs(np.linalg.det(affine[:3, :3])) > 1e-6 * spacing.prod():
         raise ValueError(
-            f"'{path}' has a singular affine (voxel spacing {np.round(spacing, 6).tolist()} mm), so its voxels have no "
-            "place in the world. Correct the header (sform, qform and pixdim), or convert the original scan again."
+            f"scan '{path}' has an unusable affine, voxel spacing {np.round(spacing, 6).tolist()} mm: it must be "
+            "finite and invertible. Export the scan again from its DICOM series, or correct the header (sform, qform, pixdim)."
         )
-    return affine
+
+
+def _load(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return the array `(X, Y, Z, ...)` and its RAS+ affine as MONAI's reader gives them."""
+    if path.is_dir():
+        raise OSError(f"scan '{path}' is a folder; convert its DICOM series to NIfTI first, for example with dcm2niix.")
+    if not path.is_file():
+        raise FileNotFoundError(f"scan '{path}' does not exist; check the pattern or the table's path.")
+    reader = NibabelReader() if is_nifti(path) else ITKReader()
+    try:
+        _check_gzip(path)
+        volume, meta = reader.get_data(reader.read(path))
+    except Exception as error:  # every reader has its own: EOFError, zlib.error, ImageFileError, RuntimeError, ...
+        reason = " ".join(str(error).split()[-25:]) or type(error).__name__
+        raise OSError(
+            f"cannot read scan '{path}': it is truncated, damaged or of an unknown format ({reason}). "
+            "Copy or export the file again."
+        ) from error
+    if isinstance(reader, NibabelReader) and meta.get("sform_code") == 0 == meta.get("qform_code"):
+        logger.warning(
+            "scan '%s' does not state its orientation (sform and qform code 0); left and right are a guess.", path
+        )
+    return np.asarray(volume), np.asarray(meta["affine"], dtype=np.float64)
+
+
+def _check_gzip(path: Path) -> None:
+    """Read a `.gz` to its end, where its checksum stands; nibabel stops before it and so misses changed bytes."""
+    if path.suffix.lower() == ".gz":
+        with gzip.open(path) as file:
+            while file.read(1 << 22):
+                pass
+
+
+def _one_volume(path: Path, volume: np.ndarray) -> np.ndarray:
+    """Return the array as float32 `(X, Y, Z)`; a fourth axis of length 1 is dropped."""
+    if volume.dtype.kind not in "buif":
+        raise ValueError(
+            f"scan '{path}' holds {volume.dtype} voxels, not real numbers (color or complex); "
+            "export the magnitude as a gray volume."
+        )
+    shape = volume.shape
+    if volume.ndim > 3 and set(shape[3:]) == {1}:
+        volume = volume.reshape(shape[:3])
+    if volume.ndim > 3:
+        raise ValueError(
+            f"scan '{path}' has {volume.ndim} dimensions {shape}: it holds several volumes. "
+            "Save the wanted one as its own 3D file, for example with fslroi or nibabel.four_to_three."
+        )
+    if volume.ndim < 3 or min(volume.shape) < 2:
+        raise ValueError(
+            f"scan '{path}' has shape {shape}: a 3D volume of at least 2 voxels along each axis is needed, "
+            "not a single slice or nothing. Stack the slices into one file first."
+        )
+    return volume.astype(np.float32)
+
+
+def _check_voxels(path: Path, volume: np.ndarray) -> None:
+    """Refuse volumes without usable intensities: not finite, empty, constant."""
+    broken = int(np.count_nonzero(~np.isfinite(volume)))
+    if broken:
+        raise ValueError(
+            f"scan '{path}' has {broken} NaN or infinite voxels; what belongs there is unknown. "
+            "Export it again, or replace them (by 0 where they are background)."
+        )
+    if not volume.any():
+        raise ValueError(f"scan '{path}' is empty: every voxel is 0. Export it again, or leave this subject out.")
+    inside = volume[volume != 0]
+    if inside.min() == inside.max():
+        raise ValueError(
+            f"scan '{path}' is constant: every non-zero voxel is {inside[0]:g}. It may be a mask; give the scan itself."
+        )
