@@ -30,7 +30,7 @@ def test_a_large_offset_keeps_its_precision():
 
 @pytest.mark.parametrize("volume", [np.zeros(10), np.array([0.0, 1.0, 1.0, 1.0])])
 def test_a_volume_without_contrast_is_refused(volume):
-    with pytest.raises(ValueError, match="0: |no contrast"):
+    with pytest.raises(ValueError, match="every voxel is 0|nearly constant"):
         percentile_range(volume)
 
 

@@ -54,7 +54,7 @@ def test_a_mask_and_a_nearly_constant_volume_are_refused_by_name(tmp_path):
     mask = (np.random.default_rng(0).random((20, 20, 20)) > 0.5).astype(np.uint8)
     flat = mask.copy()
     flat[0, 0, 0] = 2
-    for name, volume, message in (("mask.nii.gz", mask, "mask"), ("flat.nii.gz", flat, "no contrast")):
+    for name, volume, message in (("mask.nii.gz", mask, "mask"), ("flat.nii.gz", flat, "nearly constant")):
         nib.save(nib.Nifti1Image(volume, AFFINE), tmp_path / name)
         with pytest.raises(ValueError, match=f"{name}.*{message}"):
             LoadStackd()({"image": str(tmp_path / name)})

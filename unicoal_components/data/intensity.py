@@ -24,8 +24,8 @@ def percentile_range(volume: np.ndarray) -> tuple[float, float]:
     low, high = (float(value) for value in np.percentile(foreground, PERCENTILES))
     if not high > low:
         raise ValueError(
-            f"the {PERCENTILES[0]} and {PERCENTILES[1]} percentiles of the non-zero voxels are both {low:g}: the "
-            "volume has no contrast (a mask or label map rather than a scan?)."
+            f"the volume is nearly constant: the percentiles {PERCENTILES} of its non-zero voxels are both {low:g}. It "
+            "may be a mask, or its background is not 0; give the scan itself with background 0."
         )
     return low, high
 
@@ -37,9 +37,7 @@ def scale_to_unit(volume: np.ndarray, low: float, high: float) -> np.ndarray:
         >>> scale_to_unit(np.array([0.0, 10.0, 15.0, 90.0]), 10.0, 20.0).tolist()
         [-1.0, -1.0, 0.0, 1.0]
     """
-    scaled = np.clip((volume.astype(np.float32) - low) * (2 / (high - low)) - 1, -1, 1)
-    scaled[volume == 0] = -1
-    return scaled.astype(np.float32, copy=False)
+    return (2 * _fraction(volume, low, high) - 1).astype(np.float32, copy=False)
 
 
 def scale_to_uint8(volume: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -49,7 +47,14 @@ def scale_to_uint8(volume: np.ndarray, low: float, high: float) -> np.ndarray:
         >>> scale_to_uint8(np.array([0.0, 10.0, 15.0, 90.0]), 10.0, 20.0).tolist()
         [0, 0, 128, 255]
     """
-    return np.rint((scale_to_unit(volume, low, high) + 1) * 127.5).astype(np.uint8)
+    return np.rint(255 * _fraction(volume, low, high)).astype(np.uint8)
+
+
+def _fraction(volume: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Map [low, high] to [0, 1] and clip; what is exactly 0 stays 0, so that a stripped scan keeps a clean surround."""
+    fraction = np.clip((volume.astype(np.float32, copy=False) - low) / (high - low), 0, 1)
+    fraction[volume == 0] = 0
+    return fraction
 
 
 def scale_from_unit(image: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -92,7 +92,7 @@ def check_affine(affine: np.ndarray, path: str | os.PathLike) -> None:
     if not finite or not abs(np.linalg.det(affine[:3, :3])) > 1e-6 * spacing.prod():
         raise ValueError(
             f"scan '{path}' has an unusable affine, voxel spacing {np.round(spacing, 6).tolist()} mm: it must be "
-            "finite and invertible. Export the scan again from its DICOM series, or correct the header (sform, qform, pixdim)."
+            "finite and invertible. Export the scan again from its DICOM series, or correct its header."
         )
 
 
