@@ -43,18 +43,8 @@ def generator_from_official(state_dict: StateDict, *, skip_resolution: int | Non
     Raises:
         ValueError: if keys are missing or unknown or shapes do not fit; the message lists them.
     """
-    settings = _generator_settings(state_dict)
-    network = Generator(**settings, skip_resolution=skip_resolution)
-    sizes = [row.size for row in layer_table(resolution=network.resolution, num_layers=settings["num_layers"])]
-    names = {}
-    for ours in network.state_dict():
-        if match := re.match(r"^synthesis\.layers\.(\d+)\.conv\.(.+)$", ours):
-            i = int(match[1])
-            channels = state_dict[_synthesis_names(state_dict)[i] + ".weight"].shape[0]
-            names[ours] = f"synthesis.L{i}_{sizes[i]}_{channels}.{match[2]}"
-        else:
-            names[ours] = _rename(ours, _GENERATOR_RULES)
-    return _load(network, state_dict, names)
+    network = Generator(**_generator_settings(state_dict), skip_resolution=skip_resolution)
+    return _load(network, state_dict, official_generator_names(network))
 
 
 def discriminator_from_official(state_dict: StateDict) -> Discriminator:
@@ -79,13 +69,41 @@ def discriminator_from_official(state_dict: StateDict) -> Discriminator:
         channel_max=max(channels.values()),
         mapping_layers=_count(state_dict, r"^mapping\.fc(\d+)\.weight$"),
     )
+    return _load(network, state_dict, official_discriminator_names(network))
+
+
+def official_generator_names(network: Generator) -> dict[str, str]:
+    """Return the official name of each entry of our generator's state dict.
+
+    >>> network = Generator(resolution=16, channel_base=128, channel_max=8, num_layers=4)
+    >>> official_generator_names(network)["synthesis.layers.3.conv.bias"]
+    'synthesis.L3_16_8.bias'
+    """
+    weights = network.state_dict()
+    rows = layer_table(resolution=network.resolution, num_layers=len(network.synthesis.layers) - 1)
+    names = {}
+    for ours in weights:
+        if match := re.match(r"^synthesis\.layers\.(\d+)\.conv\.(.+)$", ours):
+            i, channels = int(match[1]), weights[f"synthesis.layers.{match[1]}.conv.weight"].shape[0]
+            names[ours] = f"synthesis.L{i}_{rows[i].size}_{channels}.{match[2]}"
+        else:
+            names[ours] = _rename(ours, _GENERATOR_RULES)
+    return names
+
+
+def official_discriminator_names(network: Discriminator) -> dict[str, str]:
+    """Return the official name of each entry of our discriminator's state dict (w_avg has none there).
+
+    >>> official_discriminator_names(Discriminator(resolution=16, channel_base=64))["blocks.0.conv.bias"]
+    'b16.conv0.bias'
+    """
     names = {}
     for ours in network.state_dict():
         if match := re.match(r"^blocks\.(\d+)\.(\w+)\.(\w+)$", ours):
-            names[ours] = f"b{edges[int(match[1])]}.{_BLOCK_PARTS[match[2]]}.{match[3]}"
+            names[ours] = f"b{network.resolution >> int(match[1])}.{_BLOCK_PARTS[match[2]]}.{match[3]}"
         elif ours != "mapping.w_avg":
             names[ours] = _rename(ours, _DISCRIMINATOR_RULES)
-    return _load(network, state_dict, names)
+    return names
 
 
 def _generator_settings(state_dict: StateDict) -> dict:
