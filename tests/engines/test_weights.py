@@ -1,7 +1,8 @@
 import pytest
 import torch
+from ignite.engine import Engine
 
-from unicoal_components.engines.weights import load_weights, read_weights, save_weights
+from unicoal_components.engines.weights import LoadWeights, load_weights, read_weights, save_weights
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
@@ -55,3 +56,12 @@ def test_a_file_with_code_is_not_run(tmp_path, capsys):
     with pytest.raises(ValueError, match="cannot be read"):
         read_weights(tmp_path / "bad.pt")
     assert "code" not in capsys.readouterr().out
+
+
+def test_the_handler_reads_the_file_when_its_engine_starts(tmp_path):
+    saved, network = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    engine = Engine(lambda engine, batch: None)
+    LoadWeights(network=network, path=tmp_path / "model.pt").attach(engine)
+    save_weights(saved.state_dict(), tmp_path / "model.pt")
+    engine.run([0])
+    assert torch.equal(network.weight, saved.weight)

@@ -1,9 +1,15 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from segment_anything.modeling.image_encoder import ImageEncoderViT
 
 from unicoal_components.losses.objective import SynthesisObjective, blur_images
 from unicoal_components.losses.sam import SAMFeatureLoss
+from unicoal_components.networks.official import discriminator_from_official, generator_from_official
+
+GOLDEN = Path(__file__).parents[2] / ".." / "shared" / "golden"
 
 
 class Critic(torch.nn.Module):
@@ -82,3 +88,25 @@ def test_negative_weights_are_refused_by_name(name):
 def test_a_sam_weight_without_its_loss_says_so():
     with pytest.raises(ValueError, match="set sam_weight to 0"):
         SynthesisObjective(sam_weight=1.0)
+
+
+@pytest.mark.parametrize("case", ["unified_tiny", "cms_tiny", "plain_encoder_tiny"])
+def test_the_official_losses_are_reproduced(case):
+    path = GOLDEN / f"{case}.npz"
+    if not path.is_file():
+        pytest.skip("golden numbers are not here")
+    golden = {key: torch.from_numpy(np.asarray(value, dtype=np.float32)) for key, value in np.load(path).items()}
+    weights = [{key[2:]: golden[key] for key in golden if key.startswith(f"{name}/")} for name in "GD"]
+    generator, discriminator = generator_from_official(weights[0]), discriminator_from_official(weights[1])
+    conditions = {"modality": golden["in_c"], "position": golden["in_index"]}
+    with torch.no_grad():
+        fake = generator(golden["in_A"], z=golden["in_z"], **conditions)
+    images = {"source": golden["in_A"], "fake": fake, "real": golden["in_B"]}
+    blurred = dict(zip(images, blur_images(2.0, *images.values()), strict=True))
+    shared = {"discriminator": discriminator, "conditions": conditions}
+    of_generator = SynthesisObjective().generator_terms(**blurred, **shared)
+    of_discriminator = SynthesisObjective().discriminator_terms(**images, **shared, r1_weight=10.0)
+    assert of_generator["generator_adversarial"].item() == pytest.approx(golden["out_g_adv"].item(), rel=1e-4)
+    assert of_generator["generator_l1"].item() == pytest.approx(golden["out_g_l1"].item(), rel=1e-4)
+    assert of_discriminator["discriminator"].item() == pytest.approx(golden["out_d_loss"].item(), rel=1e-4)
+    assert of_discriminator["discriminator_r1"].item() == pytest.approx(golden["out_r1"].item(), rel=1e-3)

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch.distributed as dist
 from ignite.engine import Engine, Events
+from monai.engines.workflow import Workflow
 
-from .distributed import rank, unwrap, world_size
+from .distributed import from_first_rank, rank, unwrap, world_size
 from .random_state import get_random_state, set_random_state
 from .weights import check_fit, read_weights, save_weights
 
@@ -48,7 +49,7 @@ class ResumeCheckpoint:
         *,
         output_dir: str,
         model_path: str | None = None,
-        evaluator: Engine | None = None,
+        evaluator: Workflow | None = None,
         resume: bool = True,
         schedulers: Sequence[Any] = (),
     ) -> None:
@@ -73,9 +74,10 @@ class ResumeCheckpoint:
                 _check_writable(folder)
         if not trainer.has_event_handler(self._save, Events.EPOCH_COMPLETED):
             trainer.add_event_handler(Events.EPOCH_COMPLETED, self._save)  # now, hence after all others
-        if self.path.is_file() and self.resume:
+        found = from_first_rank(self.path.is_file())
+        if found and self.resume:
             self._restore(trainer, read_weights(self.path))
-        elif self.path.is_file():
+        elif found:
             logger.warning("resume is false: %s will be overwritten at the end of the first epoch", self.path)
         elif self.resume:
             logger.info("No checkpoint in %s: training starts at epoch 1", self.path.parent)
@@ -199,5 +201,5 @@ def _model_state(trainer: Any) -> Mapping[str, Any]:
     return trainer.average.state_dict() if trainer.average is not None else unwrap(trainer.network).state_dict()
 
 
-def _best(engine: Engine) -> dict[str, float | int]:
+def _best(engine: Any) -> dict[str, float | int]:
     return {"metric": float(engine.state.best_metric), "epoch": int(engine.state.best_metric_epoch)}

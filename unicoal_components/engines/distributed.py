@@ -1,10 +1,13 @@
 """The few collective operations of training; in a single process each of them does nothing."""
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
+
+T = TypeVar("T")
 
 
 def world_size() -> int:
@@ -41,6 +44,14 @@ def average_gradients(network: nn.Module) -> None:
         flat = average_over_ranks(torch.cat([g.flatten() for g in gradients]))
         for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
+
+
+def from_first_rank(value: T) -> T:
+    """Give all processes the first one's answer, so that they take the same branch."""
+    values = [value]
+    if world_size() > 1:
+        dist.broadcast_object_list(values, src=0)
+    return values[0]
 
 
 def broadcast_state(networks: Iterable[nn.Module]) -> None:

@@ -152,14 +152,14 @@ class UniCOALTrainer(SupervisedTrainer):
         """Images per iteration, over all processes."""
         loader = self.data_loader
         size = getattr(loader, "batch_size", None) or getattr(getattr(loader, "batch_sampler", None), "batch_size", 1)
-        return size * world_size()
+        return int(size or 1) * world_size()
 
     @property
     def images_seen(self) -> int:
         """Training images before the current iteration, over all processes."""
         return max(self.state.iteration - 1, 0) * self.batch_size
 
-    def run(self) -> None:
+    def run(self) -> None:  # type: ignore[override]
         """Train until `max_epochs`; unlike the base class without a gradient scaler, which bfloat16 does not need."""
         Workflow.run(self)
 

@@ -1,15 +1,19 @@
 """Files of weights: written whole or not at all, read with errors that help."""
 
+import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from ignite.engine import Engine, Events
 from torch import nn
 
 from ..data.atomic import atomic_path
 from .distributed import unwrap
+
+logger = logging.getLogger(__name__)
 
 
 def save_weights(content: Mapping[str, Any], path: str | Path) -> None:
@@ -39,13 +43,14 @@ def read_weights(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def load_weights(*, network: nn.Module, path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
+def load_weights(*, network: nn.Module, path: str | Path | None, device: str | torch.device | None = None) -> nn.Module:
     """Put weights from a file into a network, all of them or none.
 
     Args:
         network: any network, or its `DistributedDataParallel`.
-        path: a plain state dict, e.g. `model.pt`, or a `checkpoint.pt`, of which the averaged generator is taken.
-        device: where the network goes afterwards.
+        path: a plain state dict, e.g. `model.pt`, or a `checkpoint.pt`, of which the averaged generator is taken;
+            `None` leaves the network as it is.
+        device: where the network goes afterwards; `None` = it stays.
 
     Returns:
         `network`, in eval mode.
@@ -54,11 +59,35 @@ def load_weights(*, network: nn.Module, path: str | Path, device: str | torch.de
         FileNotFoundError: see `read_weights`.
         ValueError: see `read_weights`, or the weights do not fit the network.
     """
+    if path is None:
+        return network.to(device)
     state = read_weights(path)
     state = state.get("average") or state.get("generator") or state
     check_fit(state, unwrap(network).state_dict(), path=path, name="the network")
     unwrap(network).load_state_dict(state)
-    return network.to(device).eval()
+    logger.info("Weights from %s", path)
+    return (network if device is None else network.to(device)).eval()
+
+
+class LoadWeights:
+    """Load weights when an engine starts, like MONAI's `CheckpointLoader`, with errors that name the way out.
+
+    Args:
+        network: see `load_weights`.
+        path: see `load_weights`; read when the engine starts, not before.
+    """
+
+    def __init__(self, *, network: nn.Module, path: str | Path) -> None:
+        self.network = network
+        self.path = path
+
+    def attach(self, engine: Engine) -> None:
+        """Load when `engine` starts."""
+        engine.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Load now."""
+        load_weights(network=self.network, path=self.path)
 
 
 def check_fit(saved: Mapping[str, Any], expected: Mapping[str, Any], *, path: str | Path, name: str) -> None:
