@@ -1,0 +1,91 @@
+"""Random smooth deformations, from B-splines whose folding can be ruled out in advance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .random_field import random_spline_field
+
+# Rueckert-style free-form deformations stay one-to-one while no control point moves by more than 0.4 knot distances
+# (Choi and Lee, Graphical Models 62:411, 2000). The levels' ratios add up, and the sum stays below that bound.
+LEVELS: tuple[tuple[float, float], ...] = ((45.0, 0.14), (16.0, 0.14))  # (knot distance in mm, movement / distance)
+
+
+def random_displacement(
+    shape: Sequence[int],
+    spacing: Sequence[float],
+    rng: np.random.Generator,
+    *,
+    strength: float = 1.0,
+    levels: Sequence[tuple[float, float]] = LEVELS,
+) -> NDArray[np.float32]:
+    """Draw a displacement field that does not fold: the head's shape on a coarse level, its gyri on a finer one.
+
+    Args:
+        shape: `(D, H, W)`.
+        spacing: voxel size per axis in mm, same order.
+        rng: source of randomness.
+        strength: multiplies all displacements; 0 is the identity, up to 1.4 keeps the Choi-Lee bound.
+        levels: pairs of knot distance in mm and largest control point movement relative to it.
+
+    Returns:
+        `(3, D, H, W)` in mm along D, H, W.
+    """
+    extent = [size * step for size, step in zip(shape, spacing, strict=True)]
+    field = np.zeros((3, *shape), np.float32)
+    for distance, movement in levels:
+        spans = [max(1, int(length // distance)) for length in extent]  # never closer knots than `distance`
+        for axis in range(3):
+            field[axis] += random_spline_field(shape, spans, rng, amplitude=strength * movement * distance)
+    return field
+
+
+def random_linear(rng: np.random.Generator, *, strength: float = 1.0) -> NDArray[np.float64]:
+    """Draw a 3×3 linear map: rotations within ±5°, scaling within ±7 %, shears within ±0.03, all times `strength`."""
+    angles = np.deg2rad(5.0) * strength * rng.uniform(-1.0, 1.0, 3)
+    matrix = np.diag(1.0 + 0.07 * strength * rng.uniform(-1.0, 1.0, 3))
+    matrix = matrix @ (np.eye(3) + np.triu(0.03 * strength * rng.uniform(-1.0, 1.0, (3, 3)), 1))
+    for axis, angle in enumerate(angles):
+        first, second = [other for other in range(3) if other != axis]
+        rotation = np.eye(3)
+        rotation[[first, second], [first, second]] = np.cos(angle)
+        rotation[first, second], rotation[second, first] = -np.sin(angle), np.sin(angle)
+        matrix = rotation @ matrix
+    return matrix
+
+
+def warped_coordinates(
+    displacement: NDArray[np.floating], matrix: NDArray[np.floating], offset: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """Compute where each voxel samples: `matrix` @ voxel + `offset` + displacement.
+
+    Args:
+        displacement: `(3, D, H, W)` in voxels of the sampled array. It is added in place to save memory.
+        matrix: `(3, 3)` and offset: `(3,)`, from output voxel (d, h, w) to sampled voxel (d, h, w).
+
+    Returns:
+        `(3, D, H, W)` for `scipy.ndimage.map_coordinates`.
+    """
+    coordinates = displacement.astype(np.float32, copy=False)
+    grid = np.ogrid[tuple(slice(size) for size in displacement.shape[1:])]
+    for axis in range(3):
+        for column, index in enumerate(grid):
+            coordinates[axis] += (matrix[axis, column] * index).astype(np.float32)
+        coordinates[axis] += np.float32(offset[axis])
+    return coordinates
+
+
+def jacobian_determinant(coordinates: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the determinant of the Jacobian of a coordinate map, by finite differences; positive where nothing folds.
+
+    Args:
+        coordinates: `(3, D, H, W)`, sampled position per voxel.
+
+    Returns:
+        `(D, H, W)`.
+    """
+    gradients = np.stack([np.stack(np.gradient(component)) for component in coordinates])
+    return np.linalg.det(np.moveaxis(gradients, (0, 1), (-2, -1)))
