@@ -93,11 +93,12 @@ def one_hot_modality(modality: Tensor | None, *, num_modalities: int, batch: int
         like: gives dtype and device.
 
     Raises:
-        ValueError: for another shape.
+        ValueError: for another shape, or an index that is no class.
     """
     if modality is None:
         modality = torch.zeros(batch, dtype=torch.long, device=like.device)
     if modality.shape == (batch,):
+        _check_classes(modality, num_modalities)
         return F.one_hot(modality.long(), num_modalities).to(like)
     if modality.shape != (batch, num_modalities):
         raise ValueError(
@@ -105,6 +106,17 @@ def one_hot_modality(modality: Tensor | None, *, num_modalities: int, batch: int
             f"got the shape {tuple(modality.shape)}"
         )
     return modality.to(like)
+
+
+def _check_classes(modality: Tensor, num_modalities: int) -> None:
+    """Raise ValueError for an index that is no class, on the CPU only: elsewhere the look would make the device wait."""
+    if modality.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    if not ((modality >= 0) & (modality < num_modalities)).all():
+        raise ValueError(
+            f"modality must be class indices from 0 to {num_modalities - 1} (the place in the configuration's list of "
+            f"modalities), got {modality.tolist()}"
+        )
 
 
 def column_position(position: Tensor | None, *, batch: int, like: Tensor) -> Tensor:
