@@ -56,13 +56,20 @@ def adam(network, lr=0.002):
     return torch.optim.Adam(network.parameters(), lr=lr, betas=(0.0, 0.99))
 
 
-def build_trainer(*, workers=0, max_epochs=2, length=6, handlers=(), objective=None, generator=None, **options):
+def build_trainer(
+    *, workers=0, persistent=False, max_epochs=2, length=6, handlers=(), objective=None, generator=None, **options
+):
     """A trainer of tiny networks; three iterations per epoch by default."""
     network = tiny_generator() if generator is None else generator
     discriminator = tiny_discriminator()
     dataset = SeededSlices(length)
     loader = DataLoader(
-        dataset, batch_size=2, sampler=SliceSampler(dataset=dataset, seed=0), num_workers=workers, drop_last=True
+        dataset,
+        batch_size=2,
+        sampler=SliceSampler(dataset=dataset, seed=0),
+        num_workers=workers,
+        persistent_workers=persistent,
+        drop_last=True,
     )
     values = {
         "device": "cpu",

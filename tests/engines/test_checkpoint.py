@@ -32,20 +32,20 @@ def assert_same(first, second, where=""):
         assert first == second, where
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_four_epochs_are_two_and_a_restart_and_two_to_the_bit(engines, tmp_path, workers):
-    scores = [3.0, 1.0, 2.0, 2.5]
+@pytest.mark.parametrize(("workers", "persistent"), [(0, False), (2, False), (2, True)])
+def test_four_epochs_are_two_and_a_restart_and_two_to_the_bit(engines, tmp_path, workers, persistent):
+    options = {"workers": workers, "persistent": persistent, "scores": [3.0, 1.0, 2.0, 2.5]}
     torch.manual_seed(7)
-    whole = engines.resumable(tmp_path / "whole", max_epochs=4, workers=workers, scores=scores)
+    whole = engines.resumable(tmp_path / "whole", max_epochs=4, **options)
     torch.manual_seed(7)
     whole.run()
 
-    first = engines.resumable(tmp_path / "parts", max_epochs=2, workers=workers, scores=scores)
+    first = engines.resumable(tmp_path / "parts", max_epochs=2, **options)
     torch.manual_seed(7)
     first.run()
     best = torch.load(tmp_path / "parts" / "model.pt", weights_only=True)
     torch.manual_seed(999)  # a new process has another random state
-    second = engines.resumable(tmp_path / "parts", max_epochs=4, workers=workers, scores=scores)
+    second = engines.resumable(tmp_path / "parts", max_epochs=4, **options)
     second.run()
 
     assert_same(everything(whole), everything(second))

@@ -32,6 +32,9 @@ class ResumeCheckpoint:
     It saves after all other handlers of the epoch's end, validation and schedulers included, wherever it stands in the
     list of handlers; put it first, so that it restores before others act on the start.
 
+    Each epoch takes the random numbers up where the last iteration before it left them: what validation and the start
+    of workers draw in between (it differs between a restart and persistent workers) does not matter.
+
     Args:
         output_dir: folder of `checkpoint.pt`; made if needed.
         model_path: file for the best model; `None` = `model.pt` in `output_dir`.
@@ -58,6 +61,7 @@ class ResumeCheckpoint:
         self.evaluator = evaluator
         self.resume = resume
         self.schedulers = tuple(schedulers)
+        self._random_state: dict[str, Any] | None = None  # of the last epoch's end
 
     def attach(self, engine: Engine) -> None:
         """Restore when `engine` starts and save when each of its epochs ends.
@@ -66,7 +70,17 @@ class ResumeCheckpoint:
             engine: a `UniCOALTrainer`.
         """
         engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_STARTED, self._continue_random)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._keep_random)
         engine.add_event_handler(Events.COMPLETED, self._finish)
+
+    def _keep_random(self, trainer: Any) -> None:
+        if trainer.state.iteration % trainer.state.epoch_length == 0:
+            self._random_state = get_random_state()
+
+    def _continue_random(self, trainer: Any) -> None:
+        if (trainer.state.iteration - 1) % trainer.state.epoch_length == 0 and self._random_state is not None:
+            set_random_state(self._random_state)
 
     def _start(self, trainer: Any) -> None:
         if rank() == 0:
@@ -111,10 +125,10 @@ class ResumeCheckpoint:
 
     def _random_states(self) -> list[dict[str, Any]]:
         """Collect the random states of all processes."""
-        states: list[Any] = [get_random_state()]
+        states: list[Any] = [self._random_state]
         if world_size() > 1:
             states = [None] * world_size()
-            dist.all_gather_object(states, get_random_state())
+            dist.all_gather_object(states, self._random_state)
         return states
 
     def _collect(self, trainer: Any, random_states: list[dict[str, Any]]) -> dict[str, Any]:
@@ -153,7 +167,7 @@ class ResumeCheckpoint:
                 engine.state.best_metric = content["best"][name]["metric"]
                 engine.state.best_metric_epoch = content["best"][name]["epoch"]
         if rank() < len(content["random_states"]):
-            set_random_state(content["random_states"][rank()])
+            self._random_state = content["random_states"][rank()]
         self._tell(trainer)
 
     def _check(self, trainer: Any, content: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
