@@ -113,13 +113,22 @@ def test_the_output_is_clamped():
     assert got.min() == -1 and got.max() == 1
 
 
-def test_slices_without_anatomy_come_out_blank_without_the_network():
+def test_slices_and_windows_without_anatomy_come_out_blank_without_the_network():
     image = torch.full((1, 1, 12, 8, 8), -1.0)
     image[:, :, 6] = 0.5
     network = Recorder()
     got = VolumeInferer(resolution=8)(image, network, modality=T1, factor=2.0)
     assert len(network.collected("position")) == 8  # anchors 4 to 7, two thin slices each
     assert (got[0, 0, :8] == -1).all() and (got[0, 0, 16:] == -1).all()
+    image, network = torch.full((1, 1, 4, 24, 8), -1.0), Recorder()
+    image[..., 20, 4] = 0.5
+    VolumeInferer(resolution=8, overlap=0)(image, network, modality=T1)
+    assert len(network.collected("position")) == 4  # of twelve windows
+
+
+def test_a_network_in_half_precision_fills_a_float32_volume():
+    got = VolumeInferer(resolution=8)(stack(), lambda groups, **_: groups[:, 1:2].half(), modality=T1)
+    torch.testing.assert_close(got, stack(), atol=1e-3, rtol=0)
 
 
 def test_the_batch_size_changes_nothing():

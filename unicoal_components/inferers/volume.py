@@ -39,10 +39,10 @@ class VolumeInferer(Inferer):
 
     Thin slice b has the anchor n = floor(b / k) and the position b / k - n in [0, 1) (method.md section 6); its group
     is cut from the thick stack by indices alone, so no thin slice has to exist. One ``z`` serves the whole volume, so
-    that neighboring slices agree. A slice whose whole group is blank holds no anatomy and comes out blank, without the
-    network. Slices larger than the network's resolution are covered by overlapping windows with Gaussian blending
-    (MONAI's), smaller ones are padded with -1 and cropped back. Apart from the input and the output, memory depends on
-    ``batch_size`` alone, not on the number of slices.
+    that neighboring slices agree. Where the whole group is blank there is no anatomy: the output is blank without
+    asking the network. Slices larger than the network's resolution are covered by overlapping windows with Gaussian
+    blending (MONAI's), smaller ones are padded with -1 and cropped back. Apart from the input and the output, memory
+    depends on ``batch_size`` alone, not on the number of slices.
 
     The official code reads the target file for the output's size and runs at the training factors only; here the output
     follows from the input, at any real factor.
@@ -132,14 +132,11 @@ class VolumeInferer(Inferer):
     def _fill(
         self, output: Tensor, stack: Tensor, depths: np.ndarray, network: Callable[..., Tensor], conditions: dict
     ) -> None:
-        """Write the thin slices at ``depths`` into ``output`` (B, H, W); leave those without anatomy blank."""
+        """Write the thin slices at ``depths`` into ``output`` (B, H, W)."""
         anchors = np.floor(depths)
         groups = slice_groups(stack, torch.as_tensor(anchors, dtype=torch.int64), self.slice_group_size)
-        filled = (groups > BLANK).flatten(1).any(1)
-        if not filled.any():
-            return
         positions = torch.as_tensor(depths - anchors, dtype=stack.dtype, device=stack.device)
-        output[filled] = self._predict(groups[filled], positions[filled], network, conditions)[:, 0].clamp(-1, 1)
+        output[:] = self._predict(groups, positions, network, conditions)[:, 0].clamp(-1, 1)
 
     def _predict(
         self, groups: Tensor, positions: Tensor, network: Callable[..., Tensor], conditions: dict[str, Any]
@@ -152,8 +149,14 @@ class VolumeInferer(Inferer):
 
         def predictor(windows: Tensor) -> Tensor:
             center = self.resolution // 2
-            repeated = {name: _repeat(value, len(windows)) for name, value in conditions.items()}
-            return network(windows[:, :-1].contiguous(), position=windows[:, -1, center, center], **repeated)
+            filled = (windows[:, :-1] > BLANK).flatten(1).any(1)
+            output = torch.full_like(windows[:, :1], BLANK)
+            if filled.any():
+                windows = windows[filled]
+                repeated = {name: _repeat(value, len(windows)) for name, value in conditions.items()}
+                position = windows[:, -1, center, center]
+                output[filled] = network(windows[:, :-1].contiguous(), position=position, **repeated).to(output.dtype)
+            return output
 
         channel = positions[:, None, None, None].expand(-1, 1, *groups.shape[2:])
         windowed = max(groups.shape[2:]) > self.resolution
