@@ -65,3 +65,10 @@ def test_the_handler_reads_the_file_when_its_engine_starts(tmp_path):
     save_weights(saved.state_dict(), tmp_path / "model.pt")
     engine.run([0])
     assert torch.equal(network.weight, saved.weight)
+
+
+def test_without_a_path_the_network_keeps_its_weights():
+    network = torch.nn.Linear(2, 2)
+    before = network.weight.clone()
+    assert torch.equal(load_weights(network=network, path=None).weight, before)
+    assert not network.training

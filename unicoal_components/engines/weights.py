@@ -59,13 +59,12 @@ def load_weights(*, network: nn.Module, path: str | Path | None, device: str | t
         FileNotFoundError: see `read_weights`.
         ValueError: see `read_weights`, or the weights do not fit the network.
     """
-    if path is None:
-        return network.to(device)
-    state = read_weights(path)
-    state = state.get("average") or state.get("generator") or state
-    check_fit(state, unwrap(network).state_dict(), path=path, name="the network")
-    unwrap(network).load_state_dict(state)
-    logger.info("Weights from %s", path)
+    if path is not None:
+        state = read_weights(path)
+        state = state.get("average") or state.get("generator") or state
+        check_fit(state, unwrap(network).state_dict(), path=path, name="the network")
+        unwrap(network).load_state_dict(state)
+        logger.info("Weights from %s", path)
     return (network if device is None else network.to(device)).eval()
 
 
