@@ -1,3 +1,63 @@
-"""Uni-COAL for MONAI: MR image synthesis and super-resolution with one alias-free network."""
+"""Uni-COAL for MONAI: MR image synthesis and super-resolution with one alias-free network.
+
+The names below are those that bundle configurations use.
+"""
 
 __version__ = "0.1.0"
+
+from .data.cases import CaseDataset
+from .data.datalist import read_datalist
+from .data.read_volume import list_images
+from .data.sampler import SliceSampler
+from .data.slices import SliceDataset
+from .engines.averages import AveragedGenerator
+from .engines.case_report import CaseReport
+from .engines.checkpoint import ResumeCheckpoint
+from .engines.image_log import SliceImages
+from .engines.loss_log import scalar_outputs
+from .engines.memory import keep_freed_memory
+from .engines.prepare_batch import PrepareSlices, PrepareVolume
+from .engines.schedules import LearningRateDecay
+from .engines.trainer import UniCOALTrainer
+from .engines.weights import load_weights
+from .inferers.volume import VolumeInferer
+from .losses.objective import SynthesisObjective
+from .losses.sam import build_sam_feature_loss
+from .metrics.image_quality import PSNR
+from .networks.discriminator import Discriminator
+from .networks.generator import Generator
+from .transforms.draw import DrawSliceTaskd
+from .transforms.load_slice_group import LoadSliceGroupd
+from .transforms.save_stack import SaveStackd
+from .transforms.stack import LoadStackd
+from .transforms.task import SetTaskd
+
+__all__ = [
+    "PSNR",
+    "AveragedGenerator",
+    "CaseDataset",
+    "CaseReport",
+    "Discriminator",
+    "DrawSliceTaskd",
+    "Generator",
+    "LearningRateDecay",
+    "LoadSliceGroupd",
+    "LoadStackd",
+    "PrepareSlices",
+    "PrepareVolume",
+    "ResumeCheckpoint",
+    "SaveStackd",
+    "SetTaskd",
+    "SliceDataset",
+    "SliceImages",
+    "SliceSampler",
+    "SynthesisObjective",
+    "UniCOALTrainer",
+    "VolumeInferer",
+    "build_sam_feature_loss",
+    "keep_freed_memory",
+    "list_images",
+    "load_weights",
+    "read_datalist",
+    "scalar_outputs",
+]
