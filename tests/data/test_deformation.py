@@ -46,9 +46,9 @@ def test_no_strength_is_the_identity():
     np.testing.assert_array_equal(random_linear(np.random.default_rng(0), strength=0.0), np.eye(3))
 
 
-def test_the_linear_part_keeps_handedness_and_nearly_the_volume():
+def test_the_linear_part_keeps_handedness_and_changes_the_volume_by_a_third_at_most():
     for seed in range(20):
-        assert 0.75 < np.linalg.det(random_linear(np.random.default_rng(seed))) < 1.3
+        assert 0.9 < np.linalg.det(random_linear(np.random.default_rng(seed))) < 1.41
 
 
 def test_coordinates_are_matrix_times_voxel_plus_offset():
