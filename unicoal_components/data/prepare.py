@@ -13,6 +13,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from .datalist import SECTIONS, write_datalist
 from .hdf5 import write_subject
+from .intensity import percentile_range, scale_to_uint8
 from .scan import Scan, read_scan
 from .split import split_subjects
 from .subject_files import SubjectFiles, check_modalities
@@ -21,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 DATALIST_NAME = "datalist.json"
 DEFAULT_SPLIT = (0.8, 0.1, 0.1)
-PERCENTILES = (0.5, 99.5)
 GRID_TOLERANCE = 1e-3
 
 
@@ -160,15 +160,11 @@ def scale_intensity(scan: Scan) -> tuple[np.ndarray, tuple[float, float]]:
     Raises:
         ValueError: the two percentiles are equal.
     """
-    low, high = (float(value) for value in np.percentile(scan.stack[scan.stack != 0], PERCENTILES))
-    if not high > low:
-        raise ValueError(
-            f"scan '{scan.path}' is nearly constant: the percentiles {PERCENTILES} of its non-zero voxels are both "
-            f"{low:g}. It may be a mask, or its background is not 0; give the scan itself with background 0."
-        )
-    scaled = np.rint(255 * np.clip((scan.stack - low) / (high - low), 0, 1)).astype(np.uint8)
-    scaled[scan.stack == 0] = 0
-    return scaled, (low, high)
+    try:
+        low, high = percentile_range(scan.stack)
+    except ValueError as error:
+        raise ValueError(f"scan '{scan.path}': {error}") from error
+    return scale_to_uint8(scan.stack, low, high), (low, high)
 
 
 def _sections(subjects: Sequence[SubjectFiles], split: Sequence[float] | None, seed: int) -> dict[str, str]:
