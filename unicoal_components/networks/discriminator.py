@@ -53,7 +53,7 @@ class Discriminator(nn.Module):
         position_embedding: "linear" (official) or "fourier".
 
     Raises:
-        ValueError: if `resolution` is no power of two.
+        ValueError: if `resolution` is no power of two, or a block is left without a channel.
     """
 
     def __init__(
@@ -120,5 +120,11 @@ class Discriminator(nn.Module):
 
 
 def discriminator_channels(edge: int, channel_base: int, channel_max: int) -> int:
-    """Return the channels at a resolution of `edge` samples."""
-    return min(channel_base // edge, channel_max)
+    """Return the channels at a resolution of `edge` samples, or raise ValueError if none is left."""
+    channels = min(channel_base // edge, channel_max)
+    if channels < 1:
+        raise ValueError(
+            f"channel_base {channel_base} and channel_max {channel_max} leave the block at {edge} samples without a "
+            f"channel; channel_base must be at least {edge} and channel_max at least 1"
+        )
+    return channels

@@ -16,8 +16,8 @@ class Encoder(nn.Module):
     """Alias-free encoder, the layer table read from the top down (Song et al. 2025, figure 2).
 
     The input is padded by the margin with blank (-1). Layer j = 0..L-1 ends at row L-1-j; modulated layers are
-    conditioned by a mapping of modality and position of their own. The last output of every canvas size is kept as the
-    skip of that size; the last of all is the bottleneck, from which the image style is pooled.
+    conditioned by a mapping of modality and position of their own. Of every canvas size the row that ends it in the
+    synthesis is kept as the skip of that size; the last of all is the bottleneck, from which the image style is pooled.
 
     Args:
         resolution: R.

@@ -62,6 +62,8 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.resolution = check_resolution(resolution)
+        if residual and in_channels % 2:
+            raise ValueError(f"residual needs two middle slices, so an even number of in_channels, got {in_channels}")
         self.in_channels, self.num_modalities, self.z_dim = in_channels, num_modalities, z_dim
         self.residual = residual
         self.mapping = MappingNetwork(

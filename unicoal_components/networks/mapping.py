@@ -109,7 +109,7 @@ def one_hot_modality(modality: Tensor | None, *, num_modalities: int, batch: int
 
 
 def _check_classes(modality: Tensor, num_modalities: int) -> None:
-    """Raise ValueError for an index that is no class, on the CPU only: elsewhere the look would make the device wait."""
+    """Raise ValueError for an index that is no class, on the CPU only: a look elsewhere makes the device wait."""
     if modality.device.type != "cpu" or torch.compiler.is_compiling():
         return
     if not ((modality >= 0) & (modality < num_modalities)).all():

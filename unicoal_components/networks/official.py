@@ -56,15 +56,16 @@ def discriminator_from_official(state_dict: StateDict) -> Discriminator:
     Raises:
         ValueError: if keys are missing or unknown or shapes do not fit; the message lists them.
     """
-    edges = sorted({int(m[1]) for key in state_dict if (m := re.match(r"^b(\d+)\.conv0\.weight$", key))}, reverse=True)
-    required = ["b4.out.weight", "mapping.embed.weight"] + [f"b{e}.fromrgb.weight" for e in edges[:1]]
-    _require(state_dict, required if edges else [*required, "b<resolution>.conv0.weight"])
+    resolution = max((int(m[1]) for key in state_dict if (m := re.match(r"^b(\d+)\.", key))), default=0)
+    edges = [2**i for i in range(3, resolution.bit_length())]
+    required = [f"b{edge}.conv0.weight" for edge in edges] + [f"b{resolution or '<resolution>'}.fromrgb.weight"]
+    _require(state_dict, [*required, "b4.out.weight", "mapping.embed.weight"])
     channels = {edge: state_dict[f"b{edge}.conv0.weight"].shape[0] for edge in edges}
     channels[4] = state_dict["b4.out.weight"].shape[0]
     network = Discriminator(
-        resolution=edges[0],
+        resolution=resolution,
         num_modalities=state_dict["mapping.embed.weight"].shape[1],
-        in_channels=state_dict[f"b{edges[0]}.fromrgb.weight"].shape[1],
+        in_channels=state_dict[f"b{resolution}.fromrgb.weight"].shape[1],
         channel_base=max(edge * c for edge, c in channels.items()),
         channel_max=max(channels.values()),
         mapping_layers=_count(state_dict, r"^mapping\.fc(\d+)\.weight$"),
@@ -114,17 +115,14 @@ def _generator_settings(state_dict: StateDict) -> dict:
         "mapping.embed.weight",
     ]
     _require(state_dict, required)
+    num_layers = _count(state_dict, r"^synthesis\.encoder\.encoder_(\d+)\.weight$")
     layers = _synthesis_names(state_dict)
-    if sorted(layers) != list(range(len(layers))) or len(layers) < 2:
-        raise ValueError(
-            "not an official generator checkpoint: expected keys 'synthesis.L<i>_<size>_<channels>.weight' for "
-            f"i = 0, 1, …, found i = {sorted(layers)}"
-        )
-    num_layers = len(layers) - 1
+    _require(state_dict, [f"synthesis.L{i}_<size>_<channels>.weight" for i in range(num_layers + 1) if i not in layers])
     resolution = int(layers[num_layers].split("_")[1])
     channels = [state_dict[f"{layers[i]}.weight"].shape[0] for i in range(num_layers)]
     base, maximum = _channel_settings(resolution, num_layers, channels)
-    modulated = "synthesis.encoder.mapping.embed.weight" in state_dict
+    modulated = any(re.match(r"^synthesis\.encoder\.(mapping|encoder_\d+\.affine)\.", key) for key in state_dict)
+    _require(state_dict, ["synthesis.encoder.mapping.embed.weight"] * modulated)
     return {
         "resolution": resolution,
         "num_modalities": state_dict["mapping.embed.weight"].shape[1],
@@ -166,7 +164,8 @@ def _channel_settings(resolution: int, num_layers: int, channels: list[int]) -> 
 
 
 def _count(state_dict: StateDict, pattern: str) -> int:
-    return sum(re.match(pattern, key) is not None for key in state_dict)
+    """Return the highest number in the keys that match, plus one; gaps are then found as missing keys."""
+    return max((int(m[1]) + 1 for key in state_dict if (m := re.match(pattern, key))), default=0)
 
 
 def _rename(ours: str, rules: list[tuple[str, str]]) -> str:

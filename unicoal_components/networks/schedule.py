@@ -66,7 +66,7 @@ def layer_table(
         L + 1 rows, from coarse to fine.
 
     Raises:
-        ValueError: if `resolution` is no power of two or there are too few layers.
+        ValueError: if `resolution` is no power of two, there are too few layers, or a layer is left without a channel.
 
     >>> [row.size for row in layer_table(resolution=256)]
     [36, 36, 36, 52, 52, 84, 84, 148, 148, 148, 276, 276, 276, 256, 256]
@@ -75,6 +75,11 @@ def layer_table(
     if num_layers <= NUM_CRITICAL + 1:
         raise ValueError(f"num_layers must be at least {NUM_CRITICAL + 2}, got {num_layers}")
     last_cutoff = resolution / 2
+    if round(min(channel_base / 2 / last_cutoff, channel_max)) < 1:
+        raise ValueError(
+            f"channel_base {channel_base} and channel_max {channel_max} leave the finest layers without a channel; at "
+            f"resolution {resolution} channel_base must be at least {resolution} and channel_max at least 1"
+        )
     last_stopband = last_cutoff * LAST_STOPBAND_REL
     rows = []
     for i in range(num_layers + 1):

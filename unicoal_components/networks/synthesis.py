@@ -50,9 +50,9 @@ class FourierInput(nn.Module):
         zero, one = torch.zeros_like(cos), torch.ones_like(cos)
         rotation = torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], dim=1).view(-1, 3, 3)
         shift = torch.stack([one, zero, -shift_x, zero, one, -shift_y, zero, zero, one], dim=1).view(-1, 3, 3)
-        motion = rotation @ shift @ self.transform
-        frequencies = self.frequencies @ motion[:, :2, :2]  # (B, C, 2)
-        phases = self.phases + (self.frequencies @ motion[:, :2, 2:]).squeeze(2)
+        motion = _product(_product(rotation, shift), self.transform)
+        frequencies = _product(self.frequencies, motion[:, :2, :2])  # (B, C, 2)
+        phases = self.phases + _product(self.frequencies, motion[:, :2, 2:]).squeeze(2)
         excess = frequencies.norm(dim=2) - self.bandwidth
         amplitudes = (1 - excess / (self.rate / 2 - self.bandwidth)).clamp(0, 1)
         axis = (torch.arange(self.size, device=w.device) + 0.5 - self.size / 2) / self.rate
@@ -61,6 +61,24 @@ class FourierInput(nn.Module):
         waves = torch.sin(2 * math.pi * (along_x + along_y + phases[:, :, None, None])) * amplitudes[:, :, None, None]
         weight = self.weight / math.sqrt(self.weight.shape[1])
         return F.conv2d(waves.to(w.dtype), weight[:, :, None, None].to(w.dtype))
+
+
+def count_skips(skip_resolution: int) -> int:
+    """Return log2(q) - 2, the places that take a skip at most.
+
+    >>> count_skips(32)
+    3
+    """
+    if not isinstance(skip_resolution, int) or skip_resolution < 4 or skip_resolution & (skip_resolution - 1):
+        raise ValueError(
+            f"skip_resolution must be a power of two and at least 4, or None for every skip, got {skip_resolution}"
+        )
+    return skip_resolution.bit_length() - 3
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply matrices `(…, n, k)` and `(…, k, m)` in float32; `@` follows autocast and TF32 and shifts the waves."""
+    return (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(dim=-2)
 
 
 class Synthesis(nn.Module):
@@ -77,6 +95,9 @@ class Synthesis(nn.Module):
         w_dim: channels of w.
         image_style_dim: channels of the image style.
         skip_resolution: q, only the first log2(q) - 2 places take their skip; None for all.
+
+    Raises:
+        ValueError: if `skip_resolution` is no power of two of at least 4.
     """
 
     def __init__(
@@ -97,7 +118,7 @@ class Synthesis(nn.Module):
         self.input = FourierInput(row=rows[0], w_dim=w_dim)
         self.layers = nn.ModuleList()
         self.skip_sizes: list[int | None] = []
-        places = num_layers if skip_resolution is None else int(math.log2(skip_resolution)) - 2
+        places = num_layers if skip_resolution is None else count_skips(skip_resolution)
         for i, row in enumerate(rows):
             source = rows[max(i - 1, 0)]
             self.layers.append(

@@ -1,0 +1,168 @@
+import pytest
+import torch
+
+from unicoal_components.networks.generator import Generator, interpolate_middle
+
+TINY = {"resolution": 16, "num_modalities": 3, "channel_base": 128, "channel_max": 8, "num_layers": 5, "w_dim": 12}
+TINY |= {"image_style_dim": 10, "z_dim": 6, "encoder_embedding_dim": 5}
+
+
+def make(**options):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Generator(**(TINY | options)).eval()
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+IMAGE = random(3, 4, 16, 16).clamp(-1, 1)
+MODALITY = torch.tensor([0, 2, 1])
+POSITION = torch.tensor([0.0, 0.5, 0.25])
+
+
+def test_the_papers_network_has_59_25_million_parameters():
+    with torch.device("meta"):
+        network = Generator()
+    assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(59.25, abs=0.005)
+
+
+@pytest.mark.parametrize("options", [{}, {"encoder_modulated": False}, {"in_channels": 1, "num_modalities": 1}])
+def test_one_tensor_alone_works(options):
+    network = make(**options)
+    batch = 2
+    output = network(random(batch, options.get("in_channels", 4), 16, 16))
+    assert output.shape == (batch, 1, 16, 16)
+    assert output.isfinite().all()
+
+
+def test_the_defaults_are_class_0_position_0_and_a_latent_of_ones():
+    network = make()
+    given = {"z": torch.ones(3, 6), "modality": torch.zeros(3, dtype=torch.long), "position": torch.zeros(3)}
+    assert torch.equal(network(IMAGE), network(IMAGE, **given))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"z": random(3, 6)}, {"modality": torch.ones(3, dtype=torch.long)}, {"position": torch.full((3,), 0.5)}],
+    ids=["z", "modality", "position"],
+)
+def test_every_condition_matters(given):
+    network = make()
+    torch.nn.init.normal_(network.mapping.embed_position.bias)  # without it, the norm of a linear position is constant
+    assert (network(IMAGE, **given) - network(IMAGE)).abs().max() > 1e-4
+
+
+def test_class_indices_equal_one_hot_and_a_row_of_positions_a_column():
+    network = make()
+    one = network(IMAGE, modality=MODALITY, position=POSITION)
+    other = network(IMAGE, modality=torch.eye(3)[MODALITY], position=POSITION[:, None])
+    assert torch.equal(one, other)
+
+
+def test_samples_of_a_batch_do_not_see_each_other():
+    network, z = make(), random(3, 6)
+    together = network(IMAGE, z=z, modality=MODALITY, position=POSITION)
+    for i in range(3):
+        alone = network(IMAGE[i : i + 1], z=z[i : i + 1], modality=MODALITY[i : i + 1], position=POSITION[i : i + 1])
+        torch.testing.assert_close(together[i : i + 1], alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_forward_pass_changes_neither_state_nor_inputs(training):
+    network = make().train(training)
+    state = {key: value.clone() for key, value in network.state_dict().items()}
+    inputs = [IMAGE.clone(), random(3, 6), MODALITY.clone(), POSITION.clone()]
+    copies = [x.clone() for x in inputs]
+    network(inputs[0], z=inputs[1], modality=inputs[2], position=inputs[3]).sum().backward()
+    assert all(torch.equal(value, network.state_dict()[key]) for key, value in state.items())
+    assert all(torch.equal(x, copy) for x, copy in zip(inputs, copies, strict=True))
+
+
+def test_evaluation_draws_no_random_numbers_but_training_drops_image_style():
+    network = make()
+    before = torch.get_rng_state()
+    first = network(IMAGE)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(network(IMAGE), first)
+    network.train()
+    assert not torch.equal(network(IMAGE), network(IMAGE))
+
+
+def test_the_memory_layout_of_the_image_does_not_matter():
+    network = make()
+    expected = network(IMAGE)
+    assert torch.equal(network(IMAGE.contiguous(memory_format=torch.channels_last)), expected)
+    transposed = IMAGE.transpose(2, 3).contiguous().transpose(2, 3)
+    assert torch.equal(network(transposed), expected)
+
+
+def test_the_network_runs_in_bfloat16_autocast_close_to_float32():
+    network = make()
+    given = {"z": random(3, 6), "modality": MODALITY, "position": POSITION}
+    expected = network(IMAGE, **given)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = network(IMAGE, **given)
+    output.float().sum().backward()
+    assert (output.float() - expected).norm() < 0.05 * expected.norm()
+    assert all(p.grad.isfinite().all() for p in network.parameters() if p.grad is not None)
+
+
+def test_every_parameter_gets_a_gradient():
+    network = make().train()
+    network(IMAGE, z=random(3, 6), modality=MODALITY, position=POSITION).square().sum().backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
+    assert without == []
+
+
+def test_the_residual_is_the_interpolation_of_the_middle_slices_where_the_modality_is_the_same():
+    plain, residual = make(), make(residual=True)
+    residual.load_state_dict(plain.state_dict())
+    same = torch.tensor([True, False, True])
+    difference = residual(IMAGE, position=POSITION, same_modality=same) - plain(IMAGE, position=POSITION)
+    expected = IMAGE[:, 1:2] + POSITION.view(3, 1, 1, 1) * (IMAGE[:, 2:3] - IMAGE[:, 1:2])
+    expected[1] = 0
+    torch.testing.assert_close(difference, expected, rtol=1e-4, atol=1e-5)
+    assert torch.equal(residual(IMAGE), plain(IMAGE))
+    assert torch.equal(plain(IMAGE, same_modality=same), plain(IMAGE))
+
+
+def test_interpolation_of_a_ramp_gives_the_ramp():
+    ramp = torch.arange(4.0).view(1, 4, 1, 1).expand(3, 4, 2, 2)
+    assert interpolate_middle(ramp, POSITION[:, None])[:, 0, 0, 0].tolist() == [1.0, 1.5, 1.25]
+
+
+@pytest.mark.parametrize("shape", [(4, 16, 16), (1, 3, 16, 16), (1, 4, 16, 32), (1, 4, 12, 12)])
+def test_an_image_of_the_wrong_shape_is_an_error_that_names_the_right_one(shape):
+    with pytest.raises(ValueError, match=r"image must have the shape \(B, 4, 16, 16\), got"):
+        make()(torch.zeros(shape))
+
+
+def test_a_latent_of_the_wrong_shape_is_an_error():
+    with pytest.raises(ValueError, match=r"z must have the shape \(3, 6\), got \(1, 6\)"):
+        make()(IMAGE, z=torch.zeros(1, 6))
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"resolution": 100}, "resolution must be a power of two"),
+        ({"num_layers": 3}, "num_layers must be at least 4"),
+        ({"position_embedding": "sine"}, "position_embedding must be"),
+        ({"channel_base": 4}, "channel_base must be at least 16"),
+        ({"skip_resolution": 20}, "skip_resolution must be a power of two"),
+        ({"num_modalities": 0}, "num_modalities must be at least 1"),
+        ({"residual": True, "in_channels": 3}, "even number of in_channels, got 3"),
+    ],
+)
+def test_a_wrong_option_is_an_error_that_names_it(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(**options)
+
+
+def test_arguments_are_keywords_and_no_name_is_swallowed():
+    with pytest.raises(TypeError):
+        Generator(64)
+    with pytest.raises(TypeError, match="resolutoin"):
+        Generator(resolutoin=64)
