@@ -16,12 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fire
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch.utils._python_dispatch import TorchDispatchMode
 from tqdm import trange
 
+from unicoal_components.command_line import run_command
 from unicoal_components.engines.memory import keep_freed_memory
 from unicoal_components.networks.generator import Generator
 
@@ -79,6 +79,7 @@ def peak_memory(device: torch.device) -> float:
 
 
 def main(
+    *,
     resolution: int = 256,
     channel_base: int = 2**14,
     channel_max: int = 512,
@@ -100,6 +101,7 @@ def main(
     )
     network = network.to(device).eval()
     image = torch.rand(batch, network.in_channels, resolution, resolution, device=device) * 2 - 1
+    parameters = sum(p.numel() for p in network.parameters())
     rows = []
     with torch.no_grad():
         network(image)
@@ -122,7 +124,7 @@ def main(
         "ratio": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)},
         "peak_memory_gb": memory,
         "memory_before_gb": before,
-        "parameters": sum(p.numel() for p in network.parameters()),
+        "parameters": parameters,
         "machine": {
             "processor": platform.machine(),
             "device": str(device),
@@ -135,10 +137,10 @@ def main(
     for name, value in result.items():
         if isinstance(value, dict) and "median" in value:
             print(f"{name:28}" + "".join(f"{value[key]:10.3f}" for key in ("median", "min", "max")))
-    print(f"peak memory {memory:.2f} GB (before the network: {before:.2f} GB), {result['parameters'] / 1e6:.2f} M parameters")
+    print(f"peak memory {memory:.2f} GB (before the network: {before:.2f} GB), {parameters / 1e6:.2f} M parameters")
     if output:
         Path(output).write_text(json.dumps(result, indent=4) + "\n")
 
 
 if __name__ == "__main__":
-    fire.Fire(main)
+    run_command(main)

@@ -5,6 +5,7 @@ The names below are those that bundle configurations use.
 
 __version__ = "0.1.0"
 
+from .configuration import check_config
 from .data.cases import CaseDataset
 from .data.datalist import read_datalist
 from .data.read_volume import list_images
@@ -19,7 +20,7 @@ from .engines.memory import keep_freed_memory
 from .engines.prepare_batch import PrepareSlices, PrepareVolume
 from .engines.schedules import LearningRateDecay
 from .engines.trainer import UniCOALTrainer
-from .engines.weights import load_weights
+from .engines.weights import LoadWeights, load_weights
 from .inferers.volume import VolumeInferer
 from .losses.objective import SynthesisObjective
 from .losses.sam import build_sam_feature_loss
@@ -43,6 +44,7 @@ __all__ = [
     "LearningRateDecay",
     "LoadSliceGroupd",
     "LoadStackd",
+    "LoadWeights",
     "PrepareSlices",
     "PrepareVolume",
     "ResumeCheckpoint",
@@ -55,6 +57,7 @@ __all__ = [
     "UniCOALTrainer",
     "VolumeInferer",
     "build_sam_feature_loss",
+    "check_config",
     "keep_freed_memory",
     "list_images",
     "load_weights",
