@@ -1,9 +1,11 @@
-"""Refuse a misspelled key of a bundle's configuration, which MONAI would add in silence."""
+"""Make mistakes in a bundle's configuration visible: MONAI adds a misspelled key in silence and buries causes."""
 
 import difflib
 import inspect
 import json
+import sys
 from pathlib import Path
+from types import TracebackType
 
 from monai.bundle import ConfigWorkflow
 
@@ -12,7 +14,7 @@ MONAI_KEYS = {"_meta_", "save_execute_config", "monai_bundle"}
 
 
 def check_config() -> None:
-    """Compare the top-level keys of the running workflow with those that its bundle knows.
+    """Compare the top-level keys of the running workflow with those that its bundle knows; show causes of errors last.
 
     Options of `python -m monai.bundle run` and overlays may only set keys of the bundle's own `train.json` or
     `inference.json`. The configuration has no way to hand itself to one of its items, so the workflow is looked up
@@ -24,12 +26,24 @@ def check_config() -> None:
     workflow = _running_workflow()
     if workflow is None:
         return
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = show_cause_last
     folder = Path(workflow.config_root_path)
     known: set[str] = set(MONAI_KEYS)
     for name in BASE_FILES:
         if (folder / name).is_file():
             known |= set(json.loads((folder / name).read_text(encoding="utf-8")))
     check_keys(workflow.parser.get(), known, folder=folder)
+
+
+def show_cause_last(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Print an uncaught error as Python does, then once more the words of its first cause, which MONAI wraps."""
+    sys.__excepthook__(kind, error, traceback)
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    if cause is not error:
+        sys.stderr.write(f"\nerror: {cause}\n")
 
 
 def check_keys(keys: object, known: set[str], *, folder: Path) -> None:
