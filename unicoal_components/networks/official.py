@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
@@ -43,7 +43,7 @@ def generator_from_official(state_dict: StateDict, *, skip_resolution: int | Non
     Raises:
         ValueError: if keys are missing or unknown or shapes do not fit; the message lists them.
     """
-    network = Generator(**_generator_settings(state_dict), skip_resolution=skip_resolution)
+    network = Generator(**generator_settings(state_dict), skip_resolution=skip_resolution)
     return _load(network, state_dict, official_generator_names(network))
 
 
@@ -107,7 +107,18 @@ def official_discriminator_names(network: Discriminator) -> dict[str, str]:
     return names
 
 
-def _generator_settings(state_dict: StateDict) -> dict:
+def generator_settings(state_dict: StateDict) -> dict[str, Any]:
+    """Infer the arguments of our `Generator` from the keys and shapes of an official one.
+
+    A base and a maximum of the channels that no layer shows (all are clipped, or none is) are chosen to give the same
+    layers.
+
+    Args:
+        state_dict: official keys and weights.
+
+    Raises:
+        ValueError: if keys are missing or the channels do not follow the layer table.
+    """
     required = [
         "synthesis.encoder.encoder_0.weight",
         "synthesis.encoder.fc_in.weight",

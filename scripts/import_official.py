@@ -1,0 +1,121 @@
+"""Turn a generator of the official implementation into the weights of a bundle.
+
+    python scripts/import_official.py --checkpoint latest_net_G_ema.pth --output bundles/unified/models/model.pt
+
+The values that the bundle's configs need for it go to the standard output as JSON, so that `> official.json` makes an
+overlay: `--config_file "['configs/inference.json','official.json']"`.
+"""
+
+import inspect
+import json
+import logging
+import pickle
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unicoal_components.command_line import run_command
+from unicoal_components.data.atomic import atomic_path
+from unicoal_components.networks.generator import Generator
+from unicoal_components.networks.official import generator_from_official, generator_settings
+
+logger = logging.getLogger("import_official")
+
+OFFICIAL_MODALITIES = ["t1", "t2", "pd"]
+WAY_OUT = (
+    "Give the state dict that an official training run leaves, latest_net_G_ema.pth "
+    "(torch.save(generator.state_dict(), path))."
+)
+
+
+def import_official(
+    *, checkpoint: str, output: str, modalities: Sequence[str] | str | None = None, skip_resolution: int | None = None
+) -> None:
+    """Import an official checkpoint; writes the weights, and prints the values for the bundle's configs.
+
+    Args:
+        checkpoint: official generator, such as latest_net_G_ema.pth.
+        output: file for the weights, such as bundles/unified/models/model.pt; replaced if it is there.
+        modalities: names in the order of the classes, such as t1,t2,pd, which is the default for three.
+        skip_resolution: limit of the skips, where the official run had one that acts; leaves no trace in a checkpoint.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    state = read_checkpoint(str(checkpoint))
+    try:
+        settings = generator_settings(state)
+        names = modality_names(modalities, count=settings["num_modalities"])
+        network = generator_from_official(state, skip_resolution=skip_resolution)
+    except ValueError as error:
+        raise ValueError(f"'{checkpoint}' cannot be imported: {error}. {WAY_OUT}") from error
+    with atomic_path(str(output)) as partial, open(partial, "wb") as file:
+        torch.save(network.state_dict(), file)
+    logger.info("wrote %s, %.2f million parameters", output, sum(p.numel() for p in network.parameters()) / 1e6)
+    if names is None:
+        logger.info("note: add the names of the %d modalities in the run's order", settings["num_modalities"])
+    logger.info("set these values in the configs, or put them on top as an overlay:")
+    print(json.dumps(config_values(settings, names, skip_resolution), indent=4))
+
+
+def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
+    """Read a state dict without running code that the file may contain.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        OSError: the file cannot be opened.
+        ValueError: it is truncated, would run code, or holds something else.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"the checkpoint '{path}' is not a file. {WAY_OUT}")
+    try:
+        with open(path, "rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise OSError(f"the checkpoint '{path}' cannot be opened: {error.strerror}. Make it readable.") from error
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"the checkpoint '{path}' holds other things than tensors, whose loading could run code, or is damaged; it "
+            f"was not loaded. {WAY_OUT}"
+        ) from error
+    except (RuntimeError, OSError, EOFError, ValueError, LookupError, AttributeError) as error:
+        raise ValueError(
+            f"the checkpoint '{path}' is truncated, or no file of PyTorch. Copy it again, completely. {WAY_OUT}"
+        ) from error
+    if not (isinstance(state, dict) and all(isinstance(value, torch.Tensor) for value in state.values())):
+        raise ValueError(f"the checkpoint '{path}' is not a plain dictionary of tensors. {WAY_OUT}")
+    return state
+
+
+def modality_names(names: Sequence[str] | str | None, *, count: int) -> list[str] | None:
+    """Return the names of the modalities, or None where they are not known.
+
+    Raises:
+        ValueError: if there are more or fewer than the network has classes.
+    """
+    if names is None:
+        return OFFICIAL_MODALITIES if count == len(OFFICIAL_MODALITIES) else None
+    chosen = [str(name).strip() for name in (names.split(",") if isinstance(names, str) else names)]
+    if len(chosen) != count:
+        raise ValueError(f"modalities {','.join(chosen)} are {len(chosen)} names, but the network has {count} classes")
+    return chosen
+
+
+def config_values(settings: dict[str, Any], names: list[str] | None, skip_resolution: int | None) -> dict[str, Any]:
+    """Return what differs from a bundle's own values, under the configs' names."""
+    values: dict[str, Any] = {} if names is None else {"modalities": names}
+    values |= {"resolution": settings["resolution"], "slice_group_size": settings["in_channels"]}
+    named = ("num_layers", "channel_base", "channel_max", "w_dim", "image_style_dim", "z_dim")
+    values |= {name: settings[name] for name in named}
+    values |= {"dropout": 0.5, "position_embedding": "linear", "residual": False}
+    defaults = inspect.signature(Generator).parameters
+    rare = {name: settings[name] for name in ("mapping_layers", "encoder_modulated", "encoder_embedding_dim")}
+    rare["skip_resolution"] = skip_resolution
+    return values | {f"network_def::{name}": value for name, value in rare.items() if value != defaults[name].default}
+
+
+if __name__ == "__main__":
+    run_command(import_official)
