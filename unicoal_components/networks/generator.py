@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .encoder import Encoder
+from .encoder import BLANK, Encoder
 from .mapping import MappingNetwork, column_position, one_hot_modality
 from .schedule import check_resolution
 from .synthesis import Synthesis
@@ -150,10 +150,10 @@ class Generator(nn.Module):
 
 
 def interpolate_middle(image: Tensor, position: Tensor) -> Tensor:
-    """Interpolate linearly between the two middle slices of groups.
+    """Interpolate linearly between the two middle slices of groups; a blank one (outside the volume) repeats the other.
 
     Args:
-        image: `(B, S, H, W)`.
+        image: `(B, S, H, W)` in [-1, 1].
         position: `(B, 1)` in [0, 1), from the first to the second of the two.
 
     Returns:
@@ -161,4 +161,6 @@ def interpolate_middle(image: Tensor, position: Tensor) -> Tensor:
     """
     middle = image.shape[1] // 2
     before, behind = image[:, middle - 1 : middle], image[:, middle : middle + 1]
+    no_before, no_behind = (x.amax(dim=(2, 3), keepdim=True) <= BLANK for x in (before, behind))
+    before, behind = torch.where(no_before, behind, before), torch.where(no_behind, before, behind)
     return before + position.view(-1, 1, 1, 1) * (behind - before)
