@@ -1,24 +1,32 @@
 """Make mistakes in a bundle's configuration visible: MONAI adds a misspelled key in silence and buries causes."""
 
+import builtins
 import difflib
 import inspect
 import json
+import re
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from monai.bundle import ConfigWorkflow
+from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 
 BASE_FILES = ("train.json", "inference.json")
-MONAI_KEYS = {"_meta_", "save_execute_config", "monai_bundle"}
+SECTIONS = ("train", "validate")
+MONAI_KEYS = {"_meta_", "monai_bundle"}.union(*(item["configs"] for item in DEFAULT_EXP_MGMT_SETTINGS.values()))
 
 
 def check_config() -> None:
-    """Compare the top-level keys of the running workflow with those that its bundle knows; show causes of errors last.
+    """Compare the keys of the running workflow with those that its bundle knows; show causes of errors last.
 
     Options of `python -m monai.bundle run` and overlays may only set keys of the bundle's own `train.json` or
-    `inference.json`. The configuration has no way to hand itself to one of its items, so the workflow is looked up
-    among the callers; where there is none (a config parsed by other means), nothing is checked.
+    `inference.json`, at the top and in the sections `train` and `validate`; below that stand the arguments of
+    components, which refuse unknown names themselves. The configuration has no way to hand itself to one of its items,
+    so the workflow is looked up among the callers; where there is none (a config parsed by other means), nothing is
+    checked.
 
     Raises:
         ValueError: a key is unknown; the message names it and the nearest known one.
@@ -29,26 +37,15 @@ def check_config() -> None:
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = show_cause_last
     folder = Path(workflow.config_root_path)
-    known: set[str] = set(MONAI_KEYS)
-    for name in BASE_FILES:
-        if (folder / name).is_file():
-            known |= set(json.loads((folder / name).read_text(encoding="utf-8")))
-    check_keys(workflow.parser.get(), known, folder=folder)
+    bases = [
+        json.loads(path.read_text(encoding="utf-8")) for path in map(folder.joinpath, BASE_FILES) if path.is_file()
+    ]
+    check_keys(_keys(workflow.parser.get()), MONAI_KEYS.union(*map(_keys, bases)), folder=folder)
 
 
-def show_cause_last(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Print an uncaught error as Python does, then once more the words of its first cause, which MONAI wraps."""
-    sys.__excepthook__(kind, error, traceback)
-    cause = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    if cause is not error:
-        sys.stderr.write(f"\nerror: {cause}\n")
-
-
-def check_keys(keys: object, known: set[str], *, folder: Path) -> None:
+def check_keys(keys: Iterable[str], known: set[str], *, folder: Path) -> None:
     """Raise ValueError if one of `keys` is not among the `known` ones of the configs in `folder`."""
-    unknown = [str(key) for key in keys if str(key) not in known]  # type: ignore[attr-defined]
+    unknown = sorted(key for key in keys if key not in known)
     if not unknown:
         return
     hints = []
@@ -59,6 +56,56 @@ def check_keys(keys: object, known: set[str], *, folder: Path) -> None:
         f"unknown configuration key {', '.join(hints)}: an option or overlay may only set keys that stand in "
         f"{' or '.join(str(folder / name) for name in BASE_FILES)}. Correct the name, or leave it out."
     )
+
+
+def show_cause_last(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Print an uncaught error as Python does, then once more the words that matter to the user."""
+    sys.__excepthook__(kind, error, traceback)
+    if error.__cause__ is not None:
+        sys.stderr.write(f"\nerror: {cause_of(error)}\n")
+
+
+def cause_of(error: BaseException) -> str:
+    """Return what the user did wrong, out of the layers that MONAI and torch put around it.
+
+    The package reports the user's mistakes as `ValueError` and `OSError`, possibly with a library's error behind them;
+    MONAI wraps them in `RuntimeError`, and a data loader's worker sends text. So the outermost of the two kinds counts,
+    or else the innermost error.
+
+    >>> try:
+    ...     try:
+    ...         raise ValueError("factor is 0.5; it must be at least 1.")
+    ...     except ValueError as mistake:
+    ...         raise RuntimeError("applying transform") from mistake
+    ... except RuntimeError as wrapper:
+    ...     cause_of(wrapper)
+    'factor is 0.5; it must be at least 1.'
+    """
+    chain = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    mistake = next((layer for layer in chain if _is_mistake(type(layer))), chain[-1])
+    if isinstance(mistake, TypeError) and "argument" in str(mistake):
+        return f"{mistake}. Correct or remove that entry of the configuration."
+    return _last_mistake(str(mistake)) or (str(mistake) if _is_mistake(type(mistake)) else repr(mistake))
+
+
+def _last_mistake(text: str) -> str | None:
+    """Return the message of the last `ValueError` or `OSError` in the printed traceback of a worker, if it is one."""
+    if "Traceback (most recent call last)" not in text:
+        return None
+    found = re.findall(r"^(\w+): (.+)$", text, flags=re.MULTILINE)
+    return next((words for name, words in reversed(found) if _is_mistake(getattr(builtins, name, None))), None)
+
+
+def _is_mistake(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, ValueError | OSError)
+
+
+def _keys(config: Mapping[str, Any]) -> set[str]:
+    """Return the keys at the top, and those of the sections as `section::key`."""
+    sections = {name: config[name] for name in SECTIONS if isinstance(config.get(name), Mapping)}
+    return {*map(str, config), *(f"{name}::{key}" for name, section in sections.items() for key in section)}
 
 
 def _running_workflow() -> ConfigWorkflow | None:
