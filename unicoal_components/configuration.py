@@ -16,7 +16,8 @@ from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 
 BASE_FILES = ("train.json", "inference.json")
 SECTIONS = ("train", "validate")
-MONAI_KEYS = {"_meta_", "monai_bundle"}.union(*(item["configs"] for item in DEFAULT_EXP_MGMT_SETTINGS.values()))
+TRACKING: dict[str, Any] = DEFAULT_EXP_MGMT_SETTINGS  # what `--tracking` adds
+MONAI_KEYS = {"_meta_", "monai_bundle"}.union(*(settings["configs"] for settings in TRACKING.values()))
 
 
 def check_config() -> None:
