@@ -133,6 +133,13 @@ def test_interpolation_of_a_ramp_gives_the_ramp():
     assert interpolate_middle(ramp, POSITION[:, None])[:, 0, 0, 0].tolist() == [1.0, 1.5, 1.25]
 
 
+def test_interpolation_beside_the_end_of_the_volume_repeats_the_slice_that_is_there():
+    image = torch.full((3, 4, 2, 2), -1.0)
+    image[0, 1], image[1, 2] = 0.25, 0.75
+    result = interpolate_middle(image, torch.full((3, 1), 0.5))
+    assert result[:, 0, 0, 0].tolist() == [0.25, 0.75, -1.0]
+
+
 @pytest.mark.parametrize("shape", [(4, 16, 16), (1, 3, 16, 16), (1, 4, 16, 32), (1, 4, 12, 12)])
 def test_an_image_of_the_wrong_shape_is_an_error_that_names_the_right_one(shape):
     with pytest.raises(ValueError, match=r"image must have the shape \(B, 4, 16, 16\), got"):

@@ -59,7 +59,7 @@ def test_gradients_of_resampling_are_right_to_second_order():
         lambda x: gaussian_blur(x, 0.7),
     ):
         assert gradcheck(function, (x,))
-        assert gradgradcheck(function, (x,))
+        assert gradgradcheck(function, (x,), fast_mode=True)
 
 
 @pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0, 3.3])
