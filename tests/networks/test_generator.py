@@ -109,6 +109,21 @@ def test_the_network_runs_in_bfloat16_autocast_close_to_float32():
     assert all(p.grad.isfinite().all() for p in network.parameters() if p.grad is not None)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_network_runs_in_other_dtypes_and_truncates_under_autocast(dtype):
+    given = {"modality": MODALITY, "position": POSITION, "truncation_psi": 0.7}
+    assert make().to(dtype)(IMAGE.to(dtype), **given).dtype == dtype
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert make()(IMAGE, **given).isfinite().all()
+
+
+def test_the_network_can_be_exported():
+    network = make()
+    given = {"modality": MODALITY, "position": POSITION}
+    exported = torch.export.export(network, (IMAGE,), given).module()
+    torch.testing.assert_close(exported(IMAGE, **given), network(IMAGE, **given))
+
+
 def test_every_parameter_gets_a_gradient():
     network = make().train()
     network(IMAGE, z=random(3, 6), modality=MODALITY, position=POSITION).square().sum().backward()
@@ -117,15 +132,18 @@ def test_every_parameter_gets_a_gradient():
 
 
 def test_the_residual_is_the_interpolation_of_the_middle_slices_where_the_modality_is_the_same():
-    plain, residual = make(), make(residual=True)
-    residual.load_state_dict(plain.state_dict())
-    same = torch.tensor([True, False, True])
-    difference = residual(IMAGE, position=POSITION, same_modality=same) - plain(IMAGE, position=POSITION)
+    network, synthesized = make(residual=True), []
+    network.synthesis.register_forward_hook(lambda module, args, output: synthesized.append(output))
+    difference = network(IMAGE, position=POSITION, same_modality=torch.tensor([True, False, True])) - synthesized[0]
     expected = IMAGE[:, 1:2] + POSITION.view(3, 1, 1, 1) * (IMAGE[:, 2:3] - IMAGE[:, 1:2])
     expected[1] = 0
     torch.testing.assert_close(difference, expected, rtol=1e-4, atol=1e-5)
-    assert torch.equal(residual(IMAGE), plain(IMAGE))
-    assert torch.equal(plain(IMAGE, same_modality=same), plain(IMAGE))
+    assert torch.equal(network(IMAGE), synthesized[1])
+
+
+def test_without_residual_the_same_modality_changes_nothing():
+    network = make()
+    assert torch.equal(network(IMAGE, same_modality=torch.ones(3, dtype=torch.bool)), network(IMAGE))
 
 
 def test_interpolation_of_a_ramp_gives_the_ramp():

@@ -30,7 +30,8 @@ class Generator(nn.Module):
         encoder_embedding_dim: channels of each embedding in the encoder's mapping.
         dropout: of the image style, in training.
         position_embedding: "linear" (official) or "fourier".
-        residual: add the linear interpolation of the two middle slices where `same_modality` says so (ours).
+        residual: where `same_modality` says so, add the linear interpolation of the two middle slices, and tell the
+            mappings so, as one more class (ours: there the network makes what is missing, elsewhere the whole slice).
 
     Raises:
         ValueError: if `resolution` is no power of two, or an option is not among those named.
@@ -66,8 +67,9 @@ class Generator(nn.Module):
             raise ValueError(f"residual needs two middle slices, so an even number of in_channels, got {in_channels}")
         self.in_channels, self.num_modalities, self.z_dim = in_channels, num_modalities, z_dim
         self.residual = residual
+        num_classes = num_modalities + residual
         self.mapping = MappingNetwork(
-            num_modalities=num_modalities,
+            num_modalities=num_classes,
             w_dim=w_dim,
             embedding_dim=z_dim,
             z_dim=z_dim,
@@ -77,7 +79,7 @@ class Generator(nn.Module):
         self.encoder = Encoder(
             resolution=resolution,
             in_channels=in_channels,
-            num_modalities=num_modalities,
+            num_modalities=num_classes,
             num_layers=num_layers,
             channel_base=channel_base,
             channel_max=channel_max,
@@ -131,12 +133,15 @@ class Generator(nn.Module):
         z = image.new_ones(batch, self.z_dim) if z is None else z.to(image)
         modality = one_hot_modality(modality, num_modalities=self.num_modalities, batch=batch, like=image)
         position = column_position(position, batch=batch, like=image)
+        same = image.new_zeros(batch, 1) if same_modality is None else same_modality.to(image).view(batch, 1)
+        if self.residual:
+            modality = torch.cat([modality, same], dim=1)
         image = image.contiguous(memory_format=torch.channels_last)
         w = self.mapping(z=z, modality=modality, position=position, truncation_psi=truncation_psi)
         skips, bottleneck, image_style = self.encoder(image, modality=modality, position=position)
         output = self.synthesis(w, skips=skips, bottleneck=bottleneck, image_style=image_style)
-        if self.residual and same_modality is not None:
-            output = output + same_modality.to(image).view(-1, 1, 1, 1) * interpolate_middle(image, position)
+        if self.residual:
+            output = output + same.view(-1, 1, 1, 1) * interpolate_middle(image, position)
         return output
 
     def _check(self, image: Tensor, z: Tensor | None) -> None:

@@ -80,7 +80,7 @@ class MappingNetwork(nn.Module):
         w = torch.cat(parts, dim=1)
         for layer in self.layers:
             w = layer(w)
-        return w if truncation_psi == 1 else self.w_avg.lerp(w, truncation_psi)
+        return w if truncation_psi == 1 else self.w_avg.to(w.dtype).lerp(w, truncation_psi)
 
 
 def one_hot_modality(modality: Tensor | None, *, num_modalities: int, batch: int, like: Tensor) -> Tensor:
