@@ -1,0 +1,129 @@
+"""A tiny cohort, tiny networks, and the bundle run as a user runs it, in this process or in one of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import monai.bundle
+import numpy as np
+import pytest
+import torch
+
+from unicoal_components.configuration import cause_of
+from unicoal_components.data.cohort import simulate_cohort
+from unicoal_components.networks.generator import Generator
+
+ROOT = Path(__file__).parents[2]
+BUNDLE = ROOT / "bundles" / "unified"
+CONFIGS = BUNDLE / "configs"
+
+NETWORK = {
+    "resolution": 16,
+    "num_layers": 6,
+    "channel_base": 256,
+    "channel_max": 8,
+    "w_dim": 16,
+    "image_style_dim": 16,
+    "z_dim": 8,
+    "dropout": 0.1,
+}
+TRAINING = {
+    "discriminator_channel_base": 256,
+    "batch_size": 4,
+    "images_per_epoch": 16,
+    "num_workers": 0,
+    "val_interval": 1,
+    "constant_epochs": 1,
+    "decay_epochs": 4,
+    "blur_initial_sigma": 2.0,
+    "blur_fade_images": 40,
+    "half_life_images": 20,
+    "r1_interval": 2,
+}
+
+
+class Bundle:
+    """The unified bundle and two ways to run it."""
+
+    root = BUNDLE
+    configs = CONFIGS
+    network = NETWORK
+    training = TRAINING
+
+    @staticmethod
+    def environment():
+        hidden = {"PYTHONPATH", "CUDA_VISIBLE_DEVICES"}
+        kept = {name: value for name, value in os.environ.items() if name not in hidden}
+        return kept | {"OMP_NUM_THREADS": "1", "MONAI_FAIL_ON_DUPLICATE_CONFIG": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+    @classmethod
+    def command(cls, *configs, cwd=ROOT, before=("-m", "monai.bundle"), **options):
+        """Run `python -m monai.bundle run` in its own process; give what it returned and printed."""
+        files = [str(config) for config in configs]
+        arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        return subprocess.run(
+            [sys.executable, *before, "run", "--config_file", str(files), *arguments],
+            cwd=cwd,
+            env=cls.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @staticmethod
+    def run(*names, **options):
+        """Call what `python -m monai.bundle run` calls, in this process; sizes are tiny unless `options` say more."""
+        sizes = NETWORK | (TRAINING if "train.json" in names else {})
+        monai.bundle.run(
+            config_file=[name if Path(name).is_absolute() else str(CONFIGS / name) for name in names],
+            logging_file=False,
+            bundle_root=str(BUNDLE),
+            **(sizes | {"device": "$torch.device('cpu')"} | options),
+        )
+
+    @classmethod
+    def mistake(cls, *names, **options):
+        """Run and fail; give the words that the user reads last."""
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - which kind MONAI makes of it does not matter
+            cls.run(*names, **options)
+        words = cause_of(caught.value)
+        assert "\n" not in words
+        return words
+
+
+@pytest.fixture
+def bundle(monkeypatch):
+    """The bundle, importable as MONAI makes it, and forgotten afterwards."""
+    monkeypatch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
+    monkeypatch.setattr(sys, "path", [sys.path[0], str(BUNDLE), *sys.path[1:]])
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    state, determinism = torch.get_rng_state(), np.random.get_state()
+    forget_scripts()
+    yield Bundle
+    forget_scripts()
+    torch.set_rng_state(state)
+    np.random.set_state(determinism)
+
+
+def forget_scripts():
+    for name in [name for name in sys.modules if name == "scripts" or name.startswith("scripts.")]:
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def cohort(tmp_path_factory):
+    """Four simulated persons of 8 mm voxels: two for training, one for validation, one for test."""
+    folder = tmp_path_factory.mktemp("cohort")
+    simulate_cohort(output=folder, subjects=4, split=(2, 1, 1), spacing=8.0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """Untrained weights that fit the tiny network."""
+    torch.manual_seed(0)
+    network = Generator(num_modalities=4, position_embedding="fourier", residual=True, **NETWORK)
+    path = tmp_path_factory.mktemp("weights") / "model.pt"
+    torch.save(network.state_dict(), path)
+    return path
