@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import monai.bundle
-import numpy as np
 import pytest
 import torch
+from monai.utils import set_determinism
 
 from unicoal_components.configuration import cause_of
 from unicoal_components.data.cohort import simulate_cohort
@@ -92,18 +92,22 @@ class Bundle:
         return words
 
 
+@pytest.fixture(scope="session")
+def bundle_class():
+    """Paths, sizes and runners, for test modules that cannot import a conftest."""
+    return Bundle
+
+
 @pytest.fixture
 def bundle(monkeypatch):
     """The bundle, importable as MONAI makes it, and forgotten afterwards."""
     monkeypatch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
     monkeypatch.setattr(sys, "path", [sys.path[0], str(BUNDLE), *sys.path[1:]])
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    state, determinism = torch.get_rng_state(), np.random.get_state()
     forget_scripts()
     yield Bundle
     forget_scripts()
-    torch.set_rng_state(state)
-    np.random.set_state(determinism)
+    set_determinism(None)  # as the configs set it
 
 
 def forget_scripts():

@@ -1,0 +1,201 @@
+"""The bundle as users run it: `python -m monai.bundle run`, each time in a process of its own."""
+
+import csv
+import json
+import math
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from unicoal_components.data.hdf5 import read_header, read_volume
+from unicoal_components.data.slice_profile import thick_volume
+
+HIDE_THE_PACKAGE = """
+import runpy, sys
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "unicoal_components":
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Hide())
+runpy.run_module("monai.bundle", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory, request):
+    """Run the bundle with tiny sizes from an overlay; from the repository's root, or with `elsewhere` from another."""
+    bundle = request.getfixturevalue("bundle_class")
+    folder = tmp_path_factory.mktemp("overlays")
+    for name, values in (("train", bundle.network | bundle.training), ("inference", bundle.network)):
+        (folder / f"{name}.json").write_text(json.dumps(values))
+
+    def call(name, *overlays, elsewhere=None, root=bundle.root, **options):
+        if elsewhere is None:
+            configs = "bundles/unified/configs"
+        else:
+            configs, options = root / "configs", options | {"bundle_root": root, "cwd": elsewhere}
+        files = [f"{configs}/{name}.json", folder / f"{name}.json", *(f"{configs}/{other}.json" for other in overlays)]
+        return bundle.command(*files, **options)
+
+    return call
+
+
+def succeeded(process):
+    assert process.returncode == 0, process.stderr[-3000:]
+    return process
+
+
+def train(run, cohort, folder, **options):
+    paths = {"dataset_dir": cohort, "output_dir": folder / "output", "ckpt_path": folder / "model.pt"}
+    return succeeded(run("train", **paths, **options))
+
+
+@pytest.fixture(scope="session")
+def trained(run, cohort, tmp_path_factory):
+    """Folder of a training of four epochs in one go, without workers, from the repository's root."""
+    folder = tmp_path_factory.mktemp("trained")
+    train(run, cohort, folder, max_epochs=4)
+    return folder
+
+
+def assert_same(first, second, where=""):
+    """Compare nested states to the last bit."""
+    assert type(first) is type(second), where
+    if isinstance(first, dict):
+        assert list(first) == list(second), where
+        for key in first:
+            assert_same(first[key], second[key], f"{where}/{key}")
+    elif isinstance(first, list | tuple):
+        assert len(first) == len(second), where
+        for index, pair in enumerate(zip(first, second, strict=True)):
+            assert_same(*pair, f"{where}/{index}")
+    elif isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), where
+    else:
+        assert first == second or (first != first and second != second), where
+
+
+def test_two_epochs_and_two_after_a_restart_are_four_to_the_bit_with_and_without_workers(
+    run, cohort, trained, tmp_path
+):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    first, second = tmp_path / "first", tmp_path / "second"
+    train(run, cohort, first, max_epochs=2, num_workers=2, elsewhere=elsewhere)
+    shutil.copytree(first, second)
+    for folder, workers in ((first, 2), (second, 0)):
+        process = train(run, cohort, folder, max_epochs=4, num_workers=workers, elsewhere=elsewhere)
+        assert "epoch 3 of 4 comes next" in process.stdout
+        for name in ("model.pt", "output/checkpoint.pt"):
+            states = [torch.load(place / name, weights_only=True) for place in (trained, folder)]
+            assert_same(*states, f"{name} with {workers} workers")
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_training_leaves_losses_metrics_and_images_for_tensorboard_and_a_report(trained):
+    scalars, images = {}, {}
+    for path in sorted((trained / "output" / "tensorboard").iterdir()):
+        events = EventAccumulator(str(path)).Reload()
+        scalars |= {tag: events.Scalars(tag) for tag in events.Tags()["scalars"]}
+        images |= {tag: events.Images(tag) for tag in events.Tags()["images"]}
+    assert {"loss", "generator_adversarial", "generator_l1", "discriminator", "train_psnr", "val_psnr"} <= set(scalars)
+    assert all(math.isfinite(event.value) for values in scalars.values() for event in values)
+    rates = [event.value for event in scalars["learning_rate"]]
+    assert len(rates) == 16
+    assert rates[0] > rates[-1] > 0
+    assert [image.step for image in images["source, target, prediction, error"]] == [1, 2, 3, 4]
+    assert (trained / "output" / "validation" / "summary.csv").is_file()
+
+
+def test_evaluation_compares_every_case_with_the_baselines_on_the_test_persons(run, cohort, trained, tmp_path):
+    options = {"dataset_dir": cohort, "output_dir": tmp_path / "output", "ckpt_path": trained / "model.pt"}
+    succeeded(run("train", "evaluate", elsewhere=tmp_path, **options))
+    report = tmp_path / "output" / "evaluation"
+    with open(report / "per_subject.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    person = json.loads((cohort / "datalist.json").read_text())["test"][0]
+    assert {row["subject"] for row in rows} == {person["subject"]}
+    cases = {(row["source"], row["target"], row["factor"]) for row in rows}
+    assert len(cases) == 11
+    for case in cases:
+        of_case = [row for row in rows if (row["source"], row["target"], row["factor"]) == case]
+        assert sorted(row["method"] for row in of_case) == ["affine", "copy", "cubic", "ours"]
+        assert all(math.isfinite(float(row[field])) for row in of_case for field in ("psnr", "ssim", "mae"))
+    copied = next(row for row in rows if (row["target"], row["factor"], row["method"]) == ("t2", "1", "copy"))
+    t1, t2 = ((read_volume(cohort / person["path"], name) + 1) / 2 for name in ("t1", "t2"))
+    assert float(copied["mae"]) == pytest.approx(float(np.abs(t1 - t2).mean()), abs=1e-4)
+    assert len(list((report / "panels").glob("*.png"))) == 11
+    methods = {row["method"] for row in json.loads((report / "summary.json").read_text())["rows"]}
+    assert methods == {"affine", "copy", "cubic", "ours"}
+
+
+def save_thick(path, source, *, factor, codes):
+    """Write the t1 of a subject file as a thick NIfTI with the given axis codes."""
+    thick = thick_volume(read_volume(source, "t1"), factor, "gaussian")
+    affine = read_header(source).affine @ np.diag([1, 1, factor, 1])
+    image = nib.Nifti1Image((500 * (thick + 1)).transpose(2, 1, 0).astype(np.float32), affine)
+    turn = ornt_transform(io_orientation(affine), axcodes2ornt(codes))
+    nib.save(image.as_reoriented(turn), path)
+    return nib.load(path)
+
+
+def test_inference_on_a_folder_writes_thin_volumes_where_the_thick_ones_lie(run, cohort, trained, tmp_path):
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    thick = {
+        codes: save_thick(scans / f"{codes}.nii.gz", cohort / "sim_0000.h5", factor=4, codes=codes)
+        for codes in ("PSR", "LAI")
+    }
+    succeeded(
+        run(
+            "inference",
+            elsewhere=tmp_path,
+            ckpt_path=trained / "model.pt",
+            input=scans,
+            source_modality="t1",
+            target_modality="t1",
+            factor=4,
+            output_dir="out",
+        )
+    )
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["LAI_t1.nii.gz", "PSR_t1.nii.gz"]
+    for codes, scan in thick.items():
+        thin = nib.load(tmp_path / "out" / f"{codes}_t1.nii.gz")
+        assert "".join(nib.aff2axcodes(thin.affine)) == codes
+        before, after = nib.as_closest_canonical(scan), nib.as_closest_canonical(thin)
+        assert after.shape == (*before.shape[:2], before.shape[2] * 4)
+        corners = np.array([[0, 0, 0, 1], [before.shape[0] - 1, 3, before.shape[2] - 1, 1]]).T
+        np.testing.assert_allclose(after.affine @ np.diag([1, 1, 4, 1]) @ corners, before.affine @ corners, atol=1e-4)
+        at_thick = after.get_fdata()[..., ::4]
+        assert np.corrcoef(at_thick.ravel(), before.get_fdata().ravel())[0, 1] > 0.8
+
+
+def test_a_packed_bundle_runs_without_the_package_installed(run, cohort, weights, tmp_path, bundle_class):
+    root = tmp_path / "packed" / "unified"
+    ignored = shutil.ignore_patterns("__pycache__", "models", "output", "data")
+    shutil.copytree(bundle_class.root, root, ignore=ignored)
+    package = bundle_class.root.parents[1] / "unicoal_components"
+    shutil.copytree(package, root / "scripts" / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    scan = save_thick(elsewhere / "scan.nii.gz", cohort / "sim_0001.h5", factor=2.5, codes="RAS")
+    options = {"input": "scan.nii.gz", "source_modality": "t1", "target_modality": "t2", "factor": 2.5}
+    options |= {"output_dir": "out", "ckpt_path": weights, "root": root, "elsewhere": elsewhere}
+    process = succeeded(run("inference", before=("-c", HIDE_THE_PACKAGE), **options))
+    assert "scripts.unicoal_components" in process.stdout
+    thin = nib.load(elsewhere / "out" / "scan_t2.nii.gz")
+    assert thin.shape == (*scan.shape[:2], round(scan.shape[2] * 2.5))
+    assert 0 <= thin.get_fdata().min() <= thin.get_fdata().max() <= 1
+
+
+def test_a_misspelled_option_ends_in_one_line_that_corrects_it(run, cohort, tmp_path):
+    process = run("train", dataset_dir=cohort, output_dir=tmp_path / "output", max_epoch=3)
+    assert process.returncode != 0
+    last = process.stderr.rstrip().splitlines()[-1]
+    assert last.startswith("error: unknown configuration key 'max_epoch' (did you mean 'max_epochs'?)")
+    assert not (tmp_path / "output").exists()
