@@ -14,27 +14,38 @@ from typing import Any
 from monai.bundle import ConfigWorkflow
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 
+from .data.writable import check_writable
+
 BASE_FILES = ("train.json", "inference.json")
 SECTIONS = ("train", "validate")
 TRACKING: dict[str, Any] = DEFAULT_EXP_MGMT_SETTINGS  # what `--tracking` adds
 MONAI_KEYS = {"_meta_", "monai_bundle"}.union(*(settings["configs"] for settings in TRACKING.values()))
 
 
-def check_config() -> None:
+def check_config(*, output_dir: str | None = None) -> None:
     """Compare the keys of the running workflow with those that its bundle knows; show causes of errors last.
 
     Options of `python -m monai.bundle run` and overlays may only set keys of the bundle's own `train.json` or
     `inference.json`, at the top and in the sections `train` and `validate`; below that stand the arguments of
     components, which refuse unknown names themselves. The configuration has no way to hand itself to one of its items,
-    so the workflow is looked up among the callers; where there is none (a config parsed by other means), nothing is
-    checked.
+    so the workflow is looked up among the callers; where there is none (a config parsed by other means), the keys are
+    not checked.
+
+    Args:
+        output_dir: folder that must be writable; `None` = no such demand.
 
     Raises:
         ValueError: a key is unknown; the message names it and the nearest known one.
+        OSError: the folder cannot be written.
     """
     workflow = _running_workflow()
-    if workflow is None:
-        return
+    if workflow is not None:
+        _check_workflow(workflow)
+    if output_dir is not None:
+        check_writable(output_dir)
+
+
+def _check_workflow(workflow: ConfigWorkflow) -> None:
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = show_cause_last
     folder = Path(workflow.config_root_path)

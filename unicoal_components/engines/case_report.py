@@ -15,6 +15,7 @@ from ignite.engine import Engine, Events
 from monai.utils import convert_to_tensor
 
 from ..data.cases import SOURCE, SPACING, TARGET
+from ..data.writable import check_writable
 from ..keys import Keys
 from ..metrics.baselines import BASELINES, baseline, check_baselines
 from ..metrics.image_quality import image_quality
@@ -89,9 +90,7 @@ class CaseReport:
     def start(self, engine: Engine) -> None:
         """Forget earlier rows and see that the results can be written, before time is spent on them."""
         self.rows = []
-        self.output_dir.mkdir(parents=True, exist_ok=True)
-        if not os.access(self.output_dir, os.W_OK):
-            raise PermissionError(f"cannot write into '{self.output_dir}'; choose an output_dir that you may write to.")
+        check_writable(self.output_dir)
 
     def add(self, engine: Engine) -> None:
         """Measure every case of the current iteration."""

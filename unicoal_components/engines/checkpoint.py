@@ -2,7 +2,6 @@
 
 import logging
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch.distributed as dist
 from ignite.engine import Engine, Events
 from monai.engines.workflow import Workflow
 
+from ..data.writable import check_writable
 from .distributed import from_first_rank, rank, unwrap, world_size
 from .random_state import get_random_state, set_random_state
 from .weights import check_fit, read_weights, save_weights
@@ -85,7 +85,7 @@ class ResumeCheckpoint:
     def _start(self, trainer: Any) -> None:
         if rank() == 0:
             for folder in {self.path.parent, self.model_path.parent}:
-                _check_writable(folder)
+                check_writable(folder)
         if not trainer.has_event_handler(self._save, Events.EPOCH_COMPLETED):
             trainer.add_event_handler(Events.EPOCH_COMPLETED, self._save)  # now, hence after all others
         found = from_first_rank(self.path.is_file())
@@ -196,18 +196,6 @@ class ResumeCheckpoint:
             logger.warning(message, self.path, done, wanted)
         else:
             logger.info("Resuming from %s: epoch %d of %d comes next", self.path, done + 1, wanted)
-
-
-def _check_writable(folder: Path) -> None:
-    """Fail before training rather than after its first epoch."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise OSError(
-            f"cannot write to '{folder}': {error.strerror or error}. Set output_dir (and the path of the model) to a "
-            "folder that you may write to."
-        ) from error
 
 
 def _model_state(trainer: Any) -> Mapping[str, Any]:
