@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import monai.bundle
@@ -71,15 +72,21 @@ class Bundle:
             check=False,
         )
 
-    @staticmethod
-    def run(*names, **options):
+    @classmethod
+    def run(cls, *names, **options):
         """Call what `python -m monai.bundle run` calls, in this process; sizes are tiny unless `options` say more."""
         sizes = NETWORK | (TRAINING if "train.json" in names else {})
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="parsing config_file")
+            cls._run(names, sizes | {"device": "$torch.device('cpu')"} | options)
+
+    @staticmethod
+    def _run(names, options):
         monai.bundle.run(
             config_file=[name if Path(name).is_absolute() else str(CONFIGS / name) for name in names],
             logging_file=False,
             bundle_root=str(BUNDLE),
-            **(sizes | {"device": "$torch.device('cpu')"} | options),
+            **options,
         )
 
     @classmethod
