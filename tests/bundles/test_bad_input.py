@@ -184,6 +184,7 @@ def test_a_factor_below_one_is_named_at_inference(infer, tmp_path, factor):
         ({"profile": "gauss"}, "profile is 'gauss'.*gaussian"),
         ({"resolution": 100}, "resolution must be a power of two"),
         ({"position_embedding": "sine"}, "position_embedding must be 'linear' or 'fourier'"),
+        ({"batch_size": 64}, "not one whole batch of 64 images; lower batch_size, or raise"),
         ({"sam_weight": 1.0}, "SAM checkpoint.*sam_weight"),
     ],
 )

@@ -72,7 +72,8 @@ class UniCOALTrainer(SupervisedTrainer):
         non_blocking: copy batches to the device asynchronously.
 
     Raises:
-        ValueError: an adversarial weight without a discriminator and its optimizer, or a number out of its range.
+        ValueError: an adversarial weight without a discriminator and its optimizer, a number out of its range, or an epoch
+            without one whole batch.
     """
 
     def __init__(
@@ -145,6 +146,11 @@ class UniCOALTrainer(SupervisedTrainer):
             amp=amp,
             decollate=decollate,
         )
+        if self.state.epoch_length == 0:  # MONAI would warn, train nothing and end as if all were well
+            raise ValueError(
+                f"an epoch holds not one whole batch of {self.batch_size} images; lower batch_size, or raise the "
+                "images per epoch (images_per_epoch, or the training data if it is null)"
+            )
         self.add_event_handler(Events.STARTED, UniCOALTrainer._synchronize)
 
     @property
