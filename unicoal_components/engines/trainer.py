@@ -72,8 +72,8 @@ class UniCOALTrainer(SupervisedTrainer):
         non_blocking: copy batches to the device asynchronously.
 
     Raises:
-        ValueError: an adversarial weight without a discriminator and its optimizer, a number out of its range, or an epoch
-            without one whole batch.
+        ValueError: an adversarial weight without a discriminator and its optimizer, a number out of its range, or an
+            epoch without one whole batch.
     """
 
     def __init__(
