@@ -8,6 +8,9 @@ from .mapping import MappingNetwork, column_position, one_hot_modality
 from .schedule import check_resolution
 from .synthesis import Synthesis
 
+RESIDUAL_SCALE = 0.25
+"""What interpolation leaves over is about this much smaller than a slice; with it both tasks ask for like outputs."""
+
 
 class Generator(nn.Module):
     """Uni-COAL's generator (Song et al. 2025, figure 2): mapping, encoder, co-modulated alias-free synthesis.
@@ -141,7 +144,8 @@ class Generator(nn.Module):
         skips, bottleneck, image_style = self.encoder(image, modality=modality, position=position)
         output = self.synthesis(w, skips=skips, bottleneck=bottleneck, image_style=image_style)
         if self.residual:
-            output = output + same.view(-1, 1, 1, 1) * interpolate_middle(image, position)
+            same = same.view(-1, 1, 1, 1)
+            output = output * (1 - same + RESIDUAL_SCALE * same) + same * interpolate_middle(image, position)
         return output
 
     def _check(self, image: Tensor, z: Tensor | None) -> None:
