@@ -20,7 +20,7 @@ from .engines.memory import keep_freed_memory
 from .engines.prepare_batch import PrepareSlices, PrepareVolume
 from .engines.schedules import LearningRateDecay
 from .engines.trainer import UniCOALTrainer
-from .engines.weights import LoadWeights, load_weights
+from .engines.weights import LoadWeights
 from .inferers.volume import VolumeInferer
 from .losses.objective import SynthesisObjective
 from .losses.sam import build_sam_feature_loss
@@ -60,7 +60,6 @@ __all__ = [
     "check_config",
     "keep_freed_memory",
     "list_images",
-    "load_weights",
     "read_datalist",
     "scalar_outputs",
 ]

@@ -72,3 +72,18 @@ def test_without_a_path_the_network_keeps_its_weights():
     before = network.weight.clone()
     assert torch.equal(load_weights(network=network, path=None).weight, before)
     assert not network.training
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.7, 0.99])
+def test_truncated_weights_are_an_error_that_names_the_file(tmp_path, kept):
+    save_weights({"weight": torch.zeros(1000)}, tmp_path / "model.pt")
+    content = (tmp_path / "model.pt").read_bytes()
+    (tmp_path / "model.pt").write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(ValueError, match=r"model\.pt cannot be read as weights .* Copy it again"):
+        read_weights(tmp_path / "model.pt")
+
+
+def test_weights_that_cannot_be_written_are_an_error_that_says_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="Choose an output folder"):
+        save_weights({"weight": torch.zeros(1)}, tmp_path / "file" / "model.pt")

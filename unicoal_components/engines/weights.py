@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 
 def save_weights(content: Mapping[str, Any], path: str | Path) -> None:
     """Write a state so that the file is either the old one or the whole new one, whenever the process is killed."""
-    with atomic_path(path) as partial:
-        torch.save(dict(content), partial)
+    with atomic_path(path) as partial, open(partial, "wb") as file:  # torch.save would hide the OSError of a path
+        torch.save(dict(content), file)
 
 
 def read_weights(path: str | Path) -> dict[str, Any]:
@@ -33,10 +33,11 @@ def read_weights(path: str | Path) -> dict[str, Any]:
         raise FileNotFoundError(f"there are no weights at {path}; train first, or give the path of a .pt file")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(
-            f"{path} cannot be read as weights ({str(error).splitlines()[0]}); it is truncated, or not a state of "
-            "tensors. Copy it again, or remove it and train."
+            f"{path} cannot be read as weights ({reason}); it is truncated, or not a state of tensors. Copy it again, "
+            "or remove it and train."
         ) from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, not a dictionary of weights; give another file")
