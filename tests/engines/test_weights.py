@@ -10,7 +10,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     save_weights({"a": torch.ones(1)}, path)
 
     def fail(content, target):
-        target.write_bytes(b"half")
+        target.write(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(torch, "save", fail)
