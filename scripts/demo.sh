@@ -1,23 +1,28 @@
 #!/usr/bin/env bash
 # From nothing to a thin T2 made of a thick T1: simulate persons, train, evaluate, synthesize. Results in demo_output/.
-#   bash scripts/demo.sh            about ten minutes on two cores
-#   bash scripts/demo.sh --quick    one minute; shows that all parts work, not what they can do
+#   bash scripts/demo.sh            about ten minutes on two cores; an earlier result is kept beside it
+#   bash scripts/demo.sh --quick    one minute, in demo_output_quick/; shows that all parts work, not what they can do
 set -euo pipefail
 cd "$(dirname "$0")/.."
-subjects=16 split=12,1,3 short=()
-if [ "${1:-}" = "--quick" ]; then
-    subjects=4 split=2,1,1
+out=demo_output subjects=16 split=12,1,3 short=()
+if [ "$*" = "--quick" ]; then
+    out=demo_output_quick subjects=4 split=2,1,1
     short=(--images_per_epoch 64 --max_epochs 2 --val_interval 1)
 elif [ $# -gt 0 ]; then
-    echo "demo.sh knows only the option --quick, got '$1'" >&2
+    echo "demo.sh knows only the option --quick, got '$*'" >&2
     exit 2
 fi
 . scripts/install.sh .
 
-out=demo_output
 configs=bundles/unified/configs
 common=(--dataset_dir $out/data --output_dir $out/training --ckpt_path $out/model.pt)
-rm -rf $out
+if [ $out = demo_output_quick ]; then
+    rm -rf $out
+elif [ -e $out ]; then
+    kept=${out}_before_$(date +%Y%m%d-%H%M%S)
+    mv $out "$kept"
+    echo "The earlier result is now in $kept"
+fi
 echo "== 1/5 Simulate $subjects persons"
 python scripts/simulate_cohort.py --output $out/data --subjects $subjects --split $split --spacing 3.2 --nifti
 echo "== 2/5 Train"
