@@ -6,6 +6,7 @@ from ignite.engine import Events
 from monai.engines.utils import IterationEvents
 
 from unicoal_components.losses.objective import SynthesisObjective
+from unicoal_components.metrics.image_quality import PSNR
 
 
 def record(trainer):
@@ -144,6 +145,21 @@ def test_nonfinite_gradients_are_counted_and_end_the_training(engines):
         trainer.run()
     assert outputs[0]["nonfinite_gradients"] > 0
     assert all(torch.isfinite(p).all() for p in trainer.network.parameters())
+
+
+def test_one_batch_of_nan_is_counted_and_does_not_end_the_training(engines):
+    trainer = engines.trainer(max_epochs=1, key_train_metric={"train_psnr": PSNR()})
+    outputs = record(trainer)
+
+    def poison(engine):
+        if engine.state.iteration == 1:  # of the iteration before
+            engine.state.batch["image"][0, 1, 3, 3] = float("nan")
+
+    trainer.add_event_handler(Events.GET_BATCH_COMPLETED, poison)
+    trainer.run()
+    assert [output["nonfinite_gradients"] > 0 for output in outputs] == [False, True, False]
+    assert all(torch.isfinite(p).all() for p in trainer.network.parameters())
+    assert math.isfinite(trainer.state.metrics["train_psnr"])
 
 
 def test_bfloat16_training_runs_and_stays_finite(engines):

@@ -35,7 +35,8 @@ class UniCOALTrainer(SupervisedTrainer):
     All that changes with time is a function of the iteration, so a restart changes nothing.
 
     `engine.state.output` holds image, label, pred, the generator's loss as `loss`, every part of both losses, and
-    `blur_sigma`, `learning_rate`, `nonfinite_gradients`: floats, fetched from the device once per iteration.
+    `blur_sigma`, `learning_rate`, `nonfinite_gradients`: floats, fetched from the device once per iteration. Where the
+    generator gave NaN, metrics and pictures get -1 instead: the count tells of it, and one bad batch ends no training.
 
     Under `torch.distributed` the discriminator is never wrapped (its gradients are averaged here, as R1 differentiates
     twice); the generator may be wrapped in `DistributedDataParallel` or not.
@@ -197,6 +198,7 @@ class UniCOALTrainer(SupervisedTrainer):
         generator_terms, replaced_too = self._step_generator(images, conditions)
         self._move_averages(len(image) * world_size())
         self._report({**terms, **generator_terms}, replaced + replaced_too, sigma)
+        output[Keys.PRED] = output[Keys.PRED].detach().nan_to_num(nan=-1.0)
         self.fire_event(IterationEvents.MODEL_COMPLETED)
         return self.state.output
 
