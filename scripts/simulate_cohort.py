@@ -4,18 +4,15 @@ Nothing is downloaded: the anatomy comes from nilearn's wheel, or from `--label_
 """
 
 import logging
-import sys
 from collections.abc import Sequence
-from typing import Any
 
-import fire
-
-from unicoal_components.data.cohort import simulate_cohort
+from unicoal_components.command_line import run_command
+from unicoal_components.data import cohort
 
 logger = logging.getLogger("simulate_cohort")
 
 
-def options(
+def simulate_cohort(
     *,
     output: str,
     subjects: int = 10,
@@ -29,7 +26,7 @@ def options(
     brain_only: bool = False,
     nifti: bool = False,
     overwrite: bool = False,
-) -> dict[str, Any]:
+) -> None:
     """Simulate a cohort; the same seed gives the same bytes.
 
     Args:
@@ -46,32 +43,23 @@ def options(
         nifti: also write nifti/<subject>/<modality>.nii.gz.
         overwrite: replace an earlier cohort in output.
     """
-    paths = {"label_map": label_map, "label_classes": label_classes}
-    return {
-        "output": str(output),
-        "subjects": subjects,
-        "split": split,
-        "spacing": spacing,
-        "seed": seed,
-        "lesions": lesions,
-        "noise": noise,
-        "brain_only": brain_only,
-        "nifti": nifti,
-        "overwrite": overwrite,
-        **{name: None if path is None else str(path) for name, path in paths.items()},
-    }
-
-
-def main() -> None:
-    """Read the options, then simulate: fire alone would start before it complains of a misspelled option."""
-    chosen = fire.Fire(options, name="simulate_cohort", serialize=lambda _: None)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        datalist = simulate_cohort(**chosen)
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    datalist = cohort.simulate_cohort(
+        output=str(output),
+        subjects=subjects,
+        split=split,
+        spacing=spacing,
+        seed=seed,
+        lesions=lesions,
+        noise=noise,
+        label_map=None if label_map is None else str(label_map),
+        label_classes=None if label_classes is None else str(label_classes),
+        brain_only=brain_only,
+        nifti=nifti,
+        overwrite=overwrite,
+    )
     logger.info("wrote %s", datalist)
 
 
 if __name__ == "__main__":
-    main()
+    run_command(simulate_cohort)

@@ -5,16 +5,15 @@
 
 import json
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import fire
 import torch
 from monai.transforms import Compose
 
+from unicoal_components.command_line import run_command
 from unicoal_components.data.atomic import atomic_path
 from unicoal_components.data.cases import CaseDataset
 from unicoal_components.data.datalist import read_datalist, read_modalities
@@ -153,7 +152,4 @@ def _case(text: str) -> dict[str, str | float]:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        fire.Fire(main)
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    run_command(main)

@@ -11,7 +11,8 @@ import torch
 from unicoal_components.data.datalist import write_datalist
 from unicoal_components.data.hdf5 import write_subject
 
-main = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "train_baseline.py"))["main"]
+SCRIPT = Path(__file__).parents[2] / "scripts" / "train_baseline.py"
+main = runpy.run_path(str(SCRIPT))["main"]
 
 
 @pytest.fixture
@@ -66,3 +67,12 @@ def test_weights_of_another_network_are_refused_with_the_way_out(datalist, tmp_p
     torch.save({"unet.model.0.weight": torch.zeros(1)}, tmp_path / "other.pt")
     with pytest.raises(ValueError, match=r"other.pt' do not fit.*unet.json"):
         run(datalist, tmp_path / "out", weights=str(tmp_path / "other.pt"))
+
+
+def test_a_misspelled_option_is_told_before_the_training(monkeypatch, tmp_path, capsys):
+    words = ["--datalist", "none.json", "--output", str(tmp_path), "--minutes", "60", "--case", "t1:t2:4"]
+    monkeypatch.setattr("sys.argv", [str(SCRIPT), *words])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert stop.value.code == 2
+    assert "unknown option '--case'" in capsys.readouterr().err
