@@ -84,16 +84,3 @@ def warped_coordinates(
             coordinates[axis] += (matrix[axis, column] * index).astype(np.float32)
         coordinates[axis] += np.float32(offset[axis])
     return coordinates
-
-
-def jacobian_determinant(coordinates: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the determinant of the Jacobian of a coordinate map, by finite differences; positive where nothing folds.
-
-    Args:
-        coordinates: `(3, D, H, W)`, sampled position per voxel.
-
-    Returns:
-        `(D, H, W)`.
-    """
-    gradients = np.stack([np.stack(np.gradient(component)) for component in coordinates])
-    return np.linalg.det(np.moveaxis(gradients, (0, 1), (-2, -1)))

@@ -9,6 +9,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from .. import __version__
+from .atomic import atomic_path
+
 SCHEMA_VERSION = 1
 
 Box = tuple[int, int, int, int, int, int]
@@ -62,10 +65,6 @@ def write_subject(
         ValueError: no volume, a volume of another type or shape, names that differ between the arguments.
         OSError: the file cannot be written.
     """
-    # Imported here: the package's own __init__ imports this module's package.
-    from .. import __version__
-    from .atomic import atomic_path
-
     names = _checked_names(path, volumes, intensity, sources)
     affine = np.asarray(affine, dtype=np.float64)
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
