@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from unicoal_components.networks.generator import Generator, interpolate_middle
+from unicoal_components.networks.generator import RESIDUAL_SCALE, Generator, interpolate_slices
 
 TINY = {"resolution": 16, "num_modalities": 3, "channel_base": 128, "channel_max": 8, "num_layers": 5, "w_dim": 12}
 TINY |= {"image_style_dim": 10, "z_dim": 6, "encoder_embedding_dim": 5}
@@ -131,13 +131,14 @@ def test_every_parameter_gets_a_gradient():
     assert without == []
 
 
-def test_the_residual_is_the_interpolation_of_the_middle_slices_where_the_modality_is_the_same():
+def test_the_residual_is_added_to_the_interpolation_where_the_modality_is_the_same():
     network, synthesized = make(residual=True), []
     network.synthesis.register_forward_hook(lambda module, args, output: synthesized.append(output))
-    difference = network(IMAGE, position=POSITION, same_modality=torch.tensor([True, False, True])) - synthesized[0]
-    expected = IMAGE[:, 1:2] + POSITION.view(3, 1, 1, 1) * (IMAGE[:, 2:3] - IMAGE[:, 1:2])
-    expected[1] = 0
-    torch.testing.assert_close(difference, expected, rtol=1e-4, atol=1e-5)
+    same = torch.tensor([True, False, True])
+    output = network(IMAGE, position=POSITION, same_modality=same)
+    expected = synthesized[0].clone()
+    expected[same] = RESIDUAL_SCALE * expected[same] + interpolate_slices(IMAGE, POSITION[:, None])[same]
+    torch.testing.assert_close(output, expected)
     assert torch.equal(network(IMAGE), synthesized[1])
 
 
@@ -146,15 +147,26 @@ def test_without_residual_the_same_modality_changes_nothing():
     assert torch.equal(network(IMAGE, same_modality=torch.ones(3, dtype=torch.bool)), network(IMAGE))
 
 
-def test_interpolation_of_a_ramp_gives_the_ramp():
-    ramp = torch.arange(4.0).view(1, 4, 1, 1).expand(3, 4, 2, 2)
-    assert interpolate_middle(ramp, POSITION[:, None])[:, 0, 0, 0].tolist() == [1.0, 1.5, 1.25]
+def test_interpolation_is_cubic_convolution_of_four_slices():
+    image = torch.rand(3, 4, 2, 2)
+    distance = torch.stack([1 + POSITION, POSITION, 1 - POSITION, 2 - POSITION], dim=1)
+    inner = distance**3 - 2 * distance**2 + 1  # Keys' kernel with a = -1
+    outer = -(distance**3) + 5 * distance**2 - 8 * distance + 4
+    weights = torch.where(distance <= 1, inner, outer)
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(3))
+    expected = (weights[:, :, None, None] * image).sum(dim=1, keepdim=True)
+    torch.testing.assert_close(interpolate_slices(image, POSITION[:, None]), expected)
+
+
+def test_interpolation_at_a_slice_is_the_slice_and_halfway_of_a_ramp_is_halfway():
+    ramp = torch.arange(4.0).view(1, 4, 1, 1).expand(2, 4, 2, 2)
+    assert interpolate_slices(ramp, torch.tensor([[0.0], [0.5]]))[:, 0, 0, 0].tolist() == [1.0, 1.5]
 
 
 def test_interpolation_beside_the_end_of_the_volume_repeats_the_slice_that_is_there():
     image = torch.full((3, 4, 2, 2), -1.0)
     image[0, 1], image[1, 2] = 0.25, 0.75
-    result = interpolate_middle(image, torch.full((3, 1), 0.5))
+    result = interpolate_slices(image, torch.full((3, 1), 0.5))
     assert result[:, 0, 0, 0].tolist() == [0.25, 0.75, -1.0]
 
 
@@ -178,7 +190,7 @@ def test_a_latent_of_the_wrong_shape_is_an_error():
         ({"channel_base": 4}, "channel_base must be at least 16"),
         ({"skip_resolution": 20}, "skip_resolution must be a power of two"),
         ({"num_modalities": 0}, "num_modalities must be at least 1"),
-        ({"residual": True, "in_channels": 3}, "even number of in_channels, got 3"),
+        ({"residual": True, "in_channels": 3}, "in_channels must be even and ≥ 4, got 3"),
     ],
 )
 def test_a_wrong_option_is_an_error_that_names_it(options, message):
