@@ -14,7 +14,7 @@ from scipy.ndimage import map_coordinates
 from unicoal_components.data.read_volume import list_images
 from unicoal_components.engines.prepare_batch import PrepareVolume
 from unicoal_components.inferers.volume import VolumeInferer
-from unicoal_components.transforms.save_stack import SaveStackd
+from unicoal_components.transforms.save_stack import SaveStackd, thin_background
 from unicoal_components.transforms.stack import SOURCE, LoadStackd
 from unicoal_components.transforms.task import SetTaskd
 
@@ -129,6 +129,24 @@ def test_the_same_modality_comes_back_in_the_units_of_the_input(tmp_path):
     np.testing.assert_allclose(nib.load(output).get_fdata(), want, atol=1e-3)
 
 
+@pytest.mark.parametrize(("source", "target"), [("t1", "t1"), ("t1", "flair")])
+def test_the_background_of_a_stripped_scan_stays_zero(tmp_path, source, target):
+    volume = np.zeros((5, 6, 7), np.float32)
+    volume[1:4, 1:5, 2:5] = np.random.default_rng(0).uniform(300, 1000, (3, 4, 3))
+    nib.save(nib.Nifti1Image(volume, affine_of("RAS", (1.0, 1.0, 4.0), 0.0)), tmp_path / "a.nii.gz")
+    output, _ = synthesize(tmp_path / "a.nii.gz", tmp_path, source=source, target=target, factor=2.0)
+    result = nib.load(output).get_fdata()
+    inside = np.zeros((5, 6, 14), bool)
+    inside[1:4, 1:5, 3:10] = True  # up to, and without, the first empty slice on either side
+    assert np.all(result[~inside] == 0) and np.count_nonzero(result[inside]) > 0.9 * inside.sum()
+
+
+def test_the_background_between_thick_slices_is_where_both_are():
+    background = np.array([True, True, False]).reshape(3, 1, 1)
+    assert thin_background(background, 2.0, 6).ravel().tolist() == [True, True, True, False, False, False]
+    assert thin_background(background, 1.0, 3).ravel().tolist() == [True, True, False]
+
+
 def test_another_modality_is_written_from_0_to_1(tmp_path):
     path = ramp_file(tmp_path / "a.nii.gz", affine_of("RAS", (1.0, 1.0, 4.0), 0.0))
     output, _ = synthesize(path, tmp_path, target="flair", factor=1.0)
@@ -144,7 +162,8 @@ def test_the_same_input_gives_the_same_bytes_and_leaves_nothing_else(tmp_path):
 
 
 def item_of(path, **changes):
-    source = {"path": str(path), "affine": torch.eye(4), "plane": "axial", "orientation": "RAS", "low": 0, "high": 1}
+    place = {"path": str(path), "affine": torch.eye(4), "plane": "axial", "orientation": "RAS"}
+    source = {**place, "low": 0, "high": 1, "background": torch.zeros(2, 5, 6, dtype=torch.bool)}
     task = {"modality": 0, "source_modality": 1, "factor": 2.0}
     return {"pred": torch.zeros(1, 4, 5, 6), SOURCE: source, **task, **changes}
 
@@ -211,8 +230,11 @@ def test_real_scans_lie_where_scipy_puts_them(tmp_path, name):
     voxels = rng.integers(0, image.shape, (20000, 3))
     seen = nib.affines.apply_affine(np.linalg.inv(original.affine) @ image.affine, voxels)
     inside = (seen > -1e-4).all(1) & (seen < np.array(original.shape) - 1 + 1e-4).all(1)
+    # zeros stay zeros; next to them the scan is at its low end, which the scaling cannot tell from zero
     clipped = np.clip(original.get_fdata(), source["low"], source["high"])
     want = map_coordinates(clipped, seen[inside].T, order=1, mode="nearest")
     got = image.get_fdata()[tuple(voxels[inside].T)]
     assert inside.mean() > 0.9
+    background = map_coordinates((original.get_fdata() != 0) * 1.0, seen[inside].T, order=1, mode="nearest") < 1e-3
+    want[background] = 0
     assert np.abs(got - want).max() < 1e-3 * (source["high"] - source["low"])

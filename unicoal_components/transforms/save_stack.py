@@ -16,6 +16,7 @@ from ..data.atomic import atomic_path
 from ..data.geometry import from_stack, thin_affine
 from ..data.intensity import scale_from_unit
 from ..data.read_volume import stem_of
+from ..inferers.interpolation import thin_depths
 from ..keys import Keys
 from .stack import SOURCE
 
@@ -49,12 +50,28 @@ def write_nifti(path: Path, volume: np.ndarray, affine: np.ndarray, description:
         image.to_file_map(nib.Nifti1Image.make_file_map({"image": packed}))
 
 
+def thin_background(background: np.ndarray, factor: float, depth: int) -> np.ndarray:
+    """Find where the thick slices on both sides of each thin one (or the one that it lies in) are background.
+
+    Args:
+        background: `(N, H, W)`, boolean.
+        factor: thick over thin slice spacing.
+        depth: number of thin slices K.
+
+    Returns:
+        `(K, H, W)`, boolean.
+    """
+    depths = np.minimum(thin_depths(np.arange(depth), factor), len(background) - 1)
+    return background[np.floor(depths).astype(int)] & background[np.ceil(depths).astype(int)]
+
+
 class SaveStackd(Transform):
     """Write a prediction as `<input stem>_<target>.nii.gz`, on the thin grid in the input's own orientation.
 
     The in-plane grid is the input's, slices are `factor` times closer, and the center of the first slice stays where
     it was. Where source and target are the same modality, intensities go back to the input's units by the two
-    percentiles that scaled it. Another modality has no units to go back to: its values are 0 to 1 in float32. The
+    percentiles that scaled it. Another modality has no units to go back to: its values are 0 to 1 in float32. Where
+    the thick slices on both sides are exactly 0, as around a brain without its skull, the output is 0 too. The
     header's `descrip` says that the image is synthesized, from what and at which factor. (The official code needs the
     target file for its geometry.)
 
@@ -88,6 +105,7 @@ class SaveStackd(Transform):
         target, name = self.modalities[target_index], self.modalities[source_index]
         low, high = (source["low"], source["high"]) if target_index == source_index else (0.0, 1.0)
         slices = scale_from_unit(torch.as_tensor(data[self.key]).detach().cpu().numpy()[0], float(low), float(high))
+        slices[thin_background(np.asarray(source["background"]), factor, len(slices))] = 0
         affine = thin_affine(np.asarray(source["affine"]), factor)
         volume, affine = from_stack(slices, affine, plane=source["plane"], orientation=source["orientation"])
         path = self._path(source["path"], target)

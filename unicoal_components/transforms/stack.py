@@ -54,6 +54,7 @@ class LoadStackd(Transform):
             "orientation": stack.orientation,
             "low": low,
             "high": high,
+            "background": torch.from_numpy(stack.slices == 0),
         }
         image = torch.from_numpy(scale_to_unit(stack.slices, low, high))[None]
         return {**data, self.key: image, SOURCE: source}
