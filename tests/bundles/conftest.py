@@ -41,6 +41,7 @@ TRAINING = {
     "blur_fade_images": 40,
     "half_life_images": 20,
     "r1_interval": 2,
+    "adversarial_start_images": 0,
 }
 
 

@@ -121,7 +121,7 @@ def test_evaluation_compares_every_case_with_the_baselines_on_the_test_persons(r
     person = json.loads((cohort / "datalist.json").read_text())["test"][0]
     assert {row["subject"] for row in rows} == {person["subject"]}
     cases = {(row["source"], row["target"], row["factor"]) for row in rows}
-    assert len(cases) == 11
+    assert len(cases) == 4 + 12 + 12  # super-resolution, synthesis, and both of four modalities
     for case in cases:
         of_case = [row for row in rows if (row["source"], row["target"], row["factor"]) == case]
         assert sorted(row["method"] for row in of_case) == ["affine", "copy", "cubic", "ours"]
@@ -129,7 +129,7 @@ def test_evaluation_compares_every_case_with_the_baselines_on_the_test_persons(r
     copied = next(row for row in rows if (row["target"], row["factor"], row["method"]) == ("t2", "1", "copy"))
     t1, t2 = ((read_volume(cohort / person["path"], name) + 1) / 2 for name in ("t1", "t2"))
     assert float(copied["mae"]) == pytest.approx(float(np.abs(t1 - t2).mean()), abs=1e-4)
-    assert len(list((report / "panels").glob("*.png"))) == 11
+    assert len(list((report / "panels").glob("*.png"))) == 28
     methods = {row["method"] for row in json.loads((report / "summary.json").read_text())["rows"]}
     assert methods == {"affine", "copy", "cubic", "ours"}
 

@@ -6,9 +6,14 @@ one center however it was computed, and comparisons leave room for `TOLERANCE`.
 """
 
 import math
+from collections.abc import Sequence
 from numbers import Real
 
+import numpy as np
+import torch
+
 DECIMALS = 8  # of thin slices
+SNAP = 1e-4  # thick slices; a depth this close to a thick slice is that slice
 TOLERANCE = 1e-6  # thin slices; well above the rounding errors, and above the step of float32 below 1 (6e-8)
 
 
@@ -110,3 +115,20 @@ def thick_count(depth: int, factor: float) -> int:
 
 def _rounded(center: float) -> float:
     return round(float(center), DECIMALS)
+
+
+def thin_depths(indices: Sequence[int] | np.ndarray | torch.Tensor, factor: float) -> np.ndarray:
+    """Place thin slices on the depth axis of a thick stack: ``b / factor``, in thick slices, shape (K,).
+
+    Raises:
+        ValueError: If the factor is below 1 or not finite.
+
+    Example:
+        >>> thin_depths([0, 1, 2, 3], 2.0).tolist()
+        [0.0, 0.5, 1.0, 1.5]
+    """
+    factor = check_factor(factor)
+    numbers = indices.detach().cpu().numpy() if isinstance(indices, torch.Tensor) else np.asarray(indices)
+    depths = numbers.reshape(-1).astype(np.float64) / factor
+    nearest = np.round(depths)
+    return np.where(np.abs(depths - nearest) < SNAP, nearest, depths)

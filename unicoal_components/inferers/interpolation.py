@@ -12,30 +12,10 @@ import numpy as np
 import torch
 from scipy.ndimage import map_coordinates
 
-from ..data.slice_group import check_factor
+from ..data.slice_group import thin_depths
 
 Stack = TypeVar("Stack", np.ndarray, torch.Tensor)
 Indices = Sequence[int] | np.ndarray | torch.Tensor
-
-SNAP = 1e-4
-"""Depths this close (in thick slices) to a thick slice are that slice, whatever the rounding of ``b / factor``."""
-
-
-def thin_depths(indices: Indices, factor: float) -> np.ndarray:
-    """Place thin slices on the depth axis of a thick stack: ``b / factor``, in thick slices, shape (K,).
-
-    Raises:
-        ValueError: If the factor is below 1 or not finite.
-
-    Example:
-        >>> thin_depths([0, 1, 2, 3], 2.0).tolist()
-        [0.0, 0.5, 1.0, 1.5]
-    """
-    factor = check_factor(factor)
-    numbers = indices.detach().cpu().numpy() if isinstance(indices, torch.Tensor) else np.asarray(indices)
-    depths = numbers.reshape(-1).astype(np.float64) / factor
-    nearest = np.round(depths)
-    return np.where(np.abs(depths - nearest) < SNAP, nearest, depths)
 
 
 def interpolation_weights(num_slices: int, depths: np.ndarray, order: int) -> np.ndarray:

@@ -9,8 +9,7 @@ from monai.inferers import Inferer, sliding_window_inference
 from torch import Tensor
 from tqdm import tqdm
 
-from ..data.slice_group import check_factor
-from .interpolation import thin_depths
+from ..data.slice_group import check_factor, thin_depths
 
 BLANK = -1.0
 """Background, and every slice outside the stack."""

@@ -16,7 +16,7 @@ from ..data.atomic import atomic_path
 from ..data.geometry import from_stack, thin_affine
 from ..data.intensity import scale_from_unit
 from ..data.read_volume import stem_of
-from ..inferers.interpolation import thin_depths
+from ..data.slice_group import thin_depths
 from ..keys import Keys
 from .stack import SOURCE
 
