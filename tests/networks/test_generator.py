@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from unicoal_components.networks.generator import RESIDUAL_SCALE, Generator, interpolate_slices
+from unicoal_components.networks.generator import RESIDUAL_SCALE, Generator, between_anything, interpolate_slices
 
 TINY = {"resolution": 16, "num_modalities": 3, "channel_base": 128, "channel_max": 8, "num_layers": 5, "w_dim": 12}
 TINY |= {"image_style_dim": 10, "z_dim": 6, "encoder_embedding_dim": 5}
@@ -137,9 +137,20 @@ def test_the_residual_is_added_to_the_interpolation_where_the_modality_is_the_sa
     same = torch.tensor([True, False, True])
     output = network(IMAGE, position=POSITION, same_modality=same)
     expected = synthesized[0].clone()
-    expected[same] = RESIDUAL_SCALE * expected[same] + interpolate_slices(IMAGE, POSITION[:, None])[same]
+    added = RESIDUAL_SCALE * expected * between_anything(IMAGE)
+    expected[same] = (added + interpolate_slices(IMAGE, POSITION[:, None]))[same]
     torch.testing.assert_close(output, expected)
     assert torch.equal(network(IMAGE), synthesized[1])
+
+
+def test_the_residual_adds_nothing_between_two_blank_places():
+    image = IMAGE.clone()
+    image[:, 1:3, :8] = -1
+    image[:, 1:3, 8:] = 0.5
+    output = make(residual=True)(image, position=POSITION, same_modality=torch.ones(3))
+    base = interpolate_slices(image, POSITION[:, None])
+    assert torch.equal(output[:, :, :8], base[:, :, :8])
+    assert not torch.isclose(output[:, :, 8:], base[:, :, 8:]).all()
 
 
 def test_without_residual_the_same_modality_changes_nothing():

@@ -145,7 +145,8 @@ class Generator(nn.Module):
         output = self.synthesis(w, skips=skips, bottleneck=bottleneck, image_style=image_style)
         if self.residual:
             same = same.view(-1, 1, 1, 1)
-            output = output * (1 - same + RESIDUAL_SCALE * same) + same * interpolate_slices(image, position)
+            scale = RESIDUAL_SCALE * same * between_anything(image) + 1 - same
+            output = output * scale + same * interpolate_slices(image, position)
         return output
 
     def _check(self, image: Tensor, z: Tensor | None) -> None:
@@ -184,6 +185,16 @@ def interpolate_slices(image: Tensor, position: Tensor) -> Tensor:
         + _cubic_inner(1 - t) * right
         + _cubic_outer(2 - t) * behind
     )
+
+
+def between_anything(image: Tensor) -> Tensor:
+    """Tell where at least one of the two middle slices of groups `(B, S, H, W)` is not blank: 1 or 0, `(B, 1, H, W)`.
+
+    Between two blank places of the same modality there is nothing to add; without this the background of a brain
+    without its skull is a little noisy.
+    """
+    middle = image.shape[1] // 2
+    return (image[:, middle - 1 : middle + 1].amax(dim=1, keepdim=True) > BLANK).to(image)
 
 
 def _or_else(image: Tensor, other: Tensor) -> Tensor:
