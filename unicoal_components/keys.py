@@ -1,6 +1,9 @@
-"""Names of the entries of a batch."""
+"""Names of the entries of a batch, and the intensity of what is not there."""
 
 from monai.utils import CommonKeys
+
+BLANK = -1.0
+"""Background, padding, and every slice outside the volume, on the networks' scale of [-1, 1]."""
 
 
 class Keys:

@@ -7,10 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
+from ..keys import BLANK
 from .slice_group import TOLERANCE, check_factor, slice_centers, thick_count
 
 PROFILES = ("drop", "gaussian")
-BLANK = -1.0
 
 
 class Stack(Protocol):

@@ -10,9 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..data.slice_group import check_factor, thin_depths
-
-BLANK = -1.0
-"""Background, and every slice outside the stack."""
+from ..keys import BLANK
 
 
 def slice_groups(stack: Tensor, anchors: Tensor, size: int) -> Tensor:

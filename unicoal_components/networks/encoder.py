@@ -3,13 +3,13 @@
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from ..keys import BLANK
 from .alias_free import AliasFreeLayer
 from .layers import EqualizedConv2d, EqualizedLinear
 from .mapping import MappingNetwork
 from .schedule import MARGIN, layer_table
 
 STYLE_SIZE = 4
-BLANK = -1.0
 
 
 class Encoder(nn.Module):

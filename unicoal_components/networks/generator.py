@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from .encoder import BLANK, Encoder
+from ..keys import BLANK
+from .encoder import Encoder
 from .mapping import MappingNetwork, column_position, one_hot_modality
 from .schedule import check_resolution
 from .synthesis import Synthesis

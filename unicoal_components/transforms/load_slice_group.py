@@ -11,8 +11,8 @@ from monai.transforms import Transform
 from ..data.hdf5 import dataset_name, read_slices
 from ..data.open_files import OpenFiles
 from ..data.slice_group import slice_centers, slice_position
-from ..data.slice_profile import BLANK, check_profile, thick_slices
-from ..keys import Keys
+from ..data.slice_profile import check_profile, thick_slices
+from ..keys import BLANK, Keys
 from .intensity_jitter import jitter_intensity
 
 
