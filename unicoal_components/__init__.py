@@ -14,6 +14,7 @@ from .data.slices import SliceDataset
 from .engines.averages import AveragedGenerator
 from .engines.case_report import CaseReport
 from .engines.checkpoint import ResumeCheckpoint
+from .engines.compilation import compile_network
 from .engines.image_log import SliceImages
 from .engines.loss_log import scalar_outputs
 from .engines.memory import keep_freed_memory
@@ -58,6 +59,7 @@ __all__ = [
     "VolumeInferer",
     "build_sam_feature_loss",
     "check_config",
+    "compile_network",
     "keep_freed_memory",
     "list_images",
     "read_datalist",

@@ -117,6 +117,7 @@ def test_an_overlay_replaces_no_list_of_components(bundle):
 
 def test_train_and_inference_have_one_network(bundle):
     train, inference = load(bundle, "train"), load(bundle, "inference")
+    assert train["network_def"].pop("checkpointing") == "@checkpointing"  # it concerns training alone
     values = {name[1:] for name in map(str, train["network_def"].values()) if name.startswith("@")}
     assert train["network_def"] == inference["network_def"]
     assert {name: train[name] for name in values} == {name: inference[name] for name in values}

@@ -160,6 +160,7 @@ def test_inference_on_a_folder_writes_thin_volumes_where_the_thick_ones_lie(run,
             source_modality="t1",
             target_modality="t1",
             factor=4,
+            precision="bfloat16",
             output_dir="out",
         )
     )

@@ -154,3 +154,35 @@ def test_bad_input_is_refused():
         VolumeInferer(resolution=8)(torch.zeros(2, 1, 4, 8, 8), Recorder(), modality=T1)
     with pytest.raises(ValueError, match="factor is 0.5"):
         VolumeInferer(resolution=8)(stack(), Recorder(), modality=T1, factor=0.5)
+
+
+def test_whole_batches_show_the_network_one_shape_and_change_nothing():
+    network, plain = Recorder(), Recorder()
+    image = stack()
+    image[0, 0, :3] = -1  # blank groups are left out, so that batches shrink
+    got = VolumeInferer(resolution=8, batch_size=4, whole_batches=True)(image, network, modality=T1, factor=2.5)
+    want = VolumeInferer(resolution=8, batch_size=4)(image, plain, modality=T1, factor=2.5)
+    assert torch.equal(got, want)
+    assert {len(call["groups"]) for call in network.calls} == {4}
+    assert {len(call["groups"]) for call in plain.calls} != {4}
+
+
+def test_precision_is_that_of_the_dense_convolutions():
+    seen = []
+
+    def network(groups, *, position, **_):
+        weight = torch.ones(1, groups.shape[1], 1, 1) / groups.shape[1]
+        output = torch.nn.functional.conv2d(groups, weight)
+        seen.append(output.dtype)
+        return output
+
+    exact = VolumeInferer(resolution=8)(stack(), network, modality=T1)
+    got = VolumeInferer(resolution=8, precision="bfloat16")(stack(), network, modality=T1)
+    assert set(seen) == {torch.float32, torch.bfloat16}
+    assert got.dtype == torch.float32
+    assert 0 < (got - exact).abs().max() < 0.02
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="precision is 'half'; it must be one of 'float32', 'bfloat16'"):
+        VolumeInferer(resolution=8, precision="half")

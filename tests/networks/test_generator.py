@@ -214,3 +214,24 @@ def test_arguments_are_keywords_and_no_name_is_swallowed():
         Generator(64)
     with pytest.raises(TypeError, match="resolutoin"):
         Generator(resolutoin=64)
+
+
+@pytest.mark.parametrize("encoder_modulated", [True, False])
+def test_checkpointing_changes_memory_and_nothing_else(encoder_modulated):
+    def train(checkpointing):
+        sizes = {"resolution": 16, "channel_base": 128, "channel_max": 8, "num_layers": 6, "dropout": 0.0}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = Generator(**sizes, encoder_modulated=encoder_modulated, checkpointing=checkpointing)
+            image = torch.rand(2, 4, 16, 16)
+        kept = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.numel()) or x, lambda x: x):
+            output = network(image)
+        output.square().mean().backward()
+        return sum(kept), output.detach(), [p.grad for p in network.parameters() if p.grad is not None]
+
+    all_kept, output, gradients = train(False)
+    few_kept, same_output, same_gradients = train(True)
+    assert few_kept < 0.75 * all_kept
+    assert torch.equal(output, same_output)
+    assert all(torch.equal(one, other) for one, other in zip(gradients, same_gradients, strict=True))

@@ -6,7 +6,8 @@ import torch
 from scipy.signal import firwin, lfilter
 from torch.autograd import gradcheck
 
-from unicoal_components.signal.filtered_lrelu import clamped_leaky_relu_, filtered_lrelu
+from unicoal_components.signal import filtered_lrelu as module
+from unicoal_components.signal.filtered_lrelu import filtered_lrelu
 
 GAIN = 2**0.5
 
@@ -81,26 +82,78 @@ def test_gain_comes_before_the_clamp():
     assert result.flatten().tolist() == pytest.approx([256, -80, -256])
 
 
-def test_the_activation_gives_the_same_with_and_without_gradient():
-    x = 3 * random(2, 2, 4, 4)
-    plain = clamped_leaky_relu_(x.clone(), 0.2, 2.0)
-    tracked = clamped_leaky_relu_(x.clone().requires_grad_() * 1, 0.2, 2.0)
-    assert torch.equal(plain, tracked)
-    assert tracked.requires_grad
-
-
 def test_no_gradient_passes_where_the_clamp_acts():
-    x = torch.tensor([-30.0, -1.0, 1.0, 30.0], requires_grad=True)
-    clamped_leaky_relu_(x * 1, 0.2, 5.0).sum().backward()
-    assert x.grad.tolist() == pytest.approx([0, 0.2, 1, 0])
+    x = torch.tensor([-30.0, -1.0, 1.0, 30.0]).view(1, 1, 1, 4).requires_grad_()
+    filtered_lrelu(x, gain=1.0, clamp=5.0).sum().backward()
+    assert x.grad.flatten().tolist() == pytest.approx([0, 0.2, 1, 0])
 
 
-def test_the_inplace_activation_tells_autograd_that_it_overwrote_its_input():
-    x = random(4).requires_grad_()
-    y = x.exp()  # its gradient needs its own result
-    clamped_leaky_relu_(y, 0.2, 256.0)
-    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-        y.exp().sum().backward()
+def test_the_input_is_left_as_it_is():
+    x = random(1, 2, 6, 6)
+    before = x.clone()
+    filtered_lrelu(x)
+    assert torch.equal(x, before)
+
+
+def layer_arguments(seed=0):
+    """A layer's arguments whose blocks do not come out even: 3 samples, 70 channels."""
+    taps = random(12, seed=1)
+    return {
+        "x": random(3, 70, 9, 8, seed=seed),
+        "scale": random(3, 70, seed=2),
+        "bias": random(70, seed=3),
+    }, {"up_filter": taps, "down_filter": taps, "up": 2, "down": 2, "padding": (9, 8), "clamp": 1.5}
+
+
+@pytest.mark.parametrize("values", [1, 18 * 16 * 70 * 2, 2**40], ids=["channels", "samples", "whole"])
+@pytest.mark.parametrize("keep", [True, False])
+def test_blocks_of_any_size_give_the_same_result_and_gradients(values, keep, monkeypatch):
+    tensors, options = layer_arguments()
+    probe = random(3, 70, *filtered_lrelu(tensors["x"], **options).shape[2:], seed=4)
+
+    def run(**more):
+        leaves = {name: tensor.clone().requires_grad_() for name, tensor in tensors.items()}
+        result = filtered_lrelu(**leaves, **options, **more)
+        return result, *torch.autograd.grad((result * probe).sum(), list(leaves.values()))
+
+    monkeypatch.setattr(module, "CPU_BLOCK_VALUES", 2**40)
+    expected = run()
+    monkeypatch.setattr(module, "CPU_BLOCK_VALUES", values)
+    for one, other in zip(run(keep=keep), expected, strict=True):
+        torch.testing.assert_close(one, other)
+    with torch.no_grad():
+        torch.testing.assert_close(filtered_lrelu(**tensors, **options), expected[0].detach())
+
+
+def test_scale_and_bias_come_first_and_have_right_gradients():
+    tensors, options = layer_arguments()
+    tensors = {name: tensor[:2, :3] if tensor.ndim > 1 else tensor[:3] for name, tensor in tensors.items()}
+    x, scale, bias = (tensor.clone().requires_grad_() for tensor in tensors.values())
+    ready = x * scale[:, :, None, None] + bias[:, None, None]
+    torch.testing.assert_close(filtered_lrelu(x, scale=scale, bias=bias, **options), filtered_lrelu(ready, **options))
+    assert gradcheck(lambda x, s, b: filtered_lrelu(x, scale=s, bias=b, **options), (x, scale, bias))
+
+
+def test_the_activations_are_kept_or_not():
+    tensors, options = layer_arguments()
+    x = tensors.pop("x").requires_grad_()
+
+    def kept(keep):
+        result = filtered_lrelu(x, **tensors, **options, keep=keep)
+        return sum(tensor.numel() for tensor in result.grad_fn.saved_tensors)
+
+    few = x.numel() + 4 * 70  # the input, its scale for each sample, the bias
+    assert kept(False) == few
+    assert kept(True) > few + 4 * x.numel()
+
+
+def test_half_precision_is_filtered_in_full():
+    tensors, options = layer_arguments()
+    tensors = {name: tensor.float() for name, tensor in tensors.items()}
+    exact = filtered_lrelu(tensors["x"].bfloat16().float(), **options)
+    with torch.autocast("cpu", torch.bfloat16):
+        result = filtered_lrelu(tensors["x"].bfloat16(), **options)
+    assert torch.equal(result, exact.bfloat16())
 
 
 def test_the_nonlinearity_commutes_with_a_subpixel_shift_better_than_a_plain_one():

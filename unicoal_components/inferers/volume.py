@@ -12,6 +12,8 @@ from tqdm import tqdm
 from ..data.slice_group import check_factor, thin_depths
 from ..keys import BLANK
 
+PRECISIONS = ("float32", "bfloat16")
+
 
 def slice_groups(stack: Tensor, anchors: Tensor, size: int) -> Tensor:
     """Gather the thick slices around each anchor: for size 4, slices n-1, n, n+1, n+2; blank outside the stack.
@@ -49,6 +51,9 @@ class VolumeInferer(Inferer):
         slice_group_size: Thick slices in a group, even (the paper's network: 4).
         batch_size: Slices (or windows) in one call of the network.
         overlap: Part of a window that the next one covers again, in [0, 1).
+        precision: "float32", or "bfloat16" for the dense convolutions where the device has it: faster, about 50 dB or
+            better from float32.
+        whole_batches: Fill the last batch up, so that a compiled network always sees one shape.
         progress: Show a bar over the thin slices.
 
     Raises:
@@ -62,6 +67,8 @@ class VolumeInferer(Inferer):
         slice_group_size: int = 4,
         batch_size: int = 8,
         overlap: float = 0.25,
+        precision: str = "float32",
+        whole_batches: bool = False,
         progress: bool = False,
     ) -> None:
         super().__init__()
@@ -72,10 +79,14 @@ class VolumeInferer(Inferer):
                 raise ValueError(f"{field} is {value}; it must be at least 1.")
         if not 0 <= overlap < 1:
             raise ValueError(f"overlap is {overlap}; it must be in [0, 1), such as 0.25.")
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision is {precision!r}; it must be one of {', '.join(map(repr, PRECISIONS))}.")
         self.resolution = resolution
         self.slice_group_size = slice_group_size
         self.batch_size = batch_size
         self.overlap = overlap
+        self.precision = precision
+        self.whole_batches = whole_batches
         self.progress = progress
 
     def __call__(  # type: ignore[override]
@@ -150,9 +161,14 @@ class VolumeInferer(Inferer):
             output = torch.full_like(windows[:, :1], BLANK)
             if filled.any():
                 windows = windows[filled]
+                count = len(windows)
+                if self.whole_batches:
+                    windows = windows[torch.arange(max(count, self.batch_size), device=windows.device) % count]
                 repeated = {name: _repeat(value, len(windows)) for name, value in conditions.items()}
                 position = windows[:, -1, center, center]
-                output[filled] = network(windows[:, :-1].contiguous(), position=position, **repeated).to(output.dtype)
+                with autocast_to(self.precision, windows.device):
+                    slices = network(windows[:, :-1].contiguous(), position=position, **repeated)
+                output[filled] = slices[:count].to(output.dtype)
             return output
 
         channel = positions[:, None, None, None].expand(-1, 1, *groups.shape[2:])
@@ -167,6 +183,11 @@ class VolumeInferer(Inferer):
             cval=BLANK,
         )
         return cast(Tensor, blended)
+
+
+def autocast_to(precision: str, device: torch.device) -> torch.autocast:
+    """Return a context in which `device` runs dense convolutions in `precision`, one of `PRECISIONS`."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def _repeat(value: Tensor | None, count: int) -> Tensor | None:

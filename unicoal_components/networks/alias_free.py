@@ -22,6 +22,9 @@ class AliasFreeLayer(nn.Module):
         condition_dim: channels of the condition, or None for a plain equalized convolution.
         lrelu_upsampling: 2 in the synthesis, 1 in the encoder.
         to_image: a 1×1 convolution without demodulation, filters and nonlinearity, the end of the synthesis.
+
+    Attributes:
+        keep_activations: for the gradient; False computes them again (`filtered_lrelu`).
     """
 
     up_filter: Tensor | None
@@ -38,6 +41,7 @@ class AliasFreeLayer(nn.Module):
         to_image: bool = False,
     ) -> None:
         super().__init__()
+        self.keep_activations = True
         kernel_size = 1 if to_image else 3
         rate = max(source.sampling_rate, target.sampling_rate) * (1 if to_image else lrelu_upsampling)
         self.up = rate // source.sampling_rate
@@ -56,7 +60,7 @@ class AliasFreeLayer(nn.Module):
         crop = min(-low, kernel_size - 1) if self.up == 1 and low == high < 0 else 0
         self.padding = (low + crop, high + crop)
         self.slope, self.gain = (1.0, 1.0) if to_image else (LRELU_SLOPE, LRELU_GAIN)
-        self.conv: nn.Module
+        self.conv: ModulatedConv2d | EqualizedConv2d
         if condition_dim is None:
             self.conv = EqualizedConv2d(
                 in_channels, target.channels, kernel_size=kernel_size, padding=kernel_size - 1 - crop
@@ -73,9 +77,16 @@ class AliasFreeLayer(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """Map `(B, in, n_in, n_in)` under a condition `(B, condition_dim)` to `(B, out, n_out, n_out)`."""
-        x = self.conv(x) if condition is None else self.conv(x, condition)
+        scale: Tensor | None = None
+        bias: Tensor | None = None
+        if isinstance(self.conv, ModulatedConv2d):
+            (x, scale), bias = self.conv(x, condition), self.conv.bias
+        else:
+            x = self.conv(x)
         return filtered_lrelu(
             x,
+            scale=scale,
+            bias=bias,
             up_filter=self.up_filter,
             down_filter=self.down_filter,
             up=self.up,
@@ -83,4 +94,5 @@ class AliasFreeLayer(nn.Module):
             padding=self.padding,
             slope=self.slope,
             gain=self.gain,
+            keep=self.keep_activations,
         )

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ..keys import BLANK
+from .alias_free import AliasFreeLayer
 from .encoder import Encoder
 from .mapping import MappingNetwork, column_position, one_hot_modality
 from .schedule import check_resolution
@@ -36,6 +37,8 @@ class Generator(nn.Module):
         position_embedding: "linear" (official) or "fourier".
         residual: where `same_modality` says so, add the cubic interpolation of the middle slices, and tell the
             mappings so, as one more class (ours: there the network makes what is missing, elsewhere the whole slice).
+        checkpointing: in training, compute what lies between the filters again instead of keeping it: less memory, a
+            little more time, the same result.
 
     Raises:
         ValueError: if `resolution` is no power of two, or an option is not among those named.
@@ -64,6 +67,7 @@ class Generator(nn.Module):
         dropout: float = 0.5,
         position_embedding: str = "linear",
         residual: bool = False,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
         self.resolution = check_resolution(resolution)
@@ -104,6 +108,9 @@ class Generator(nn.Module):
             image_style_dim=image_style_dim,
             skip_resolution=skip_resolution,
         )
+        for module in self.modules():
+            if isinstance(module, AliasFreeLayer):
+                module.keep_activations = not checkpointing
 
     def forward(
         self,

@@ -57,7 +57,8 @@ class EqualizedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, in)` to `(B, out)`."""
         gain = self.lr_multiplier / math.sqrt(self.weight.shape[1])
-        y = F.linear(x, self.weight * gain, self.bias * self.lr_multiplier)
+        with torch.autocast(x.device.type, enabled=False):  # small, and what it errs by all pixels err by
+            y = F.linear(x.to(self.weight.dtype), self.weight * gain, self.bias * self.lr_multiplier)
         return scaled_leaky_relu(y) if self.activation == "lrelu" else y
 
 

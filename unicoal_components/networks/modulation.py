@@ -16,6 +16,7 @@ class ModulatedConv2d(nn.Module):
     √magnitude_ema. It is computed as d · (Ŵ ∗ (s x)): scaling activations in front and behind needs no weights of
     their own for each sample. The demodulation d needs Σ W'² = Σ_in (Σ_k Ŵ²) s², a matrix product.
     Without demodulation (the to-image layer) the weights are taken as they are and s is divided by √(in k²).
+    d and the bias are left to whoever goes over the result next (`filtered_lrelu`), which saves a pass.
 
     The official code also divides s by its root mean square over the batch, which demodulation cancels.
 
@@ -48,20 +49,29 @@ class ModulatedConv2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.register_buffer("magnitude_ema", torch.ones(()))
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Map `(B, in, H, W)` under a condition `(B, condition_dim)` to `(B, out, H', W')`, bias included."""
+    def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Convolve up to the factors of the output channels and the bias.
+
+        Args:
+            x: `(B, in, H, W)`.
+            condition: `(B, condition_dim)`.
+
+        Returns:
+            y `(B, out, H', W')` and d `(B, out)`, such that d y + bias is the modulated convolution; d is None where it
+            is 1.
+        """
+        with torch.autocast(x.device.type, enabled=False):  # what a factor errs by, its whole channel errs by
+            weight, scale, demodulation = self._factors(condition)
+        y = F.conv2d(x * scale.to(x.dtype)[:, :, None, None], weight.to(x.dtype), padding=self.padding)
+        return y, demodulation
+
+    def _factors(self, condition: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return Ŵ, the factors `(B, in)` in front and, if any, those `(B, out)` behind."""
         weight: Tensor = self.weight
         style = self.affine(condition)
-        bias = self.bias.to(x.dtype)
         input_gain = self.magnitude_ema.rsqrt()
         if not self.demodulate:
-            scale = style * (input_gain / math.sqrt(weight[0].numel()))
-            return F.conv2d(x * _per_channel(scale, x), weight.to(x.dtype), bias, padding=self.padding)
+            return weight, style * (input_gain / math.sqrt(weight[0].numel())), None
         weight = weight * weight.square().mean(dim=(1, 2, 3), keepdim=True).rsqrt()
         demodulation = (style.square() @ weight.square().sum(dim=(2, 3)).t() + EPSILON).rsqrt()
-        y = F.conv2d(x * _per_channel(style * input_gain, x), weight.to(x.dtype), padding=self.padding)
-        return torch.addcmul(bias.view(1, -1, 1, 1), y, _per_channel(demodulation, x))
-
-
-def _per_channel(scale: Tensor, x: Tensor) -> Tensor:
-    return scale.to(x.dtype)[:, :, None, None]
+        return weight, style * input_gain, demodulation
