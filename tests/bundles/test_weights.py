@@ -1,0 +1,53 @@
+"""The weights that a bundle ships: they fit, and for a person whom nobody has seen they do what the bundle says."""
+
+import json
+
+import pytest
+import torch
+from monai.bundle import ConfigParser
+
+from unicoal_components.data.cohort import simulate_cohort
+from unicoal_components.data.hdf5 import read_volume
+from unicoal_components.engines.weights import load_weights
+from unicoal_components.inferers.volume import VolumeInferer
+from unicoal_components.metrics.baselines import affine_map
+from unicoal_components.metrics.image_quality import image_quality
+
+LARGEST = 8e6  # bytes
+
+
+@pytest.fixture(scope="module")
+def person(tmp_path_factory):
+    """A person of another seed than those of the training."""
+    folder = tmp_path_factory.mktemp("person")
+    simulate_cohort(output=folder, subjects=1, split=(0, 0, 1), spacing=1.0, lesions=8, seed=4711)
+    return {name: torch.from_numpy(read_volume(folder / "sim_0000.h5", name)) for name in ("t1", "t2", "flair")}
+
+
+def trained_network(bundle):
+    parser = ConfigParser(json.loads((bundle.configs / "inference.json").read_text(encoding="utf-8")))
+    network = parser.get_parsed_content("network_def")
+    return load_weights(network=network, path=bundle.root / "models" / "model.pt"), parser["modalities"]
+
+
+def test_the_weights_are_small(bundle):
+    assert (bundle.root / "models" / "model.pt").stat().st_size <= LARGEST
+
+
+@pytest.mark.parametrize(("source", "target"), [("t1", "t2"), ("t2", "t1"), ("t1", "flair"), ("flair", "t2")])
+def test_a_person_never_seen_is_synthesized_far_better_than_by_any_affine_map(bundle, person, source, target):
+    network, modalities = trained_network(bundle)
+    depth = len(person[source])
+    indices = torch.arange(depth // 4, 3 * depth // 4, 12)
+    given = {"source_modality": modalities.index(source), "modality": modalities.index(target)}
+    with torch.no_grad():
+        output = VolumeInferer(resolution=network.resolution)(
+            person[source][None, None],
+            network,
+            indices=indices,
+            **{name: torch.tensor([value]) for name, value in given.items()},
+        )
+    truth = person[target][indices]
+    ours = image_quality(prediction=output[0, 0], target=truth)["psnr"]
+    affine = image_quality(prediction=affine_map(person[source][indices], truth), target=truth)["psnr"]
+    assert ours > affine + 2
