@@ -34,20 +34,33 @@ def test_the_weights_are_small(bundle):
     assert (bundle.root / "models" / "model.pt").stat().st_size <= LARGEST
 
 
+def synthesize(network, image, indices, *, source, target, **options):
+    inferer = VolumeInferer(resolution=network.resolution, **options)
+    given = {"source_modality": torch.tensor([source]), "modality": torch.tensor([target])}
+    with torch.no_grad():
+        return inferer(image[None, None], network, indices=indices, **given)[0, 0]
+
+
 @pytest.mark.parametrize(("source", "target"), [("t1", "t2"), ("t2", "t1"), ("t1", "flair"), ("flair", "t2")])
 def test_a_person_never_seen_is_synthesized_far_better_than_by_any_affine_map(bundle, person, source, target):
     network, modalities = trained_network(bundle)
     depth = len(person[source])
     indices = torch.arange(depth // 4, 3 * depth // 4, 12)
-    given = {"source_modality": modalities.index(source), "modality": modalities.index(target)}
-    with torch.no_grad():
-        output = VolumeInferer(resolution=network.resolution)(
-            person[source][None, None],
-            network,
-            indices=indices,
-            **{name: torch.tensor([value]) for name, value in given.items()},
-        )
+    output = synthesize(
+        network, person[source], indices, source=modalities.index(source), target=modalities.index(target)
+    )
     truth = person[target][indices]
-    ours = image_quality(prediction=output[0, 0], target=truth)["psnr"]
+    ours = image_quality(prediction=output, target=truth)["psnr"]
     affine = image_quality(prediction=affine_map(person[source][indices], truth), target=truth)["psnr"]
     assert ours > affine + 2
+
+
+@pytest.mark.parametrize(("source", "target"), [("t1", "t2"), ("flair", "flair")])
+def test_bfloat16_gives_the_float32_result_to_50_db(bundle, person, source, target):
+    network, modalities = trained_network(bundle)
+    indices = torch.arange(60, 120, 20)
+    task = {"source": modalities.index(source), "target": modalities.index(target)}
+    exact = synthesize(network, person[source], indices, **task)
+    rounded = synthesize(network, person[source], indices, **task, precision="bfloat16")
+    assert not torch.equal(exact, rounded)
+    assert image_quality(prediction=rounded, target=exact)["psnr"] > 50
