@@ -21,7 +21,7 @@ from .engines.memory import keep_freed_memory
 from .engines.prepare_batch import PrepareSlices, PrepareVolume
 from .engines.schedules import LearningRateDecay
 from .engines.trainer import UniCOALTrainer
-from .engines.weights import LoadWeights
+from .engines.weights import LoadWeights, load_weights
 from .inferers.volume import VolumeInferer
 from .losses.objective import SynthesisObjective
 from .losses.sam import build_sam_feature_loss
@@ -62,6 +62,7 @@ __all__ = [
     "compile_network",
     "keep_freed_memory",
     "list_images",
+    "load_weights",
     "read_datalist",
     "scalar_outputs",
 ]

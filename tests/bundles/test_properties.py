@@ -82,6 +82,17 @@ def test_the_default_network_has_at_most_two_million_parameters(bundle, name):
     assert sum(parameter.numel() for parameter in parser.get_parsed_content("network_def").parameters()) <= 2_000_000
 
 
+def test_a_training_can_start_from_weights_and_its_average_too(bundle, weights):
+    parser = ConfigParser(load(bundle, "train") | bundle.network | {"pretrained": str(weights)})
+    expected = torch.load(weights, weights_only=True)
+    for state in (
+        parser.get_parsed_content("network").state_dict(),
+        parser.get_parsed_content("average").state_dict(),
+    ):
+        assert list(state) == list(expected)
+        assert all(torch.equal(one, other) for one, other in zip(state.values(), expected.values(), strict=True))
+
+
 @pytest.mark.parametrize("name", ["train", "inference"])
 def test_the_papers_overlay_gives_the_papers_networks(bundle, name):
     parser = ConfigParser(load(bundle, name) | load(bundle, "paper"))
