@@ -176,7 +176,8 @@ def test_inference_on_a_folder_writes_thin_volumes_where_the_thick_ones_lie(run,
         assert np.corrcoef(at_thick.ravel(), before.get_fdata().ravel())[0, 1] > 0.8
 
 
-def test_a_packed_bundle_runs_without_the_package_installed(run, cohort, weights, tmp_path, bundle):
+def test_a_packed_bundle_runs_without_the_package_installed(run, cohort, weights, tmp_path, bundle_class):
+    bundle = bundle_class("unified")
     root = tmp_path / "packed" / "unified"
     ignored = shutil.ignore_patterns("__pycache__", "models", "output", "data")
     shutil.copytree(bundle.root, root, ignore=ignored)
