@@ -118,7 +118,16 @@ def test_no_property_is_missing_in_one_of_several_processes(bundle, cohort, weig
     assert not torch.distributed.is_initialized()
 
 
-@pytest.mark.parametrize("name", ["train", "inference"])
+@pytest.mark.parametrize("name", COMPLETE)
+def test_the_default_root_is_the_bundle_itself_from_the_repository_and_from_its_own_folder(
+    bundle, task, monkeypatch, name
+):
+    for folder, root in ((bundle.root.parents[1], f"bundles/{task}"), (bundle.root, ".")):
+        monkeypatch.chdir(folder)
+        assert ConfigParser(load(bundle, name)).get_parsed_content("bundle_root") == root
+
+
+@pytest.mark.parametrize("name", COMPLETE)
 def test_the_network_takes_and_gives_what_the_metadata_say(bundle, name):
     monai.bundle.verify_net_in_out(
         net_id="network_def",
@@ -128,13 +137,13 @@ def test_the_network_takes_and_gives_what_the_metadata_say(bundle, name):
     )
 
 
-@pytest.mark.parametrize("name", ["train", "inference"])
+@pytest.mark.parametrize("name", COMPLETE)
 def test_the_default_network_has_at_most_two_million_parameters(bundle, name):
     parser = ConfigParser(load(bundle, name))
     assert sum(parameter.numel() for parameter in parser.get_parsed_content("network_def").parameters()) <= 2_000_000
 
 
-@pytest.mark.parametrize("name", ["train", "inference"])
+@pytest.mark.parametrize("name", COMPLETE)
 def test_the_papers_overlay_gives_the_papers_networks(bundle, name):
     parser = ConfigParser(load(bundle, name) | load(bundle, "paper"))
     with torch.device("meta"):

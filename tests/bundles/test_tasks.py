@@ -60,3 +60,10 @@ def test_inference_does_the_task_by_default(bundle, cohort, tmp_path, task, targ
     bundle.run("inference.json", input=str(tmp_path / "t1.nii.gz"), **paths)
     thin = nib.load(tmp_path / "out" / f"t1_{target}.nii.gz")
     assert thin.shape == (*thick.shape[:0:-1], len(thick) * factor)
+
+
+@pytest.mark.parametrize("task", ["cms", "sr", "cmsr"])
+def test_a_misspelled_value_is_named_with_the_files_of_the_bundle(bundle, task, tmp_path):
+    words = bundle.mistake("train.json", output_dir=str(tmp_path / "out"), factor_s=[2])
+    assert "'factor_s' (did you mean 'factors'?)" in words
+    assert f"bundles/{task}/configs/train.json" in words
