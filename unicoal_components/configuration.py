@@ -29,9 +29,8 @@ def check_config(*, output_dir: str | None = None) -> None:
     Options of `python -m monai.bundle run` and overlays may only set keys of the bundle's own `train.json` or
     `inference.json`, at the top and in the sections `train` and `validate`; below that stand the arguments of
     components, which refuse unknown names themselves. An overlay may lie anywhere, but not in another bundle, for whose
-    task it is meant. The configuration has no way to hand itself to one of its items,
-    so the workflow is looked up among the callers; where there is none (a config parsed by other means), the keys are
-    not checked.
+    task it is meant. The configuration has no way to hand itself to one of its items, so the workflow and its files are
+    looked up among the callers; where there is none (a config parsed by other means), nothing is checked.
 
     Args:
         output_dir: folder that must be writable; `None` = no such demand.

@@ -33,7 +33,8 @@ def trained(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     run("multi_gpu_train", folder=folder, before=TORCHRUN, max_epochs=1)
     steps = ["$@check", "$@train::trainer.run()", *(KEEP.format(name, name) for name in ("network", "average"))]
-    process = run("multi_gpu_train", folder=folder, before=TORCHRUN, max_epochs=2, values={"run": steps})
+    values = {"run": steps, "validation_cases": [{"source": "t1", "target": "t1", "factor": 4}]}
+    process = run("multi_gpu_train", folder=folder, before=TORCHRUN, max_epochs=2, values=values)
     return folder, process.stdout + process.stderr
 
 
@@ -69,6 +70,11 @@ def test_only_the_first_process_writes(trained):
     assert [said.count(f"Epoch[2] Metrics -- {name}") for name in ("train_psnr", "val_psnr")] == [1, 1]
 
 
+def test_a_single_case_for_two_processes_counts_once(trained):
+    (row,) = rows(trained[0] / "output" / "validation" / "per_subject.csv")
+    assert f"Epoch[2] Metrics -- val_psnr: {float(row['psnr']):.4f}" in trained[1]
+
+
 def test_an_evaluation_in_two_processes_gives_what_one_gives(run, trained, tmp_path):
     cases = [("t1", "t1", 4), ("t1", "t2", 1), ("t2", "t1", 2.5)]
     options = {"test_cases": [dict(zip(("source", "target", "factor"), case, strict=True)) for case in cases]}
@@ -79,3 +85,4 @@ def test_an_evaluation_in_two_processes_gives_what_one_gives(run, trained, tmp_p
     for name in ("per_subject.csv", "summary.csv"):
         assert rows(one / name) == rows(two / name)
     assert len(rows(one / "per_subject.csv")) == 3 * 4
+    assert len(list((two / "panels").iterdir())) == 1  # the first process has one case
