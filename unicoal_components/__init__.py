@@ -6,6 +6,7 @@ The names below are those that bundle configurations use.
 __version__ = "0.1.0"
 
 from .configuration import check_config
+from .data.case_sampler import CaseSampler
 from .data.cases import CaseDataset
 from .data.datalist import read_datalist
 from .data.read_volume import list_images
@@ -39,6 +40,7 @@ __all__ = [
     "AveragedGenerator",
     "CaseDataset",
     "CaseReport",
+    "CaseSampler",
     "Discriminator",
     "DrawSliceTaskd",
     "Generator",

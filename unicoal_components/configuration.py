@@ -6,13 +6,14 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ConfigWorkflow, run
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
+from monai.utils import ensure_tuple
 
 from .data.writable import check_writable
 
@@ -23,19 +24,19 @@ MONAI_KEYS = {"_meta_", "monai_bundle"}.union(*(settings["configs"] for settings
 
 
 def check_config(*, output_dir: str | None = None) -> None:
-    """Compare the keys of the running workflow with those that its bundle knows; show causes of errors last.
+    """Compare files and keys of the running workflow with those that its bundle knows; show causes of errors last.
 
     Options of `python -m monai.bundle run` and overlays may only set keys of the bundle's own `train.json` or
     `inference.json`, at the top and in the sections `train` and `validate`; below that stand the arguments of
-    components, which refuse unknown names themselves. The configuration has no way to hand itself to one of its items,
-    so the workflow is looked up among the callers; where there is none (a config parsed by other means), the keys are
-    not checked.
+    components, which refuse unknown names themselves. An overlay may lie anywhere, but not in another bundle, for whose
+    task it is meant. The configuration has no way to hand itself to one of its items, so the workflow and its files are
+    looked up among the callers; where there is none (a config parsed by other means), nothing is checked.
 
     Args:
         output_dir: folder that must be writable; `None` = no such demand.
 
     Raises:
-        ValueError: a key is unknown; the message names it and the nearest known one.
+        ValueError: a key is unknown; the message names it and the nearest known one. Or an overlay is another bundle's.
         OSError: the folder cannot be written.
     """
     workflow = _running_workflow()
@@ -49,10 +50,22 @@ def _check_workflow(workflow: ConfigWorkflow) -> None:
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = show_cause_last
     folder = Path(workflow.config_root_path)
+    check_files(_config_files(), folder=folder)
     bases = [
         json.loads(path.read_text(encoding="utf-8")) for path in map(folder.joinpath, BASE_FILES) if path.is_file()
     ]
     check_keys(_keys(workflow.parser.get()), MONAI_KEYS.union(*map(_keys, bases)), folder=folder)
+
+
+def check_files(files: Iterable[Path], *, folder: Path) -> None:
+    """Raise ValueError if one of the config `files` belongs to another bundle than that of the configs in `folder`."""
+    for file in files:
+        if file.resolve().parent != folder.resolve() and (file.parent / "metadata.json").is_file():
+            raise ValueError(
+                f"'{file}' belongs to another bundle than the configs in '{folder}'. Use it on top of "
+                f"'{file.parent / 'train.json'}' or 'inference.json' there, or copy the values that you want into a "
+                "file of your own, outside of the bundles."
+            )
 
 
 def check_keys(keys: Iterable[str], known: set[str], *, folder: Path) -> None:
@@ -121,10 +134,18 @@ def _keys(config: Mapping[str, Any]) -> set[str]:
 
 
 def _running_workflow() -> ConfigWorkflow | None:
+    callers = (frame.f_locals.get("self") for frame in _callers())
+    return next((caller for caller in callers if isinstance(caller, ConfigWorkflow)), None)
+
+
+def _config_files() -> list[Path]:
+    """Return the files that `monai.bundle.run` was given; the workflow keeps but what they say."""
+    given = (frame.f_locals["config_file"] for frame in _callers() if frame.f_code is run.__code__)
+    return [Path(file) for file in ensure_tuple(next(given, None) or ())]
+
+
+def _callers() -> Iterator[FrameType]:
     frame = inspect.currentframe()
     while frame is not None:
-        candidate = frame.f_locals.get("self")
-        if isinstance(candidate, ConfigWorkflow):
-            return candidate
+        yield frame
         frame = frame.f_back
-    return None

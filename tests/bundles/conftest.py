@@ -16,8 +16,6 @@ from unicoal_components.data.cohort import simulate_cohort
 from unicoal_components.networks.generator import Generator
 
 ROOT = Path(__file__).parents[2]
-BUNDLE = ROOT / "bundles" / "unified"
-CONFIGS = BUNDLE / "configs"
 
 NETWORK = {
     "resolution": 16,
@@ -46,12 +44,14 @@ TRAINING = {
 
 
 class Bundle:
-    """The unified bundle and two ways to run it."""
+    """One of the bundles and two ways to run it."""
 
-    root = BUNDLE
-    configs = CONFIGS
     network = NETWORK
     training = TRAINING
+
+    def __init__(self, task):
+        self.root = ROOT / "bundles" / task
+        self.configs = self.root / "configs"
 
     @staticmethod
     def environment():
@@ -59,42 +59,38 @@ class Bundle:
         kept = {name: value for name, value in os.environ.items() if name not in hidden}
         return kept | {"OMP_NUM_THREADS": "1", "MONAI_FAIL_ON_DUPLICATE_CONFIG": "1", "CUDA_VISIBLE_DEVICES": ""}
 
-    @classmethod
-    def command(cls, *configs, cwd=ROOT, before=("-m", "monai.bundle"), **options):
+    def command(self, *configs, cwd=ROOT, before=("-m", "monai.bundle"), **options):
         """Run `python -m monai.bundle run` in its own process; give what it returned and printed."""
         files = [str(config) for config in configs]
         arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         return subprocess.run(
             [sys.executable, *before, "run", "--config_file", str(files), *arguments],
             cwd=cwd,
-            env=cls.environment(),
+            env=self.environment(),
             capture_output=True,
             text=True,
             check=False,
         )
 
-    @classmethod
-    def run(cls, *names, **options):
+    def run(self, *names, **options):
         """Call what `python -m monai.bundle run` calls, in this process; sizes are tiny unless `options` say more."""
         sizes = NETWORK | (TRAINING if "train.json" in names else {})
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="parsing config_file")
-            cls._run(names, sizes | {"device": "$torch.device('cpu')"} | options)
+            self._run(names, sizes | {"device": "$torch.device('cpu')"} | options)
 
-    @staticmethod
-    def _run(names, options):
+    def _run(self, names, options):
         monai.bundle.run(
-            config_file=[name if Path(name).is_absolute() else str(CONFIGS / name) for name in names],
+            config_file=[name if Path(name).is_absolute() else str(self.configs / name) for name in names],
             logging_file=False,
-            bundle_root=str(BUNDLE),
+            bundle_root=str(self.root),
             **options,
         )
 
-    @classmethod
-    def mistake(cls, *names, **options):
+    def mistake(self, *names, **options):
         """Run and fail; give the words that the user reads last."""
         with pytest.raises(Exception) as caught:  # noqa: PT011 - which kind MONAI makes of it does not matter
-            cls.run(*names, **options)
+            self.run(*names, **options)
         words = cause_of(caught.value)
         assert "\n" not in words
         return words
@@ -107,13 +103,20 @@ def bundle_class():
 
 
 @pytest.fixture
-def bundle(monkeypatch):
+def task():
+    """Name of the bundle; a module that tests others has a fixture of its own."""
+    return "unified"
+
+
+@pytest.fixture
+def bundle(monkeypatch, task):
     """The bundle, importable as MONAI makes it, and forgotten afterwards."""
+    bundle = Bundle(task)
     monkeypatch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
-    monkeypatch.setattr(sys, "path", [sys.path[0], str(BUNDLE), *sys.path[1:]])
+    monkeypatch.setattr(sys, "path", [sys.path[0], str(bundle.root), *sys.path[1:]])
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     forget_scripts()
-    yield Bundle
+    yield bundle
     forget_scripts()
     set_determinism(None)  # as the configs set it
 

@@ -252,3 +252,10 @@ def test_a_misspelled_key_of_an_overlay_file_is_named(train, infer, tmp_path):
     overlay.write_text(json.dumps({"learning_rates": 0.1}))
     matches(train(str(overlay)), r"'learning_rates' \(did you mean 'learning_rate'\?\)")
     matches(infer(factr=4), r"'factr' \(did you mean 'factors?'\?\)")
+
+
+def test_an_overlay_of_another_bundle_is_named(train, bundle, tmp_path):
+    overlay = bundle.root.parent / "sr" / "configs" / "adni_t1_x5.json"
+    pattern = r"sr/configs/adni_t1_x5\.json' belongs to another bundle than .*unified/configs'.*sr/configs/train\.json"
+    matches(train(str(overlay)), pattern)
+    assert not (tmp_path / "out" / "checkpoint.pt").exists()

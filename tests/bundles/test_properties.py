@@ -10,13 +10,47 @@ import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 
 import unicoal_components
+from unicoal_components.data.cases import read_cases
+from unicoal_components.transforms.draw import DrawSliceTaskd
 
-OVERLAYS = {"evaluate": ("train",), "paper": ("train", "inference"), "demo": ("train", "inference")}
-CONFIGS = ("train", "inference", *OVERLAYS)
+TASKS = ("cms", "sr", "cmsr", "unified")
+COMPLETE = ("train", "inference")
+OF_TRAINING = ("evaluate", "multi_gpu_train", "multi_gpu_evaluate")  # the other overlays serve inference too
+EXPERIMENTS = {
+    "cms": {"brats19_t1_t2", "brats19_t2_flair", "brats19_flair_t1"},
+    "sr": {"adni_t1_x5"},
+    "cmsr": {"adni_flair_t1_x5"},
+    "unified": {"ixi"},
+}
+
+KINDS = {  # (one modality, thick to thin) of a task
+    "cms": {(False, False)},
+    "sr": {(True, True)},
+    "cmsr": {(False, True)},
+    "unified": {(False, False), (True, True), (False, True)},
+}
+
+
+@pytest.fixture(params=TASKS)
+def task(request):
+    """Every test of a bundle runs for each of the four."""
+    return request.param
+
+
+def overlays(bundle):
+    """Map each overlay of a bundle to the complete configs that it goes on top of."""
+    names = sorted({path.stem for path in bundle.configs.glob("*.json")} - {*COMPLETE, "metadata"})
+    return {name: ("train",) if name in OF_TRAINING else COMPLETE for name in names}
 
 
 def load(bundle, name):
     return json.loads((bundle.configs / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def values(bundle, name):
+    """What stands above the wiring."""
+    config = load(bundle, name)
+    return {key: config[key] for key in list(config)[: list(config).index("imports")]}
 
 
 def leaves(node, path=()):
@@ -33,27 +67,13 @@ def strings(config):
     return [(path, value) for path, value in leaves(config) if isinstance(value, str)]
 
 
-@pytest.mark.parametrize(
-    ("names", "kind"),
-    [
-        (("train",), "train"),
-        (("train", "evaluate"), "train"),
-        (("train", "paper"), "train"),
-        (("train", "evaluate", "paper"), "train"),
-        (("train", "paper", "evaluate"), "train"),
-        (("train", "demo"), "train"),
-        (("inference",), "infer"),
-        (("inference", "paper"), "infer"),
-        (("inference", "demo"), "infer"),
-    ],
-)
-def test_no_property_that_monai_asks_for_is_missing(bundle, cohort, weights, names, kind):
-    narrow = {"channel_base": 1024, "channel_max": 16}  # the paper's full widths only take time
-    training = narrow | {"discriminator_channel_base": 1024, "sam_weight": 0.0}
-    options = training if kind == "train" else narrow | {"input": str(weights)}
+def assert_complete(bundle, cohort, weights, names):
+    """Let MONAI look for everything that it asks for; the sizes are tiny, as the full ones only take time."""
+    of_training = names[0] == "train"
+    options = bundle.network | (bundle.training | {"sam_weight": 0.0} if of_training else {"input": str(weights)})
     workflow = ConfigWorkflow(
         config_file=[str(bundle.configs / f"{name}.json") for name in names],
-        workflow_type=kind,
+        workflow_type="train" if of_training else "infer",
         logging_file=False,
         bundle_root=str(bundle.root),
         dataset_dir=str(cohort),
@@ -62,11 +82,52 @@ def test_no_property_that_monai_asks_for_is_missing(bundle, cohort, weights, nam
         **options,
     )
     workflow.initialize()
-    assert workflow.check_properties() == []
+    try:
+        assert workflow.check_properties() == [], names
+    finally:
+        workflow.finalize()
     assert not (weights.parent / "out" / "checkpoint.pt").exists()
 
 
-@pytest.mark.parametrize("name", ["train", "inference"])
+@pytest.mark.parametrize("names", [("train",), ("train", "evaluate"), ("inference",)])
+def test_no_property_that_monai_asks_for_is_missing(bundle, cohort, weights, names):
+    assert_complete(bundle, cohort, weights, names)
+
+
+def test_no_property_is_missing_with_the_overlays_of_an_experiment(bundle, task, cohort, weights):
+    for name in EXPERIMENTS[task]:
+        assert_complete(bundle, cohort, weights, ("train", "paper", name, "evaluate"))
+        assert_complete(bundle, cohort, weights, ("inference", "paper", name))
+
+
+@pytest.mark.parametrize("task", ["unified"])
+@pytest.mark.parametrize(
+    "names", [("train", "demo"), ("train", "demo", "evaluate"), ("train", "evaluate", "paper"), ("inference", "demo")]
+)
+def test_no_property_is_missing_with_the_demos_overlay_and_in_another_order(bundle, cohort, weights, names):
+    assert_complete(bundle, cohort, weights, names)
+
+
+@pytest.mark.parametrize("names", [("train", "multi_gpu_train"), ("train", "evaluate", "multi_gpu_evaluate")])
+def test_no_property_is_missing_in_one_of_several_processes(bundle, cohort, weights, monkeypatch, names):
+    place = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert_complete(bundle, cohort, weights, names)
+    assert not torch.distributed.is_initialized()
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_the_default_root_is_the_bundle_itself_from_the_repository_and_from_its_own_folder(
+    bundle, task, monkeypatch, name
+):
+    for folder, root in ((bundle.root.parents[1], f"bundles/{task}"), (bundle.root, ".")):
+        monkeypatch.chdir(folder)
+        assert ConfigParser(load(bundle, name)).get_parsed_content("bundle_root") == root
+
+
+@pytest.mark.parametrize("name", COMPLETE)
 def test_the_network_takes_and_gives_what_the_metadata_say(bundle, name):
     monai.bundle.verify_net_in_out(
         net_id="network_def",
@@ -76,24 +137,24 @@ def test_the_network_takes_and_gives_what_the_metadata_say(bundle, name):
     )
 
 
-@pytest.mark.parametrize("name", ["train", "inference"])
+@pytest.mark.parametrize("name", COMPLETE)
 def test_the_default_network_has_at_most_two_million_parameters(bundle, name):
     parser = ConfigParser(load(bundle, name))
     assert sum(parameter.numel() for parameter in parser.get_parsed_content("network_def").parameters()) <= 2_000_000
 
 
-def test_a_training_can_start_from_weights_and_its_average_too(bundle, weights):
-    parser = ConfigParser(load(bundle, "train") | bundle.network | {"pretrained": str(weights)})
-    expected = torch.load(weights, weights_only=True)
-    for state in (
-        parser.get_parsed_content("network").state_dict(),
-        parser.get_parsed_content("average").state_dict(),
-    ):
+def test_a_training_can_start_from_weights_and_its_average_too(bundle, tmp_path):
+    values = load(bundle, "train") | bundle.network
+    expected = ConfigParser(dict(values)).get_parsed_content("network_def").state_dict()
+    torch.save(expected, tmp_path / "model.pt")
+    parser = ConfigParser(values | {"pretrained": str(tmp_path / "model.pt")})
+    for key in ("network", "average"):
+        state = parser.get_parsed_content(key).state_dict()
         assert list(state) == list(expected)
-        assert all(torch.equal(one, other) for one, other in zip(state.values(), expected.values(), strict=True))
+        assert all(torch.equal(state[name], expected[name]) for name in expected)
 
 
-@pytest.mark.parametrize("name", ["train", "inference"])
+@pytest.mark.parametrize("name", COMPLETE)
 def test_the_papers_overlay_gives_the_papers_networks(bundle, name):
     parser = ConfigParser(load(bundle, name) | load(bundle, "paper"))
     with torch.device("meta"):
@@ -102,28 +163,60 @@ def test_the_papers_overlay_gives_the_papers_networks(bundle, name):
     assert millions == pytest.approx([59.25, 24.59][: len(millions)], abs=0.005)
 
 
-@pytest.mark.parametrize("name", [*CONFIGS, "metadata"])
-def test_json_is_canonical(bundle, name):
-    text = (bundle.configs / f"{name}.json").read_text(encoding="utf-8")
-    assert text == json.dumps(json.loads(text), indent=4) + "\n"
+def test_json_is_canonical(bundle):
+    for path in bundle.configs.glob("*.json"):
+        text = path.read_text(encoding="utf-8")
+        assert text == json.dumps(json.loads(text), indent=4) + "\n", path.name
 
 
-@pytest.mark.parametrize(("overlay", "base"), [(o, b) for o, bases in OVERLAYS.items() for b in bases])
-def test_an_overlay_only_sets_values_that_its_base_has(bundle, overlay, base):
-    keys = set(load(bundle, overlay))
-    known = set(load(bundle, base))
-    if base == "inference":  # it ignores what concerns training alone
-        assert {"resolution", "channel_base", "num_layers"} <= keys & known
-        known |= set(load(bundle, "train"))
-    assert keys <= known
-    assert not any("#" in key or "::" in key or key.startswith("+") for key in keys)
-    assert not any("_target_" in path for path, _ in leaves(load(bundle, overlay)))
+def test_an_overlay_only_sets_values_that_its_base_has(bundle):
+    for name, bases in overlays(bundle).items():
+        overlay = load(bundle, name)
+        assert set(overlay) <= set().union(*(load(bundle, base) for base in bases)), name
+        assert not any("#" in key or "::" in key or key.startswith("+") for key in overlay), name
+        assert not any("_target_" in path for path, _ in leaves(overlay)), name
 
 
-def test_an_overlay_replaces_no_list_of_components(bundle):
-    wiring = {"imports", "train", "validate", "network_def"}
-    for overlay in OVERLAYS:
-        assert not wiring & set(load(bundle, overlay))
+def test_an_overlay_sets_values_and_no_wiring(bundle):
+    for name in overlays(bundle):
+        places = {"device", "rank", "initialize", "run", "finalize"} if name in OF_TRAINING else set()
+        assert set(load(bundle, name)) <= set(values(bundle, "train")) | set(values(bundle, "inference")) | places, name
+
+
+def test_an_official_experiment_has_an_overlay_that_says_what_it_is_and_needs(bundle, task):
+    shared = {"evaluate", "paper", "multi_gpu_train", "multi_gpu_evaluate"}
+    assert set(overlays(bundle)) - {"demo"} == shared | EXPERIMENTS[task]
+    for name in EXPERIMENTS[task]:
+        overlay = load(bundle, name)
+        assert all(word in overlay["_desc_"] for word in ("official experiment", "datalist.json", "prepare_data.py"))
+        assert 10 <= len(overlay) - 1 <= 20
+        assert name in overlay["output_dir"] and name in overlay["ckpt_path"]  # none continues another's training
+
+
+def test_the_drawn_tasks_and_the_evaluated_cases_are_those_of_the_bundle(bundle, task):
+    for overlay in ({}, *(load(bundle, name) for name in EXPERIMENTS[task])):
+        config = load(bundle, "train") | overlay
+        parser = ConfigParser(config)
+        sources, targets, factors = (parser.get_parsed_content(key) for key in ("sources", "targets", "factors"))
+        draw = DrawSliceTaskd(
+            modalities=config["modalities"],
+            sources=sources,
+            targets=targets,
+            factors=factors,
+            same_modality=config["same_modality"],
+            cross_modality=config["cross_modality"],
+            resolution=16,
+        )
+        drawn = set(draw._tasks({"modalities": config["modalities"], "subject": "p01"}))
+        kinds = {(target == source, factor > 1) for target, source, factor in drawn}
+        assert kinds <= KINDS[task]
+        for key in ("validation_cases", "test_cases"):
+            cases = read_cases(parser.get_parsed_content(key), modalities=config["modalities"])
+            assert {(case.source == case.target, case.factor > 1) for case in cases} <= kinds, key
+            if task != "unified":  # which is also tested at factors it has not seen
+                assert {(case.target, case.source, case.factor) for case in cases} <= drawn, key
+        if task != "unified":
+            assert len(cases) == len(drawn)
 
 
 def test_train_and_inference_have_one_network(bundle):
@@ -140,31 +233,33 @@ def test_values_stand_above_the_wiring(bundle):
         config = load(bundle, name)
         keys = list(config)
         wiring = keys[keys.index("imports") :]
-        plain = [key for key in wiring if not isinstance(config[key], dict | list) and key not in ("device", "network")]
+        plain = [key for key in wiring if not isinstance(config[key], dict | list) and key not in ("device", "rank")]
         assert plain == []
         assert all(re.fullmatch(r"\w+", key) for key in keys)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_references_are_words_and_lead_somewhere(bundle, name):
-    config = load(bundle, "train") | load(bundle, name) if name in OVERLAYS else load(bundle, name)
-    parser = ConfigParser(config)
-    for path, text in strings(config):
-        if path[-1] == "_desc_":
-            continue
-        for reference in re.findall(r"@([\w:]+(?:-\w)?)", text):
-            assert "-" not in reference, (path, text)
-            assert reference in parser, (path, text)
+def test_references_are_words_and_lead_somewhere(bundle):
+    combinations = [(name,) for name in COMPLETE]
+    combinations += [(base, name) for name, bases in overlays(bundle).items() for base in bases]
+    for names in combinations:
+        config = {key: value for name in names for key, value in load(bundle, name).items()}
+        parser = ConfigParser(config)
+        for path, text in strings(config):
+            if path[-1] == "_desc_":
+                continue
+            for reference in re.findall(r"@([\w:]+(?:-\w)?)", text):
+                assert "-" not in reference, (names, path, text)
+                assert reference in parser, (names, path, text)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_scripts_are_named_as_targets_only_and_exist(bundle, name):
+def test_scripts_are_named_as_targets_only_and_exist(bundle):
     exported = set(unicoal_components.__all__)
-    for path, text in strings(load(bundle, name)):
-        if path[-1] == "_target_":
-            assert text.removeprefix("scripts.") in exported or not text.startswith("scripts."), text
-        elif path[-1] != "_desc_":
-            assert "scripts" not in text, (path, text)
+    for name in (*COMPLETE, *overlays(bundle)):
+        for path, text in strings(load(bundle, name)):
+            if path[-1] == "_target_":
+                assert text.removeprefix("scripts.") in exported or not text.startswith("scripts."), text
+            elif path[-1] != "_desc_":
+                assert "scripts" not in text, (name, path, text)
 
 
 def test_every_exported_name_exists_and_is_listed_once():
@@ -221,6 +316,22 @@ def test_the_metadata_name_versions_that_are_installed(bundle):
         installed = importlib.metadata.version(package).split("+")[0]
         assert installed.split(".")[:2] == pin.split(".")[:2], f"{package} {installed} is installed, {pin} is pinned"
     assert metadata["unicoal_components_version"] == unicoal_components.__version__
+
+
+def test_the_metadata_tell_the_bundles_apart(bundle, task):
+    metadata = load(bundle, "metadata")
+    assert metadata["name"] == f"Uni-COAL {task}"
+    others = [json.loads((bundle.root.parent / name / "configs/metadata.json").read_text()) for name in TASKS]
+    for key in ("task", "description", "image_classes"):
+        assert [other[key] for other in others].count(metadata[key]) == 1
+
+
+def test_the_docs_name_no_command_of_another_bundle(bundle, task):
+    text = (bundle.root / "docs" / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"bundles/(\w+)/configs/(\w+)\.json", text))
+    assert {name for name, _ in named} == {task}
+    assert {"train", "inference", *OF_TRAINING, "paper"} <= {config for _, config in named}
+    assert all((bundle.configs / f"{config}.json").is_file() for _, config in named)
 
 
 def test_the_metadata_agree_with_the_default_values(bundle):

@@ -29,7 +29,7 @@ runpy.run_module("monai.bundle", run_name="__main__", alter_sys=True)
 @pytest.fixture(scope="session")
 def run(tmp_path_factory, request):
     """Run the bundle with tiny sizes from an overlay; from the repository's root, or with `elsewhere` from another."""
-    bundle = request.getfixturevalue("bundle_class")
+    bundle = request.getfixturevalue("bundle_class")("unified")
     folder = tmp_path_factory.mktemp("overlays")
     for name, values in (("train", bundle.network | bundle.training), ("inference", bundle.network)):
         (folder / f"{name}.json").write_text(json.dumps(values))
@@ -177,10 +177,11 @@ def test_inference_on_a_folder_writes_thin_volumes_where_the_thick_ones_lie(run,
 
 
 def test_a_packed_bundle_runs_without_the_package_installed(run, cohort, weights, tmp_path, bundle_class):
+    bundle = bundle_class("unified")
     root = tmp_path / "packed" / "unified"
     ignored = shutil.ignore_patterns("__pycache__", "models", "output", "data")
-    shutil.copytree(bundle_class.root, root, ignore=ignored)
-    package = bundle_class.root.parents[1] / "unicoal_components"
+    shutil.copytree(bundle.root, root, ignore=ignored)
+    package = bundle.root.parents[1] / "unicoal_components"
     shutil.copytree(package, root / "scripts" / package.name, ignore=shutil.ignore_patterns("__pycache__"))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -49,6 +49,11 @@ def test_source_and_target_can_be_kept_different():
     assert all(d["source"] != d["target"] for d in draws(same_modality=False))
 
 
+def test_source_and_target_can_be_kept_the_same():
+    found = draws(cross_modality=False, factors=[2, 4])
+    assert {(d["source"], d["target"]) for d in found} == {(name, name) for name in MODALITIES}
+
+
 def test_indices_follow_the_order_of_the_modalities():
     for d in draws(50):
         assert (MODALITIES[d["modality"]], MODALITIES[d["source_modality"]]) == (d["target"], d["source"])
@@ -107,6 +112,8 @@ def test_a_subject_without_a_usable_modality_is_named_with_its_file_and_what_it_
         draws(1, item(modalities=("t1c", "swi")))
     with pytest.raises(ValueError, match="never equal"):
         draws(1, item(modalities=("t1",)), same_modality=False)
+    with pytest.raises(ValueError, match="always equal"):
+        draws(1, item(modalities=("t1", "t2")), targets=["t1"], sources=["t2"], cross_modality=False)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +125,7 @@ def test_a_subject_without_a_usable_modality_is_named_with_its_file_and_what_it_
         ({"sources": []}, "sources"),
         ({"factors": [0.5]}, "factor is 0.5"),
         ({"factors": []}, "factors is empty"),
+        ({"same_modality": False, "cross_modality": False}, "same_modality and cross_modality are both false"),
         ({"resolution": 0}, "resolution is 0"),
         ({"resolution": 32.0}, "resolution is 32.0"),
         ({"crop": "corner"}, "crop is 'corner'"),

@@ -52,7 +52,8 @@ class CaseReport:
         output_dir: folder, made if absent.
         method: name of the evaluated network's rows.
         baselines: which of ``copy``, ``cubic``, ``affine`` to add.
-        panels: draw the cases of this many subjects; 0 draws none.
+        panels: draw the cases of this many subjects; 0 draws none. In a distributed evaluation, only those that the
+            first process evaluates.
         merge: keep the rows of other methods that an earlier report left in ``output_dir``, so that two networks
             share a table; otherwise they are overwritten.
 
@@ -103,7 +104,7 @@ class CaseReport:
                 for name, image in images.items()
             ]
             subjects = list(dict.fromkeys(row["subject"] for row in self.rows))
-            if facts["subject"] in subjects[: self.panels]:
+            if rank() == 0 and facts["subject"] in subjects[: self.panels]:
                 self._draw(facts, images, thick, spacing=case.get(SPACING, (1.0, 1.0, 1.0)))
 
     def _draw(self, facts: Row, images: dict[str, torch.Tensor], thick: dict[str, Any], spacing: Sequence) -> None:
@@ -126,7 +127,7 @@ class CaseReport:
         rows = self.rows
         if world_size() > 1:
             parts: Any = idist.all_gather(rows)
-            # The sampler repeats cases to give every process as many; each counts once.
+            # With fewer cases than processes, each process has them all; each counts once.
             rows = list({tuple(row[field] for field in ROW_FIELDS[:5]): row for part in parts for row in part}.values())
         if rank() > 0:
             return

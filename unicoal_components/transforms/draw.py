@@ -35,6 +35,7 @@ class DrawSliceTaskd(Randomizable, Transform):
         sources: Names of those to start from; `None` = all.
         factors: Real factors ≥ 1.
         same_modality: Whether the source may be of the target's modality.
+        cross_modality: Whether it may be of another one.
         resolution: Width and height R of the window, in voxels.
         crop: "random": a window at random where the slice is larger than R, inside the foreground box or, where this is
             smaller, covering it; "center": the middle of the slice. A slice smaller than R is always in the middle.
@@ -55,6 +56,7 @@ class DrawSliceTaskd(Randomizable, Transform):
         sources: Sequence[str] | None = None,
         factors: Sequence[float] = (1, 2, 4, 6),
         same_modality: bool = True,
+        cross_modality: bool = True,
         resolution: int,
         crop: str = "random",
         flip: bool = True,
@@ -74,7 +76,10 @@ class DrawSliceTaskd(Randomizable, Transform):
             raise ValueError(f"crop is {crop!r}; it must be 'random' or 'center'")
         if not 0 <= intensity_jitter <= 1:
             raise ValueError(f"intensity_jitter is {intensity_jitter!r}; it must be in [0, 1], 0 switches it off")
+        if not (same_modality or cross_modality):
+            raise ValueError("same_modality and cross_modality are both false; set at least one of them to true")
         self.same_modality = same_modality
+        self.cross_modality = cross_modality
         self.resolution = resolution
         self.crop = crop
         self.flip = flip
@@ -112,16 +117,21 @@ class DrawSliceTaskd(Randomizable, Transform):
         tasks = [
             (target, source, factor)
             for target, source, factor in product(targets, sources, self.factors)
-            if self.same_modality or target != source
+            if (self.same_modality if target == source else self.cross_modality)
         ]
         if not tasks:
             raise ValueError(
                 f"subject {data[Keys.SUBJECT]!r} allows no task: its file {data.get('path')} has the modalities "
                 f"{', '.join(present)}, while targets are {', '.join(self.targets)} and sources "
-                f"{', '.join(self.sources)}, {'equal ones allowed' if self.same_modality else 'never equal'}. "
+                f"{', '.join(self.sources)}, {self._pairing()}. "
                 "Correct the names, or take the subject out of the datalist"
             )
         return [task for task in tasks if task[0] != task[1] or task[2] > 1] or tasks
+
+    def _pairing(self) -> str:
+        if not self.same_modality:
+            return "never equal"
+        return "equal ones allowed" if self.cross_modality else "always equal"
 
     def _window(self, shape: Sequence[int], box: Sequence[int]) -> Window:
         top, left = (self._start(shape[axis], *box[2 * axis : 2 * axis + 2]) for axis in (1, 2))
