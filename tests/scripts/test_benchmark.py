@@ -183,8 +183,8 @@ def test_wrong_options_are_one_line_before_anything_is_run(modules, tmp_path, mo
 def test_the_presets_are_those_of_the_bundle(modules):
     cases = modules["_cases"]
     configs = ROOT / "bundles" / "unified" / "configs"
-    train = json.loads((configs / "train.json").read_text())
-    paper = train | json.loads((configs / "paper.json").read_text())
+    train, paper, ixi = (json.loads((configs / f"{name}.json").read_text()) for name in ("train", "paper", "ixi"))
+    paper = train | paper | ixi
     for config, preset in ((train, "compact"), (paper, "paper")):
         expected = {name: config.get(name) for name in cases.PRESETS[preset]}
         expected |= {"num_modalities": len(config["modalities"]), "in_channels": config["slice_group_size"]}
