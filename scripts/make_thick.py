@@ -33,7 +33,8 @@ def make_thick(
     voxels, thick_affine = from_stack(
         thick, thin_affine(stack.affine, 1 / factor), plane=stack.plane, orientation=stack.orientation
     )
-    write_nifti(Path(output), voxels, thick_affine, f"thick slices, factor {factor:g}, {profile}")
+    planes = (voxels[..., z] for z in range(voxels.shape[2]))
+    write_nifti(Path(output), voxels.shape, planes, thick_affine, f"thick slices, factor {factor:g}, {profile}")
 
 
 if __name__ == "__main__":

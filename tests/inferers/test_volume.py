@@ -186,3 +186,10 @@ def test_precision_is_that_of_the_dense_convolutions():
 def test_an_unknown_precision_is_refused():
     with pytest.raises(ValueError, match="precision is 'half'; it must be one of 'float32', 'bfloat16'"):
         VolumeInferer(resolution=8, precision="half")
+
+
+def test_the_output_lies_where_it_is_asked_for():
+    """The meta device stands for one that is not the input's."""
+    image = stack()
+    assert VolumeInferer(resolution=8)(image, Recorder()).device == image.device
+    assert VolumeInferer(resolution=8, output_device="meta")(image, Recorder()).device.type == "meta"

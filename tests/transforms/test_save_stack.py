@@ -1,5 +1,6 @@
 import itertools
 import os
+import tracemalloc
 from pathlib import Path
 
 import nibabel as nib
@@ -238,3 +239,22 @@ def test_real_scans_lie_where_scipy_puts_them(tmp_path, name):
     background = map_coordinates((original.get_fdata() != 0) * 1.0, seen[inside].T, order=1, mode="nearest") < 1e-3
     want[background] = 0
     assert np.abs(got - want).max() < 1e-3 * (source["high"] - source["low"])
+
+
+def test_saving_needs_little_memory_beside_the_volume(tmp_path):
+    """Slices are finished and packed one by one; a mask of one byte a voxel is all that is made whole."""
+    count, edge = 120, 128
+    nib.save(
+        nib.Nifti1Image(np.ones((edge, edge, count // 4), np.float32) * np.arange(edge)[:, None, None], np.eye(4)),
+        tmp_path / "t1.nii",
+    )
+    item = LoadStackd()({"image": str(tmp_path / "t1.nii"), "modality": 0, "source_modality": 0, "factor": 4.0})
+    pred = torch.zeros(1, count, edge, edge)
+    tracemalloc.start()
+    try:
+        SaveStackd(output_dir=tmp_path / "out", modalities=NAMES)({**item, "pred": pred})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.6 * pred.nbytes
+    assert nib.load(tmp_path / "out" / "t1_t1.nii.gz").shape == (edge, edge, count)

@@ -102,11 +102,11 @@ def from_stack(
         orientation: of the original scan, such as "RAS".
 
     Returns:
-        The volume `(x, y, z)` and its affine.
+        The volume `(x, y, z)`, a view of the slices, and its affine.
     """
     turn = ornt_transform(axcodes2ornt(PLANES[plane]), axcodes2ornt(orientation))
     shape = slices.shape[::-1]
-    volume = np.ascontiguousarray(apply_orientation(slices.transpose(2, 1, 0), turn))
+    volume = apply_orientation(slices.transpose(2, 1, 0), turn)
     return volume, affine @ inv_ornt_aff(turn, shape)
 
 

@@ -41,7 +41,8 @@ class VolumeInferer(Inferer):
     that neighboring slices agree. Where the whole group is blank there is no anatomy: the output is blank without
     asking the network. Slices larger than the network's resolution are covered by overlapping windows with Gaussian
     blending (MONAI's), smaller ones are padded with -1 and cropped back. Apart from the input and the output, memory
-    depends on ``batch_size`` alone, not on the number of slices.
+    depends on ``batch_size`` alone, not on the number of slices; with ``output_device`` "cpu" the output leaves the
+    network's device batch by batch.
 
     The official code reads the target file for the output's size and runs at the training factors only; here the output
     follows from the input, at any real factor.
@@ -54,6 +55,8 @@ class VolumeInferer(Inferer):
         precision: "float32", or "bfloat16" for the dense convolutions where the device has it: faster, about 50 dB or
             better from float32.
         whole_batches: Fill the last batch up, so that a compiled network always sees one shape.
+        output_device: Where the output is put together, such as "cpu" for volumes larger than a GPU's memory. None: on
+            the input's device.
         progress: Show a bar over the thin slices.
 
     Raises:
@@ -69,6 +72,7 @@ class VolumeInferer(Inferer):
         overlap: float = 0.25,
         precision: str = "float32",
         whole_batches: bool = False,
+        output_device: str | None = None,
         progress: bool = False,
     ) -> None:
         super().__init__()
@@ -87,6 +91,7 @@ class VolumeInferer(Inferer):
         self.overlap = overlap
         self.precision = precision
         self.whole_batches = whole_batches
+        self.output_device = output_device
         self.progress = progress
 
     def __call__(  # type: ignore[override]
@@ -114,7 +119,7 @@ class VolumeInferer(Inferer):
             z: Latent code (1, z_dim). None: the network's own default.
 
         Returns:
-            (1, 1, K, H, W) in [-1, 1], on the input's device.
+            (1, 1, K, H, W) in [-1, 1].
 
         Raises:
             ValueError: If the input is not one stack of one channel, or the factor is below 1.
@@ -129,7 +134,8 @@ class VolumeInferer(Inferer):
             indices = torch.arange(round(stack.shape[0] * number))
         depths = thin_depths(indices, number)
         same = None if source_modality is None or modality is None else source_modality == modality
-        output = torch.full((len(depths), *stack.shape[1:]), BLANK, dtype=stack.dtype, device=stack.device)
+        device = self.output_device or stack.device
+        output = torch.full((len(depths), *stack.shape[1:]), BLANK, dtype=stack.dtype, device=device)
         conditions = {"z": z, "modality": modality, "same_modality": same}
         starts = range(0, len(depths), self.batch_size)
         for start in tqdm(starts, desc="slices", unit="batch", disable=not self.progress):

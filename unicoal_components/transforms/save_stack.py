@@ -3,7 +3,7 @@
 import gzip
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +28,40 @@ ALIGNED = 2
 SHEAR_TOLERANCE = 1e-3  # mm
 
 
-def write_nifti(path: Path, volume: np.ndarray, affine: np.ndarray, description: str) -> None:
-    """Write float32 voxels `(x, y, z)` in mm, atomically, the same bytes for the same input.
+def write_nifti(
+    path: Path, shape: Sequence[int], planes: Iterable[np.ndarray], affine: np.ndarray, description: str
+) -> None:
+    """Write voxels as float32 `(x, y, z)` in mm plane by plane, atomically, the same bytes for the same input.
 
     The affine goes into the sform, and into the qform unless it is sheared, which a qform cannot say (code 0 then: no
     file with two answers).
+
+    Args:
+        path: of the `.nii.gz` file.
+        shape: X, Y and Z.
+        planes: Z times `(X, Y)`; each is let go before the next is asked for.
+        affine: voxel (x, y, z, 1) to NIfTI RAS+ world mm.
+        description: for the header, of which 79 letters are kept.
     """
-    image = nib.Nifti1Image(volume.astype(np.float32, copy=False), affine)
-    image.set_sform(affine, code=ALIGNED)
-    image.set_qform(affine, code=ALIGNED)
-    corners = np.array([[x, y, z, 1] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * (*volume.shape, 1)
-    if np.abs(corners @ (image.get_qform() - affine).T).max() > SHEAR_TOLERANCE:
-        image.set_qform(affine, code=0)
-    image.header.set_xyzt_units("mm")
-    image.header["descrip"] = description[:79]
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.float32)
+    header.set_data_shape(shape)
+    header.set_slope_inter(1, 0)
+    header.set_sform(affine, code=ALIGNED)
+    header.set_qform(affine, code=ALIGNED)
+    corners = np.array([[x, y, z, 1] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * (*shape, 1)
+    if np.abs(corners @ (header.get_qform() - affine).T).max() > SHEAR_TOLERANCE:
+        header.set_qform(affine, code=0)
+    header.set_xyzt_units("mm")
+    header["descrip"] = description[:79]
     with (
         atomic_path(path) as partial,
         open(partial, "wb") as raw,
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=4) as packed,
     ):
-        image.to_file_map(nib.Nifti1Image.make_file_map({"image": packed}))
+        header.write_to(packed)
+        for plane in planes:
+            packed.write(plane.astype("<f4").tobytes(order="F"))
 
 
 def thin_background(background: np.ndarray, factor: float, depth: int) -> np.ndarray:
@@ -104,12 +118,19 @@ class SaveStackd(Transform):
         target_index, source_index = int(data[Keys.MODALITY]), int(data[Keys.SOURCE_MODALITY])
         target, name = self.modalities[target_index], self.modalities[source_index]
         low, high = (source["low"], source["high"]) if target_index == source_index else (0.0, 1.0)
-        slices = scale_from_unit(torch.as_tensor(data[self.key]).detach().cpu().numpy()[0], float(low), float(high))
-        slices[thin_background(np.asarray(source["background"]), factor, len(slices))] = 0
+        slices = torch.as_tensor(data[self.key]).detach().cpu().numpy()[0]
+        background = thin_background(np.asarray(source["background"]), factor, len(slices))
         affine = thin_affine(np.asarray(source["affine"]), factor)
-        volume, affine = from_stack(slices, affine, plane=source["plane"], orientation=source["orientation"])
+        where = {"plane": source["plane"], "orientation": source["orientation"]}
+        volume, affine = from_stack(slices, affine, **where)
+        empty, _ = from_stack(background, affine, **where)
+        planes = (
+            np.where(empty[..., z], 0, scale_from_unit(volume[..., z], float(low), float(high)))
+            for z in range(volume.shape[2])
+        )
         path = self._path(source["path"], target)
-        write_nifti(path, volume, affine, f"UniCOAL: synthesized {target} from {name}, factor {factor:g}")
+        description = f"UniCOAL: synthesized {target} from {name}, factor {factor:g}"
+        write_nifti(path, volume.shape, planes, affine, description)
         logger.info("wrote %s", path)
         return dict(data)
 
