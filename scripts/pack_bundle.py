@@ -76,10 +76,12 @@ def packed_files(bundles: Path, name: str, largest_weights: float | None) -> tup
         FileNotFoundError: it is no bundle, or lacks a file.
         ValueError: its metadata cannot be right, or its weights are too large.
     """
+    known = sorted(path.parents[1].name for path in bundles.glob(f"*/{METADATA}"))
+    if name not in known:
+        raise FileNotFoundError(
+            f"'{name}' is no bundle in '{bundles}' with a {METADATA}; there are: {', '.join(known) or 'none'}."
+        )
     bundle = bundles / name
-    if not name or not (bundle / METADATA).is_file():
-        known = ", ".join(sorted(path.parents[1].name for path in bundles.glob(f"*/{METADATA}"))) or "none"
-        raise FileNotFoundError(f"'{name}' is no bundle in '{bundles}' with a {METADATA}; there are: {known}.")
     version = checked_version(bundle / METADATA)
     paths = [path.relative_to(bundle) for pattern in SOURCES for path in _matching(bundle, pattern)]
     files = {path.as_posix(): (bundle / path).read_bytes() for path in paths}
