@@ -15,16 +15,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from unicoal_components.data.hdf5 import read_header, read_volume
 from unicoal_components.data.slice_profile import thick_volume
 
-HIDE_THE_PACKAGE = """
-import runpy, sys
-class Hide:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "unicoal_components":
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Hide())
-runpy.run_module("monai.bundle", run_name="__main__", alter_sys=True)
-"""
-
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory, request):
@@ -34,11 +24,11 @@ def run(tmp_path_factory, request):
     for name, values in (("train", bundle.network | bundle.training), ("inference", bundle.network)):
         (folder / f"{name}.json").write_text(json.dumps(values))
 
-    def call(name, *overlays, elsewhere=None, root=bundle.root, **options):
+    def call(name, *overlays, elsewhere=None, **options):
         if elsewhere is None:
             configs = "bundles/unified/configs"
         else:
-            configs, options = root / "configs", options | {"bundle_root": root, "cwd": elsewhere}
+            configs, options = bundle.configs, options | {"bundle_root": bundle.root, "cwd": elsewhere}
         files = [f"{configs}/{name}.json", folder / f"{name}.json", *(f"{configs}/{other}.json" for other in overlays)]
         return bundle.command(*files, **options)
 
@@ -174,25 +164,6 @@ def test_inference_on_a_folder_writes_thin_volumes_where_the_thick_ones_lie(run,
         np.testing.assert_allclose(after.affine @ np.diag([1, 1, 4, 1]) @ corners, before.affine @ corners, atol=1e-4)
         at_thick = after.get_fdata()[..., ::4]
         assert np.corrcoef(at_thick.ravel(), before.get_fdata().ravel())[0, 1] > 0.8
-
-
-def test_a_packed_bundle_runs_without_the_package_installed(run, cohort, weights, tmp_path, bundle_class):
-    bundle = bundle_class("unified")
-    root = tmp_path / "packed" / "unified"
-    ignored = shutil.ignore_patterns("__pycache__", "models", "output", "data")
-    shutil.copytree(bundle.root, root, ignore=ignored)
-    package = bundle.root.parents[1] / "unicoal_components"
-    shutil.copytree(package, root / "scripts" / package.name, ignore=shutil.ignore_patterns("__pycache__"))
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    scan = save_thick(elsewhere / "scan.nii.gz", cohort / "sim_0001.h5", factor=2.5, codes="RAS")
-    options = {"input": "scan.nii.gz", "source_modality": "t1", "target_modality": "t2", "factor": 2.5}
-    options |= {"output_dir": "out", "ckpt_path": weights, "root": root, "elsewhere": elsewhere}
-    process = succeeded(run("inference", before=("-c", HIDE_THE_PACKAGE), **options))
-    assert "scripts.unicoal_components" in process.stdout
-    thin = nib.load(elsewhere / "out" / "scan_t2.nii.gz")
-    assert thin.shape == (*scan.shape[:2], round(scan.shape[2] * 2.5))
-    assert 0 <= thin.get_fdata().min() <= thin.get_fdata().max() <= 1
 
 
 def test_a_misspelled_option_ends_in_one_line_that_corrects_it(run, cohort, tmp_path):
