@@ -132,6 +132,8 @@ def check_versions(bundle: Bundle) -> str:
     metadata = bundle.config("metadata")
     ours, told = importlib.import_module("scripts").__version__, metadata["unicoal_components_version"]
     problems = [f"unicoal_components is {ours}, the metadata say {told}"] if ours != told else []
+    if "unicoal_components" in metadata["required_packages_version"]:
+        problems.append("required_packages_version names unicoal_components, which pip cannot find; it is packed")
     pins = metadata["required_packages_version"] | {
         "monai": metadata["monai_version"],
         "torch": metadata["pytorch_version"],
