@@ -54,7 +54,7 @@ def sync_bundles(*, check: bool = False, bundles: str = "bundles") -> None:
         bundles: folder of the four bundles.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    differing = [(path, text) for path, text in shared_texts(Path(bundles)) if text != _text_or_none(path)]
+    differing = [(path, text) for path, text in shared_texts(Path(bundles)) if text != text_or_none(path)]
     if check and differing:
         names = ", ".join(str(path) for path, _ in differing)
         raise ValueError(f"not as in {Path(bundles) / HOME}: {names}. Run: python scripts/sync_bundles.py")
@@ -74,11 +74,26 @@ def shared_texts(bundles: Path) -> Iterator[tuple[Path, str]]:
         ValueError: its values are not named, or not ordered, as unified's.
     """
     for name in OTHERS:
-        for file in SAME_FILES:
-            yield bundles / name / file, (bundles / HOME / file).read_text(encoding="utf-8")
-        for file in SAME_WIRING:
-            yield bundles / name / file, _text(with_wiring(bundles / name / file, bundles / HOME / file))
-        yield bundles / name / METADATA, _text(with_metadata(bundles / name / METADATA, bundles / HOME / METADATA))
+        yield from shared_texts_of(bundles, name)
+
+
+def shared_texts_of(bundles: Path, name: str) -> Iterator[tuple[Path, str]]:
+    """Yield those of one bundle, see `shared_texts`."""
+    for file in SAME_FILES:
+        yield bundles / name / file, (bundles / HOME / file).read_text(encoding="utf-8")
+    for file in SAME_WIRING:
+        yield bundles / name / file, text_of(with_wiring(bundles / name / file, bundles / HOME / file))
+    yield bundles / name / METADATA, text_of(with_metadata(bundles / name / METADATA, bundles / HOME / METADATA))
+
+
+def text_or_none(path: Path) -> str | None:
+    """Return the text of a file, None where there is none."""
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def text_of(config: Config) -> str:
+    """Return the canonical JSON of a config."""
+    return json.dumps(config, indent=4) + "\n"
 
 
 def with_wiring(path: Path, home: Path) -> Config:
@@ -117,14 +132,6 @@ def _read(path: Path) -> Config:
     if not path.is_file():
         raise FileNotFoundError(f"'{path}' is not there; copy {HOME}'s and set the values of this bundle.")
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _text(config: Config) -> str:
-    return json.dumps(config, indent=4) + "\n"
-
-
-def _text_or_none(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 if __name__ == "__main__":

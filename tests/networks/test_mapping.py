@@ -100,5 +100,5 @@ def test_a_position_is_a_column_or_a_row_or_nothing():
     assert column_position(None, batch=2, like=like).tolist() == [[0], [0]]
     assert column_position(torch.tensor([0.5, 0.25]), batch=2, like=like).tolist() == [[0.5], [0.25]]
     assert column_position(torch.tensor([[0.5], [0.25]]), batch=2, like=like).dtype == torch.float64
-    with pytest.raises(ValueError, match=r"position must have the shape \(2,\) or \(2, 1\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"position must have the shape \(2,\) or \(2, 1\), got \[3\]"):
         column_position(torch.zeros(3), batch=2, like=like)

@@ -6,9 +6,11 @@ from torch import Tensor, nn
 from ..keys import BLANK
 from .alias_free import AliasFreeLayer
 from .encoder import Encoder
-from .mapping import MappingNetwork, column_position, one_hot_modality
+from .inputs import complete_inputs
+from .mapping import MappingNetwork
 from .schedule import check_resolution
 from .synthesis import Synthesis
+from .torchscript import ScriptableGenerator
 
 RESIDUAL_SCALE = 0.25
 """What interpolation leaves over is about this much smaller than a slice; with it both tasks ask for like outputs."""
@@ -139,12 +141,23 @@ class Generator(nn.Module):
         Raises:
             ValueError: for shapes that do not fit the network.
         """
-        self._check(image, z)
-        batch = image.shape[0]
-        z = image.new_ones(batch, self.z_dim) if z is None else z.to(image)
-        modality = one_hot_modality(modality, num_modalities=self.num_modalities, batch=batch, like=image)
-        position = column_position(position, batch=batch, like=image)
-        same = image.new_zeros(batch, 1) if same_modality is None else same_modality.to(image).view(batch, 1)
+        conditions = complete_inputs(
+            image,
+            z,
+            modality,
+            position,
+            same_modality,
+            in_channels=self.in_channels,
+            resolution=self.resolution,
+            z_dim=self.z_dim,
+            num_modalities=self.num_modalities,
+        )
+        return self.synthesize(image, *conditions, truncation_psi)
+
+    def synthesize(
+        self, image: Tensor, z: Tensor, modality: Tensor, position: Tensor, same: Tensor, truncation_psi: float
+    ) -> Tensor:
+        """Do what `forward` does, under the conditions that `complete_inputs` gives."""
         if self.residual:
             modality = torch.cat([modality, same], dim=1)
         image = image.contiguous(memory_format=torch.channels_last)
@@ -157,14 +170,9 @@ class Generator(nn.Module):
             output = output * scale + same * interpolate_slices(image, position)
         return output
 
-    def _check(self, image: Tensor, z: Tensor | None) -> None:
-        expected = (self.in_channels, self.resolution, self.resolution)
-        if image.ndim != 4 or tuple(image.shape[1:]) != expected:
-            raise ValueError(
-                f"image must have the shape (B, {', '.join(map(str, expected))}), got {tuple(image.shape)}"
-            )
-        if z is not None and tuple(z.shape) != (image.shape[0], self.z_dim):
-            raise ValueError(f"z must have the shape ({image.shape[0]}, {self.z_dim}), got {tuple(z.shape)}")
+    def __prepare_scriptable__(self) -> ScriptableGenerator:
+        """Give `torch.jit.script` what it can read."""
+        return ScriptableGenerator(generator=self)
 
 
 def interpolate_slices(image: Tensor, position: Tensor) -> Tensor:
@@ -202,7 +210,7 @@ def between_anything(image: Tensor) -> Tensor:
     without its skull is a little noisy.
     """
     middle = image.shape[1] // 2
-    return (image[:, middle - 1 : middle + 1].amax(dim=1, keepdim=True) > BLANK).to(image)
+    return (image[:, middle - 1 : middle + 1].amax(dim=1, keepdim=True) > BLANK).to(image.dtype)
 
 
 def _or_else(image: Tensor, other: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from ..signal.precision import without_autocast
 from ..signal.resampling import downsample
 
 EPSILON = 1e-8
@@ -57,7 +58,7 @@ class EqualizedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, in)` to `(B, out)`."""
         gain = self.lr_multiplier / math.sqrt(self.weight.shape[1])
-        with torch.autocast(x.device.type, enabled=False):  # small, and what it errs by all pixels err by
+        with without_autocast(x):  # small, and what it errs by all pixels err by
             y = F.linear(x.to(self.weight.dtype), self.weight * gain, self.bias * self.lr_multiplier)
         return scaled_leaky_relu(y) if self.activation == "lrelu" else y
 

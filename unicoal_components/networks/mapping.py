@@ -29,6 +29,7 @@ class MappingNetwork(nn.Module):
     """
 
     w_avg: Tensor
+    octaves: Tensor
 
     def __init__(
         self,
@@ -56,6 +57,8 @@ class MappingNetwork(nn.Module):
             for i, o in zip(widths[:-1], widths[1:], strict=True)
         )
         self.register_buffer("w_avg", torch.zeros(w_dim))
+        # no `torch.arange(device=...)` in forward: a trace would keep the device
+        self.register_buffer("octaves", math.pi * 2.0 ** torch.arange(NUM_OCTAVES), persistent=False)
 
     def forward(
         self, *, modality: Tensor, position: Tensor, z: Tensor | None = None, truncation_psi: float = 1.0
@@ -72,8 +75,8 @@ class MappingNetwork(nn.Module):
             w `(B, w_dim)`.
         """
         if self.position_embedding == "fourier":
-            octaves = math.pi * 2.0 ** torch.arange(NUM_OCTAVES, device=position.device)
-            position = torch.cat([torch.sin(octaves * position), torch.cos(octaves * position)], dim=1)
+            angles = self.octaves * position
+            position = torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)
         parts = [normalize_rms(self.embed_modality(modality)), normalize_rms(self.embed_position(position))]
         if z is not None:
             parts.insert(0, normalize_rms(z))
@@ -86,6 +89,8 @@ class MappingNetwork(nn.Module):
 def one_hot_modality(modality: Tensor | None, *, num_modalities: int, batch: int, like: Tensor) -> Tensor:
     """Return the target modality one-hot `(B, M)`, of the dtype and on the device of `like`.
 
+    This and `column_position` are in the part of Python that `torch.jit.script` reads.
+
     Args:
         modality: class indices `(B,)`, one-hot `(B, M)`, or None for class 0.
         num_modalities: M.
@@ -97,13 +102,14 @@ def one_hot_modality(modality: Tensor | None, *, num_modalities: int, batch: int
     """
     if modality is None:
         modality = torch.zeros(batch, dtype=torch.long, device=like.device)
-    if modality.shape == (batch,):
-        _check_classes(modality, num_modalities)
+    if modality.ndim == 1 and modality.shape[0] == batch:
+        if not torch.jit.is_scripting():  # `one_hot` itself refuses what is no class, in fewer words
+            _check_classes(modality, num_modalities)
         return F.one_hot(modality.long(), num_modalities).to(like)
-    if modality.shape != (batch, num_modalities):
+    if modality.ndim != 2 or modality.shape[0] != batch or modality.shape[1] != num_modalities:
         raise ValueError(
             f"modality must be class indices ({batch},) or one-hot ({batch}, {num_modalities}), "
-            f"got the shape {tuple(modality.shape)}"
+            f"got the shape {list(modality.shape)}"
         )
     return modality.to(like)
 
@@ -127,6 +133,6 @@ def column_position(position: Tensor | None, *, batch: int, like: Tensor) -> Ten
     """
     if position is None:
         return like.new_zeros(batch, 1)
-    if position.shape not in ((batch,), (batch, 1)):
-        raise ValueError(f"position must have the shape ({batch},) or ({batch}, 1), got {tuple(position.shape)}")
+    if not 1 <= position.ndim <= 2 or position.shape[0] != batch or position.numel() != batch:
+        raise ValueError(f"position must have the shape ({batch},) or ({batch}, 1), got {list(position.shape)}")
     return position.reshape(batch, 1).to(like)

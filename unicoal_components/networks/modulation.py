@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from ..signal.precision import without_autocast
 from .layers import EPSILON, EqualizedLinear
 
 
@@ -60,7 +61,7 @@ class ModulatedConv2d(nn.Module):
             y `(B, out, H', W')` and d `(B, out)`, such that d y + bias is the modulated convolution; d is None where it
             is 1.
         """
-        with torch.autocast(x.device.type, enabled=False):  # what a factor errs by, its whole channel errs by
+        with without_autocast(x):  # what a factor errs by, its whole channel errs by
             weight, scale, demodulation = self._factors(condition)
         y = F.conv2d(x * scale.to(x.dtype)[:, :, None, None], weight.to(x.dtype), padding=self.padding)
         return y, demodulation

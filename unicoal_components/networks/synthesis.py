@@ -28,6 +28,7 @@ class FourierInput(nn.Module):
     frequencies: Tensor
     phases: Tensor
     transform: Tensor
+    axis: Tensor
 
     def __init__(self, *, row: LayerRow, w_dim: int) -> None:
         super().__init__()
@@ -37,6 +38,9 @@ class FourierInput(nn.Module):
         self.register_buffer("frequencies", normal / (radius * radius.square().exp().pow(0.25)) * self.bandwidth)
         self.register_buffer("phases", torch.rand(row.channels) - 0.5)
         self.register_buffer("transform", torch.eye(3))
+        # no `torch.arange(device=...)` in forward: a trace would keep the device
+        axis = (torch.arange(self.size) + 0.5 - self.size / 2) / self.rate
+        self.register_buffer("axis", axis, persistent=False)
         self.weight = nn.Parameter(torch.randn(row.channels, row.channels))
         self.affine = EqualizedLinear(w_dim, 4)
         with torch.no_grad():
@@ -55,9 +59,8 @@ class FourierInput(nn.Module):
         phases = self.phases + _product(self.frequencies, motion[:, :2, 2:]).squeeze(2)
         excess = frequencies.norm(dim=2) - self.bandwidth
         amplitudes = (1 - excess / (self.rate / 2 - self.bandwidth)).clamp(0, 1)
-        axis = (torch.arange(self.size, device=w.device) + 0.5 - self.size / 2) / self.rate
-        along_x = (frequencies[:, :, 0, None] * axis)[:, :, None, :]
-        along_y = (frequencies[:, :, 1, None] * axis)[:, :, :, None]
+        along_x = (frequencies[:, :, 0, None] * self.axis)[:, :, None, :]
+        along_y = (frequencies[:, :, 1, None] * self.axis)[:, :, :, None]
         waves = torch.sin(2 * math.pi * (along_x + along_y + phases[:, :, None, None])) * amplitudes[:, :, None, None]
         weight = self.weight / math.sqrt(self.weight.shape[1])
         return F.conv2d(waves.to(w.dtype), weight[:, :, None, None].to(w.dtype))

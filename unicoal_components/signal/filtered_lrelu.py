@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from .precision import without_autocast
 from .resampling import downsample, pad, upsample
 
 CPU_BLOCK_VALUES = 2**21
@@ -65,7 +66,7 @@ def filtered_lrelu(
     bias = x.new_zeros(channels, dtype=dtype) if bias is None else bias.to(dtype) * gain
     between = _Between(up_filter, down_filter, up, down, padding, slope, clamp)
     scale = scale.expand(x.shape[0], channels)
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x):
         if torch.compiler.is_compiling() or not torch.is_grad_enabled():  # a compiler chooses itself what to keep
             return between.forward(x, scale, bias)
         return _FilteredLeakyReLU.apply(x, scale, bias, between, keep)
@@ -194,12 +195,12 @@ def _in_blocks(function: Callable[..., tuple[Tensor, ...]], *tensors: Tensor, va
         tensors: those it takes.
         values: that it works on at once, per sample and channel.
     """
-    batch, channels = tensors[0].shape[:2]
-    samples, block = batch, channels
-    if not torch.compiler.is_compiling():
-        budget = CPU_BLOCK_VALUES if tensors[0].device.type == "cpu" else BLOCK_VALUES
-        samples = max(1, budget // (channels * values))
-        block = channels if samples > 1 else max(BLOCK_CHANNELS, budget // values)
+    if torch.compiler.is_compiling():  # a compiler divides the work itself, and an exported batch is of any size
+        return function(*tensors)
+    channels = tensors[0].shape[1]
+    budget = CPU_BLOCK_VALUES if tensors[0].device.type == "cpu" else BLOCK_VALUES
+    samples = max(1, budget // (channels * values))
+    block = channels if samples > 1 else max(BLOCK_CHANNELS, budget // values)
     rows = []
     for part in zip(*(tensor.split(samples) for tensor in tensors), strict=True):
         pieces = zip(*(tensor.split(block, dim=1) for tensor in part), strict=True)
@@ -247,5 +248,5 @@ class _FilteredLeakyReLU(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         x, scale, bias, *kept = ctx.saved_tensors
-        with torch.autocast(grad.device.type, enabled=False):
+        with without_autocast(grad):
             return *ctx.between.backward(grad, x, scale, bias, kept), None, None

@@ -1,0 +1,173 @@
+"""Export a bundle's network in each way there is, load the file and compare it with the network itself."""
+
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import monai.bundle
+import torch
+from torch import Tensor, nn
+
+TOLERANCE = 1e-5
+"""Largest difference of TorchScript and torch.export, as a share of the largest value of the network's output."""
+ONNX_TOLERANCE = 1e-4
+"""The same of onnxruntime, which computes by other kernels."""
+NAMES = ("z", "modality", "position", "same_modality")
+
+Run = Callable[..., Tensor]
+
+
+def compare_torchscript(network: nn.Module, root: Path, folder: Path) -> str:
+    """Export by the command that the model zoo uses, `ckpt_export`; load, and compare.
+
+    Args:
+        network: with the bundle's weights, in eval mode.
+        root: of the bundle, importable.
+        folder: for the file.
+
+    Returns:
+        A remark with the largest difference.
+
+    Raises:
+        ValueError: the outputs differ by more than the tolerance.
+    """
+    path = folder / "model.ts"
+    with _quiet():
+        monai.bundle.ckpt_export(filepath=str(path), bundle_root=str(root), **_bundle_files(root))
+    return _judge(network, torch.jit.load(path), tolerance=TOLERANCE)
+
+
+def compare_onnx(network: nn.Module, root: Path, folder: Path) -> str:
+    """Export by the command `onnx_export`, which takes one image and no condition; see `compare_torchscript`."""
+    path = folder / "model.onnx"
+    with _quiet(), _temporary_files_in(folder):  # the command leaves one there
+        monai.bundle.onnx_export(filepath=str(path), **_bundle_files(root))
+    return _judge(network, run_onnx(path), tolerance=ONNX_TOLERANCE, batches=(1,), conditions=((),))
+
+
+def compare_onnx_with_conditions(network: nn.Module, root: Path, folder: Path) -> str:
+    """Export to ONNX for any number of images and with all conditions; see `compare_torchscript`."""
+    path = folder / "conditions.onnx"
+    image, given = example(network, batch=2)
+    with _quiet():
+        torch.onnx.export(
+            network, (image,), path, kwargs=given, dynamic_shapes=any_batch(given), external_data=False, verbose=False
+        )
+    return _judge(network, run_onnx(path), tolerance=ONNX_TOLERANCE, conditions=(NAMES,))
+
+
+def compare_torch_export(network: nn.Module, root: Path, folder: Path) -> str:
+    """Export by `torch.export` without conditions and, to a file, with all; see `compare_torchscript`."""
+    path = folder / "model.pt2"
+    image, given = example(network, batch=2)
+    with _quiet(), torch.no_grad():
+        alone = torch.export.export(network, (image,), dynamic_shapes=any_batch({})).module()
+        program = torch.export.export(network, (image,), given, dynamic_shapes=any_batch(given))
+        torch.export.save(program, path)
+        with_conditions = torch.export.load(path).module()
+    _judge(network, alone, tolerance=TOLERANCE, conditions=((),))
+    return _judge(network, with_conditions, tolerance=TOLERANCE, conditions=(NAMES,))
+
+
+def any_batch(given: dict[str, Tensor]) -> dict[str, Any]:
+    """Say that the first axis of the image and of the conditions may have any size."""
+    return {name: {0: torch.export.Dim.DYNAMIC} for name in ("image", *given)}
+
+
+def run_onnx(path: Path) -> Run:
+    """Return a function that runs an ONNX file on the CPU and takes what the network takes."""
+    import onnxruntime  # an optional dependency
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def run(image: Tensor, **given: Tensor) -> Tensor:
+        inputs = {"image": image.numpy()} | {name: value.numpy() for name, value in given.items()}
+        return torch.from_numpy(session.run(None, inputs)[0])
+
+    return run
+
+
+def example(network: Any, *, batch: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """Draw slice groups and conditions for a generator, the same in each call."""
+    rng = torch.Generator().manual_seed(batch)
+    size = network.resolution
+    given = {
+        "z": torch.randn(batch, network.z_dim, generator=rng),
+        "modality": torch.arange(batch).flip(0) % network.num_modalities,
+        "position": torch.rand(batch, generator=rng),
+        "same_modality": torch.arange(batch) % 2 == 0,
+    }
+    return 2 * torch.rand(batch, network.in_channels, size, size, generator=rng) - 1, given
+
+
+def largest_difference(
+    network: nn.Module, exported: Run, *, batches: Sequence[int], conditions: Sequence[Sequence[str]]
+) -> float:
+    """Return by how much an exported network differs, as a share of the largest value of the network's output.
+
+    Args:
+        network: the generator.
+        exported: takes the image and the conditions by name.
+        batches: numbers of images to try.
+        conditions: names of the conditions to give together, () for none.
+    """
+    differences = []
+    for batch in batches:
+        image, given = example(network, batch=batch)
+        for names in conditions:
+            chosen = {name: given[name] for name in names}
+            with torch.no_grad():
+                expected, result = network(image, **chosen), exported(image, **chosen)
+            if result.shape != expected.shape:
+                raise ValueError(f"the exported network gives {list(result.shape)}, not {list(expected.shape)}")
+            differences.append((result - expected).abs().max() / expected.abs().max())
+    return float(torch.stack(differences).max())  # which keeps what is not a number
+
+
+def _judge(
+    network: nn.Module,
+    exported: Run,
+    *,
+    tolerance: float,
+    batches: Sequence[int] = (1, 3),
+    conditions: Sequence[Sequence[str]] = ((), NAMES),
+) -> str:
+    difference = largest_difference(network, exported, batches=batches, conditions=conditions)
+    if not difference <= tolerance:  # nor not a number
+        raise ValueError(
+            f"the exported network differs by {difference:.1e} of the largest value; {tolerance} is allowed"
+        )
+    return f"differs by {difference:.1e}"
+
+
+def _bundle_files(root: Path) -> dict[str, Any]:
+    configs = root / "configs"
+    return {
+        "net_id": "network_def",
+        "ckpt_file": str(root / "models" / "model.pt"),
+        "meta_file": str(configs / "metadata.json"),
+        "config_file": str(configs / "inference.json"),
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporters' warnings and steps to themselves."""
+    with warnings.catch_warnings(), open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before

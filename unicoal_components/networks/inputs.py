@@ -1,0 +1,55 @@
+"""What a generator is given: checked, and completed by what is not given."""
+
+from torch import Tensor
+
+from .mapping import column_position, one_hot_modality
+
+
+def complete_inputs(
+    image: Tensor,
+    z: Tensor | None,
+    modality: Tensor | None,
+    position: Tensor | None,
+    same_modality: Tensor | None,
+    *,
+    in_channels: int,
+    resolution: int,
+    z_dim: int,
+    num_modalities: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the conditions of a generator, all of the dtype and on the device of the image.
+
+    In the part of Python that `torch.jit.script` reads, so that an exported network takes and refuses the same.
+
+    Args:
+        image: slice groups `(B, S, R, R)`.
+        z: see `Generator.forward`, as the next three.
+        modality: target.
+        position: of the wanted slice.
+        same_modality: whether source and target are of one modality.
+        in_channels: S.
+        resolution: R.
+        z_dim: channels of the latent.
+        num_modalities: M.
+
+    Returns:
+        Latent `(B, z_dim)`, modality one-hot `(B, M)`, position `(B, 1)`, same modality `(B, 1)` as 0 or 1.
+
+    Raises:
+        ValueError: for shapes that do not fit the network, or an index that is no class (`torch.jit.Error` where
+            scripted).
+    """
+    size = [in_channels, resolution, resolution]
+    if image.ndim != 4 or list(image.shape[1:]) != size:
+        raise ValueError(
+            f"image must have the shape (B, {in_channels}, {resolution}, {resolution}), got {list(image.shape)}"
+        )
+    batch = image.shape[0]
+    if z is None:
+        z = image.new_ones([batch, z_dim])
+    elif list(z.shape) != [batch, z_dim]:
+        raise ValueError(f"z must have the shape ({batch}, {z_dim}), got {list(z.shape)}")
+    modality = one_hot_modality(modality, num_modalities=num_modalities, batch=batch, like=image)
+    position = column_position(position, batch=batch, like=image)
+    same = image.new_zeros([batch, 1]) if same_modality is None else same_modality.to(image).view(batch, 1)
+    return z.to(image), modality, position, same
