@@ -17,7 +17,7 @@ class ScriptableGenerator(nn.Module):
 
     `Generator.__prepare_scriptable__` gives it, so that `torch.jit.script(generator)` and MONAI's `ckpt_export` work.
     The trace is that of one image, on which the eager code divides its work into blocks; a batch goes through it image
-    by image. It holds no device: the module can be moved. Weights are those of `generator`, not copies.
+    by image. Its graph names no device. Weights are those of `generator`, not copies.
 
     Args:
         generator: a `Generator`; traced as in evaluation.
