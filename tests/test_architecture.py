@@ -1,7 +1,6 @@
-"""Rules of the house that a machine can check (see the design: levels, sizes, docstrings, canonical JSON)."""
+"""Rules of the house that a machine can check (see the design: levels, sizes, docstrings)."""
 
 import ast
-import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ PACKAGE = ROOT / "unicoal_components"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(path.relative_to(PACKAGE)) for path in MODULES]
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
-BUNDLES = ROOT / "bundles"
 
 # what a folder may import from beside itself
 ALLOWED = {
@@ -26,8 +24,6 @@ ALLOWED = {
 }
 EVERYWHERE = {"keys", "__version__"}
 MAX_LINES = 300
-COMPLETE = ["train.json", "inference.json"]
-OF_TRAINING = ["evaluate.json", "multi_gpu_train.json", "multi_gpu_evaluate.json"]
 
 
 def imports(path):
@@ -121,47 +117,6 @@ def test_every_folder_of_the_package_is_a_package_that_holds_no_code_of_its_own(
     for folder in {path.parent for path in MODULES} - {PACKAGE}:
         body = ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body
         assert len(body) == 1, f"{folder.name}/__init__.py"
-
-
-def json_files():
-    return sorted(BUNDLES.glob("*/configs/*.json"))
-
-
-def overlays():
-    return [path for path in json_files() if path.name not in (*COMPLETE, "metadata.json")]
-
-
-def test_the_json_of_the_bundles_is_canonical():
-    for path in json_files():
-        text = path.read_text(encoding="utf-8")
-        assert text == json.dumps(json.loads(text), indent=4) + "\n", path.name
-
-
-def test_the_keys_of_overlays_exist_in_a_base():
-    for path in overlays():
-        bases = [json.loads((path.parent / name).read_text(encoding="utf-8")) for name in base_names(path.name)]
-        for key in json.loads(path.read_text(encoding="utf-8")):
-            assert any(exists(base, key) for base in bases), f"{path.parent.parent.name}/{path.name}: {key}"
-
-
-def base_names(overlay):
-    """Return the complete configs that an overlay goes on top of."""
-    return ["train.json"] if overlay in OF_TRAINING else COMPLETE
-
-
-def exists(config, key):
-    """Follow an id such as `train::trainer::max_epochs`."""
-    for part in key.split("::"):
-        if not isinstance(config, dict) or part not in config:
-            return False
-        config = config[part]
-    return True
-
-
-def test_overlays_set_values_by_name_not_by_place_in_a_list():
-    for path in overlays():
-        for key in json.loads(path.read_text(encoding="utf-8")):
-            assert not any(part.isdigit() for part in key.split("::")), f"{path.name}: {key}"
 
 
 def test_a_wrong_import_would_be_seen():
