@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    """An empty working directory, and the runs' logger as it was before."""
+    """An empty working directory."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -20,7 +20,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def tracked_runs(output_dir):
-    """The runs in the database of a folder, oldest first, with their histories of metrics as {name: [(step, value)]}."""
+    """The runs in the database of a folder, oldest first, each with {metric: [(step, value)]}."""
     client = MlflowClient(f"sqlite:///{output_dir}/mlruns.db")
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     runs = sorted(client.search_runs(experiments), key=lambda run: run.info.start_time)
