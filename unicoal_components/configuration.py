@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from monai.bundle import ConfigWorkflow, run
+from monai.bundle import ConfigParser, ConfigWorkflow, run
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 from monai.utils import ensure_tuple
 
@@ -19,7 +19,7 @@ from .data.writable import check_writable
 
 BASE_FILES = ("train.json", "inference.json")
 SECTIONS = ("train", "validate")
-TRACKING: dict[str, Any] = DEFAULT_EXP_MGMT_SETTINGS  # what `--tracking` adds
+TRACKING: dict[str, Any] = DEFAULT_EXP_MGMT_SETTINGS  # by the name that `--tracking` takes
 MONAI_KEYS = {"_meta_", "monai_bundle"}.union(*(settings["configs"] for settings in TRACKING.values()))
 
 
@@ -54,7 +54,8 @@ def _check_workflow(workflow: ConfigWorkflow) -> None:
     bases = [
         json.loads(path.read_text(encoding="utf-8")) for path in map(folder.joinpath, BASE_FILES) if path.is_file()
     ]
-    check_keys(_keys(workflow.parser.get()), MONAI_KEYS.union(*map(_keys, bases)), folder=folder)
+    known = MONAI_KEYS.union(_tracking_keys(), *map(_keys, bases))
+    check_keys(_keys(workflow.parser.get()), known, folder=folder)
 
 
 def check_files(files: Iterable[Path], *, folder: Path) -> None:
@@ -140,8 +141,20 @@ def _running_workflow() -> ConfigWorkflow | None:
 
 def _config_files() -> list[Path]:
     """Return the files that `monai.bundle.run` was given; the workflow keeps but what they say."""
-    given = (frame.f_locals["config_file"] for frame in _callers() if frame.f_code is run.__code__)
-    return [Path(file) for file in ensure_tuple(next(given, None) or ())]
+    return [Path(file) for file in ensure_tuple(_given("config_file") or ())]
+
+
+def _tracking_keys() -> set[str]:
+    """Return the keys that settings of one's own, a file or a dictionary, add to the configuration."""
+    given = _given("tracking")
+    if given is None or (isinstance(given, str) and given in TRACKING):
+        return set()
+    return set(ConfigParser.load_config_files(given)["configs"])
+
+
+def _given(name: str) -> Any:
+    """Return an argument of the running `monai.bundle.run`, or None."""
+    return next((frame.f_locals[name] for frame in _callers() if frame.f_code is run.__code__), None)
 
 
 def _callers() -> Iterator[FrameType]:

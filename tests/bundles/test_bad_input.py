@@ -4,6 +4,7 @@ import json
 import runpy
 import shutil
 
+import h5py
 import nibabel as nib
 import numpy as np
 import pytest
@@ -158,6 +159,27 @@ def test_a_datalist_that_is_not_there_is_named_with_its_makers(train, tmp_path):
     matches(words, r"nowhere/datalist\.json' does not exist; scripts/prepare_data\.py")
 
 
+@pytest.mark.parametrize(
+    ("content", "pattern"),
+    [
+        ({"training": [{"image": "a.nii.gz", "label": "b.nii.gz"}]}, "has the entry {'image'.*prepare_data"),
+        ([{"subject": "a", "path": "a.h5"}], "holds one list.*prepare_data"),
+        ({"training": [], "validation": [], "test": []}, "section 'training' is empty. Add a subject"),
+        ({"training": [{"subject": "a", "path": "foreign.h5"}]}, r"foreign\.h5' holds the datasets \[\].*prepare_data"),
+        (
+            {"training": [{"subject": "a", "path": "PERSON"}], "validation": []},
+            "nobody to evaluate.*evaluation_section",
+        ),
+    ],
+)
+def test_a_data_list_of_another_schema_is_named_in_training(train, cohort, tmp_path, content, pattern):
+    h5py.File(tmp_path / "foreign.h5", "w").close()
+    text = json.dumps(content).replace("PERSON", str(cohort / "sim_0001.h5"))
+    (tmp_path / "foreign.json").write_text(text)
+    matches(train(datalist=str(tmp_path / "foreign.json")), pattern)
+    assert not (tmp_path / "out" / "checkpoint.pt").exists()
+
+
 @pytest.mark.parametrize("role", ["source_modality", "target_modality"])
 @pytest.mark.parametrize("name", ["T1", "adc"])
 def test_an_unknown_modality_is_named_at_inference(infer, tmp_path, role, name):
@@ -203,7 +225,9 @@ def test_a_modality_that_a_subject_lacks_is_named_in_training_and_evaluation(tra
 
 def test_weights_that_do_not_fit_are_named_at_inference(infer, weights, tmp_path):
     save(tmp_path / "scan.nii.gz", brain())
-    matches(infer(channel_max=4), r"model\.pt.*in the file.*in the network")
+    words = infer(channel_max=4)
+    matches(words, r"model\.pt.*in the file.*in the network.*channel_max\) is 8 there, 4 here.*or give another file")
+    assert "resume" not in words  # which is of no use here
     matches(infer(ckpt_path=str(tmp_path / "none.pt")), r"no weights at .*none\.pt; train first")
     (tmp_path / "cut.pt").write_bytes(weights.read_bytes()[:500])
     matches(infer(ckpt_path=str(tmp_path / "cut.pt")), r"cut\.pt cannot be read as weights.*truncated")
@@ -214,9 +238,17 @@ def test_weights_that_do_not_fit_are_named_at_inference(infer, weights, tmp_path
 def test_a_checkpoint_of_another_network_is_named_when_training_resumes(bundle, train, cohort, tmp_path):
     paths = {"dataset_dir": str(cohort), "output_dir": str(tmp_path / "out"), "ckpt_path": str(tmp_path / "model.pt")}
     bundle.run("train.json", **paths, max_epochs=1)
-    matches(train(max_epochs=2, channel_max=4), r"out/checkpoint\.pt.*generator.*in the file")
+    pattern = r"out/checkpoint\.pt.*generator.*in the file.*channel_max\) is 8 there, 4 here.*set resume to false"
+    matches(train(max_epochs=2, channel_max=4), pattern)
     matches(train(max_epochs=2, images_per_epoch=8), r"out/checkpoint\.pt was written with 4 iterations per epoch")
     matches(train("evaluate.json", channel_max=4), r"model\.pt.*in the file.*in the network")
+
+
+def test_pretrained_weights_that_do_not_fit_are_named(train, weights, tmp_path):
+    words = train(pretrained=str(weights), w_dim=32)
+    matches(words, r"model\.pt does not fit.*w_dim is 16 there, 32 here.*or give another file")
+    matches(train(pretrained=str(tmp_path / "none.pt")), r"no weights at .*none\.pt")
+    assert not (tmp_path / "out" / "checkpoint.pt").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_named(infer, train, weights, tmp_path):

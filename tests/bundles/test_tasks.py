@@ -67,3 +67,16 @@ def test_a_misspelled_value_is_named_with_the_files_of_the_bundle(bundle, task, 
     words = bundle.mistake("train.json", output_dir=str(tmp_path / "out"), factor_s=[2])
     assert "'factor_s' (did you mean 'factors'?)" in words
     assert f"bundles/{task}/configs/train.json" in words
+
+
+FOREIGN = [(task, home) for task in ("cms", "sr", "cmsr", "unified") for home in ("sr", "unified") if task != home]
+
+
+@pytest.mark.parametrize(("task", "home"), FOREIGN)
+def test_an_overlay_of_another_task_is_named_with_where_it_belongs(bundle, task, home, tmp_path):
+    overlay = next(overlays[-1] for name, overlays in EXPERIMENTS if name == home)
+    path = bundle.root.parent / home / "configs" / overlay
+    words = bundle.mistake("train.json", str(path), output_dir=str(tmp_path / "out"), sam_weight=0.0)
+    assert f"{overlay}' belongs to another bundle than the configs in " in words
+    assert f"bundles/{task}/configs'" in words
+    assert f"bundles/{home}/configs/train.json" in words

@@ -141,7 +141,11 @@ def test_wrong_cases_are_refused(cases, message):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"slice_step": 0}, "slice_step is 0"), ({"profile": "box"}, "profile"), ({"data": []}, "data is empty")],
+    [
+        ({"slice_step": 0}, "slice_step is 0"),
+        ({"profile": "box"}, "profile"),
+        ({"data": []}, "nobody to evaluate"),
+    ],
 )
 def test_wrong_options_are_refused(data, options, message):
     with pytest.raises(ValueError, match=message):

@@ -95,3 +95,24 @@ def test_no_write_permission_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError, match=r"cannot write .*file/datalist\.json"):
         write_datalist(tmp_path / "file" / "datalist.json", sections={}, modalities=["t1"])
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ({"training": [{"image": "a.nii.gz", "label": "b.nii.gz"}]}, "'training' has the entry {'image': 'a.nii.gz'"),
+        ({"training": [], "test": ["./a.nii.gz"]}, "'test' has the entry './a.nii.gz'"),
+        ({"training": [{"subject": "a"}]}, "'training' has the entry {'subject': 'a'}"),
+        ({"training": {"subject": "a", "path": "a.h5"}}, "'training' holds one dict"),
+        ({"training": None}, "'training' holds one NoneType"),
+        ([{"subject": "a", "path": "a.h5"}], "holds one list"),
+    ],
+)
+def test_a_list_of_another_schema_is_named_with_the_one_that_is_read_and_its_maker(tmp_path, content, what):
+    path = tmp_path / "foreign.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError) as error:
+        read_datalist(path, "training")
+    assert what in str(error.value)
+    for part in ("foreign.json", '{"subject": "name", "path": "file.h5"}', "scripts/prepare_data.py"):
+        assert part in str(error.value)

@@ -1,8 +1,23 @@
+import re
+
 import pytest
 import torch
 from ignite.engine import Engine
 
-from unicoal_components.engines.weights import LoadWeights, load_weights, read_weights, save_weights
+from unicoal_components.engines.weights import LoadWeights, load_weights, read_weights, save_weights, sizes
+from unicoal_components.networks.generator import Generator
+
+SIZES = {
+    "resolution": 16,
+    "num_modalities": 4,
+    "in_channels": 4,
+    "num_layers": 6,
+    "channel_base": 256,
+    "channel_max": 8,
+    "w_dim": 16,
+    "image_style_dim": 12,
+    "z_dim": 9,
+}
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
@@ -39,6 +54,31 @@ def test_weights_that_do_not_fit_name_the_first_differences(tmp_path):
     for part in ("model.pt", "weight is (3, 2) in the file, (2, 2)", "bias is missing", "scale is unknown"):
         assert part in str(error.value)
     assert torch.equal(before, network.weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "said"),
+    [
+        ("num_modalities", 2, "the number of modalities (one more with residual) is 4 there, 2 here"),
+        ("in_channels", 6, "slice_group_size is 4 there, 6 here"),
+        ("num_layers", 7, "num_layers is 6 there, 7 here"),
+        ("channel_max", 4, "the width at the coarsest layer (channel_base, channel_max) is 8 there, 4 here; the width"),
+        ("w_dim", 20, "w_dim is 16 there, 20 here"),
+        ("image_style_dim", 16, "image_style_dim is 12 there, 16 here"),
+        ("z_dim", 8, "z_dim is 9 there, 8 here"),
+    ],
+)
+def test_weights_of_another_size_name_the_value_of_the_config(tmp_path, name, size, said):
+    save_weights(Generator(**SIZES).state_dict(), tmp_path / "model.pt")
+    with pytest.raises(ValueError) as error:
+        load_weights(network=Generator(**(SIZES | {name: size})), path=tmp_path / "model.pt")
+    differing = re.search(r"The networks differ: (.*?)\. Set the network's values", str(error.value))[1]
+    assert differing.startswith(said)
+    assert differing.count("there") == (2 if name == "channel_max" else 1)
+
+
+def test_the_sizes_of_other_networks_are_not_guessed():
+    assert sizes(torch.nn.Linear(2, 2).state_dict()) == {}
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -133,7 +133,10 @@ class CaseDataset(Dataset):
         transform: Callable[[dict], Any] | None = None,
     ) -> None:
         if not data:
-            raise ValueError("data is empty; give at least one subject, or evaluate another section of the datalist.")
+            raise ValueError(
+                "there is nobody to evaluate: that section of the datalist is empty. Add a subject, or set "
+                "evaluation_section to another section."
+            )
         if isinstance(slice_step, bool) or not isinstance(slice_step, int) or slice_step < 1:
             raise ValueError(f"slice_step is {slice_step!r}; allowed is an integer of at least 1.")
         self.modalities = list(modalities)

@@ -9,6 +9,10 @@ from .atomic import atomic_path
 
 SCHEMA_VERSION = 1
 SECTIONS = ("training", "validation", "test")
+HOW = (
+    'it must be {"training": [{"subject": "name", "path": "file.h5"}, ...], "validation": [...], "test": [...]}, as '
+    "scripts/prepare_data.py writes it, with the files, from scans."
+)
 
 
 def write_datalist(
@@ -88,7 +92,7 @@ def _load(path: str | os.PathLike) -> dict:
     except ValueError as error:
         raise ValueError(f"datalist '{path}' is not valid JSON: {error}.") from error
     if not isinstance(content, dict):
-        raise ValueError(f"datalist '{path}' must be a JSON object with the lists {list(SECTIONS)}.")
+        raise ValueError(f"datalist '{path}' holds one {type(content).__name__}; {HOW}")
     if content.get("schema", SCHEMA_VERSION) != SCHEMA_VERSION:
         raise ValueError(f"datalist '{path}' has schema {content['schema']!r}; this version reads {SCHEMA_VERSION}.")
     return content
@@ -98,14 +102,14 @@ def _check_sections(path: str | os.PathLike, content: Mapping) -> None:
     """Refuse incomplete entries and a subject that stands in two places, which would leak training into test."""
     seen: dict[str, str] = {}
     for section in SECTIONS:
-        for entry in content.get(section, ()):
+        entries = content.get(section, [])
+        if not isinstance(entries, list):
+            raise ValueError(f"datalist '{path}', section '{section}' holds one {type(entries).__name__}; {HOW}")
+        for entry in entries:
             if not isinstance(entry, Mapping) or not all(
                 isinstance(entry.get(key), str) for key in ("subject", "path")
             ):
-                raise ValueError(
-                    f"datalist '{path}', section '{section}': entry {entry!r} must be "
-                    '{"subject": "name", "path": "file.h5"}.'
-                )
+                raise ValueError(f"datalist '{path}', section '{section}' has the entry {entry!r}; {HOW}")
             subject = entry["subject"]
             if subject in seen:
                 raise ValueError(

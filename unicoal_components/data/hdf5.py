@@ -172,7 +172,7 @@ def read_header(path: str | os.PathLike) -> SubjectHeader:
         if not names or len(set(names)) < len(names):
             raise ValueError(
                 f"subject file '{path}' holds the datasets {list(file)}; it needs at least one, each with its own "
-                "name when written in lower case."
+                "name when written in lower case. Prepare this subject again with scripts/prepare_data.py."
             )
         datasets = {name: file[dataset_name(file, name)] for name in names}
         shape = datasets[names[0]].shape

@@ -46,7 +46,10 @@ class SliceDataset(Dataset):
         foreground_only: bool = True,
     ):
         if not data:
-            raise ValueError("data is empty; give at least one subject (check the datalist's section and its path)")
+            raise ValueError(
+                "there is nobody to train on: the datalist's section 'training' is empty. Add a subject, or give "
+                "another datalist."
+            )
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise ValueError(f"seed is {seed!r}; it must be a non-negative integer")
         headers = [_header(entry) for entry in data]

@@ -17,6 +17,7 @@ from .weights import check_fit, read_weights, save_weights
 
 logger = logging.getLogger(__name__)
 FILE_NAME = "checkpoint.pt"
+AFRESH = "set resume to false or output_dir to a new folder to start afresh"
 
 
 class ResumeCheckpoint:
@@ -180,12 +181,13 @@ class ResumeCheckpoint:
             )
         for name in ("generator", "discriminator", "average"):
             if name in parts:
-                check_fit(content[name], parts[name].state_dict(), path=self.path, name=f"the {name}")
+                state = parts[name].state_dict()
+                check_fit(content[name], state, path=self.path, name=f"the {name}", way_out=AFRESH)
         if content["epoch_length"] != trainer.state.epoch_length:
             raise ValueError(
                 f"{self.path} was written with {content['epoch_length']} iterations per epoch, this run has "
                 f"{trainer.state.epoch_length}: the training data, the batch size or the number of processes changed. "
-                "Restore them to resume exactly, or set resume to false or output_dir to a new folder to start afresh."
+                f"Restore them to resume exactly, or {AFRESH}."
             )
 
     def _tell(self, trainer: Any) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,17 @@ from ..data.atomic import atomic_path
 from .distributed import unwrap
 
 logger = logging.getLogger(__name__)
+
+SIZES = (  # tensor of a generator, its axis, the value of the config that the length comes from
+    ("mapping.w_avg", 0, "w_dim"),
+    ("mapping.embed_modality.weight", 0, "z_dim"),
+    ("mapping.embed_modality.weight", 1, "the number of modalities (one more with residual)"),
+    ("encoder.layers.0.conv.weight", 1, "slice_group_size"),
+    ("encoder.style_linear.weight", 0, "image_style_dim"),
+    ("encoder.style_conv.weight", 0, "the width at the coarsest layer (channel_base, channel_max)"),
+    ("encoder.layers.0.conv.weight", 0, "the width at the finest layer (channel_base, channel_max, resolution)"),
+)
+LAYER = re.compile(r"synthesis\.layers\.(\d+)\.conv\.weight")
 
 
 def save_weights(content: Mapping[str, Any], path: str | Path) -> None:
@@ -90,7 +102,14 @@ class LoadWeights:
         load_weights(network=self.network, path=self.path)
 
 
-def check_fit(saved: Mapping[str, Any], expected: Mapping[str, Any], *, path: str | Path, name: str) -> None:
+def check_fit(
+    saved: Mapping[str, Any],
+    expected: Mapping[str, Any],
+    *,
+    path: str | Path,
+    name: str,
+    way_out: str = "give another file",
+) -> None:
     """Compare keys and shapes of two states.
 
     Args:
@@ -98,9 +117,11 @@ def check_fit(saved: Mapping[str, Any], expected: Mapping[str, Any], *, path: st
         expected: state of the object that shall take it.
         path: of the file, for the message.
         name: of the object, for the message.
+        way_out: what may be done instead of changing the config, for the message.
 
     Raises:
-        ValueError: they differ; the message names the first of each kind of difference, and the way out.
+        ValueError: they differ; the message names the values of the config that differ where they can be told from the
+            sizes, the first of each kind of difference, and the way out.
     """
     shapes = [
         f"{key} is {tuple(saved[key].shape)} in the file, {tuple(expected[key].shape)} in the network"
@@ -113,7 +134,32 @@ def check_fit(saved: Mapping[str, Any], expected: Mapping[str, Any], *, path: st
         first = "; ".join(difference[0] for difference in (shapes, missing, unknown) if difference)
         count = len(shapes) + len(missing) + len(unknown)
         raise ValueError(
-            f"{path} does not fit {name}: {first} ({count} differences). The file was written with another network: "
-            "set the network's values in the config to those of that run (its overlays too), or use another file, or "
-            "set resume to false or output_dir to a new folder to start afresh."
+            f"{path} does not fit {name}: {first} ({count} differences). {_cause(saved, expected)}Set the network's "
+            f"values in the config to those of the run that wrote the file (its overlays too), or {way_out}."
         )
+
+
+def sizes(state: Mapping[str, Any]) -> dict[str, int]:
+    """Tell what the shapes of a generator's state say of the config, by name; nothing for other networks.
+
+    >>> sizes({"mapping.w_avg": torch.zeros(128)})
+    {'w_dim': 128}
+    """
+    found = {value: state[key].shape[axis] for key, axis, value in SIZES if _dimensions(state.get(key)) > axis}
+    layers = [int(match[1]) for match in map(LAYER.fullmatch, state) if match]
+    return found | ({"num_layers": max(layers)} if layers else {})
+
+
+def _dimensions(value: Any) -> int:
+    return len(getattr(value, "shape", ()))
+
+
+def _cause(saved: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    """Say in a sentence which values of the config differ, as far as the shapes tell."""
+    theirs, ours = sizes(saved), sizes(expected)
+    parts = [
+        f"{value} is {theirs[value]} there, {ours[value]} here"
+        for value in ours
+        if value in theirs and theirs[value] != ours[value]
+    ]
+    return f"The networks differ: {'; '.join(parts)}. " if parts else ""

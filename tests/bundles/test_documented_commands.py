@@ -1,0 +1,94 @@
+"""Train, evaluate, infer, and use from Python, word for word as each bundle's README says, with tiny sizes appended."""
+
+import importlib.util
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from fire.parser import DefaultParseValue
+from monai.bundle import ConfigParser
+
+TASKS = ("cms", "sr", "cmsr", "unified")
+SPEC = importlib.util.spec_from_file_location("readme_commands", Path(__file__).parents[1] / "readme_commands.py")
+readme_commands = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(readme_commands)
+
+
+@pytest.fixture(params=TASKS)
+def task(request):
+    return request.param
+
+
+def readme(bundle):
+    return (bundle.root / "docs" / "README.md").read_text(encoding="utf-8")
+
+
+def documented(bundle, *names):
+    """Give the options of the first command for these configs."""
+    wanted = [f"bundles/{bundle.root.name}/configs/{name}.json" for name in names]
+    for command in readme_commands.commands(readme(bundle)):
+        if command.startswith("python -m monai.bundle run "):
+            _, options = readme_commands.read_options(shlex.split(command)[4:])
+            if readme_commands.config_files(options.pop("config_file")) == wanted:
+                return {name: DefaultParseValue(value) for name, value in options.items()}
+    raise AssertionError(f"the README has no command for {wanted}")
+
+
+def save_scan(path):
+    array = np.zeros((12, 12, 4), np.float32)
+    array[2:-2, 2:-2] = np.random.default_rng(0).uniform(5, 500, (8, 8, 4))
+    nib.save(nib.Nifti1Image(array, np.diag([2.0, 2.0, 4.0, 1.0])), path)
+
+
+def test_training_evaluation_and_inference_run_as_documented(bundle, task, cohort, tmp_path):
+    written = {"output_dir": str(tmp_path / "out"), "ckpt_path": str(tmp_path / "model.pt")}
+    tiny = {"max_epochs": 1, "images_per_epoch": 4, "evaluation_panels": 0}
+
+    def given(*names):
+        options = documented(bundle, *names)
+        assert options.keys() >= ({"dataset_dir"} if "train" in names else {"input", "output_dir"})
+        stands_for = {"dataset_dir": str(cohort)} if "train" in names else {"input": str(tmp_path / options["input"])}
+        return options | stands_for | written
+
+    bundle.run("train.json", **given("train"), **tiny)
+    bundle.run(
+        "train.json", "evaluate.json", **given("train", "evaluate"), evaluation_slice_step=7, evaluation_panels=0
+    )
+    options = given("inference")
+    save_scan(options["input"])
+    bundle.run("inference.json", **options)
+    assert (tmp_path / "out" / "evaluation" / "summary.csv").is_file()
+    thin = nib.load(
+        tmp_path / "out" / f"{Path(options['input']).name.split('.')[0]}_{options['target_modality']}.nii.gz"
+    )
+    assert thin.shape == (12, 12, 4 * options.get("factor", 1))
+
+
+@pytest.mark.filterwarnings("ignore:parsing config_file")
+def test_python_runs_as_documented(bundle, task, tmp_path, monkeypatch):
+    """From a folder with the bundle as it is, and untrained weights where it ships none."""
+    root = tmp_path / "bundles" / task
+    ignored = shutil.ignore_patterns("__pycache__", "output", "data", "logging.conf")
+    shutil.copytree(bundle.root, root, ignore=ignored)
+    if not (root / "models" / "model.pt").exists():
+        (root / "models").mkdir()
+        parser = ConfigParser(ConfigParser.load_config_file(root / "configs" / "inference.json"))
+        torch.save(parser.get_parsed_content("network_def").state_dict(), root / "models" / "model.pt")
+    for name in ("t1.nii.gz", "thick_t1.nii.gz"):
+        save_scan(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry != str(bundle.root)])
+    use, export = readme_commands.python_blocks(readme(bundle))
+    compile(export, "export.py", "exec")  # what it does is checked by verify_bundles
+    names = {}
+    exec(use, names)
+    assert not names["network"].training
+    (written,) = (tmp_path / "OUT").iterdir()
+    assert tuple(names["pred"].shape) == (1, *nib.load(written).shape[::-1])
+    assert sorted(os.listdir()) == ["OUT", "bundles", "t1.nii.gz", "thick_t1.nii.gz"]
