@@ -148,7 +148,7 @@ def test_memory_holds_nothing_per_slice(data, tmp_path):
 
 
 def test_no_training_subject_is_an_error_that_says_so():
-    with pytest.raises(ValueError, match="at least one subject"):
+    with pytest.raises(ValueError, match="nobody to train on"):
         SliceDataset(data=[], transform=None)
 
 
