@@ -102,6 +102,8 @@ def _problem(words: list[str]) -> str | None:
             return _problem_of_bundle("run", options) if good else f"torchrun: unknown option {processes}"
         case ["python", "-m", "pytest", *targets]:
             return _missing(targets)
+        case ["python", "-m", str(module), *options] if module.startswith("scripts."):  # in a packed bundle
+            return _problem_of_script(f"{module.replace('.', '/')}.py", options)
         case ["python", str(path), *options] if path.startswith("scripts/"):
             return _problem_of_script(path, options)
         case [str(path), *options] if path.startswith("scripts/"):
