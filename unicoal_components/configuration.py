@@ -15,6 +15,7 @@ from monai.bundle import ConfigParser, ConfigWorkflow, run
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 from monai.utils import ensure_tuple
 
+from .data.read_volume import check_images
 from .data.writable import check_writable
 
 BASE_FILES = ("train.json", "inference.json")
@@ -23,7 +24,7 @@ TRACKING: dict[str, Any] = DEFAULT_EXP_MGMT_SETTINGS  # by the name that `--trac
 MONAI_KEYS = {"_meta_", "monai_bundle"}.union(*(settings["configs"] for settings in TRACKING.values()))
 
 
-def check_config(*, output_dir: str | None = None) -> None:
+def check_config(*, output_dir: str | None = None, input: str | None = None) -> None:
     """Compare files and keys of the running workflow with those that its bundle knows; show causes of errors last.
 
     Options of `python -m monai.bundle run` and overlays may only set keys of the bundle's own `train.json` or
@@ -34,14 +35,17 @@ def check_config(*, output_dir: str | None = None) -> None:
 
     Args:
         output_dir: folder that must be writable; `None` = no such demand.
+        input: scan, or folder of them, that must be there; `None` = no such demand.
 
     Raises:
         ValueError: a key is unknown; the message names it and the nearest known one. Or an overlay is another bundle's.
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written, or there are no scans.
     """
     workflow = _running_workflow()
     if workflow is not None:
         _check_workflow(workflow)
+    if input is not None:
+        check_images(input)
     if output_dir is not None:
         check_writable(output_dir)
 

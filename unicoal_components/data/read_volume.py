@@ -37,8 +37,23 @@ def stem_of(path: str | os.PathLike) -> str:
 def list_images(input: str | os.PathLike) -> list[dict[str, str]]:
     """List the images of an inference run as data set items: one file, or the NIfTI files of a folder in name order.
 
+    A workflow can be built before there are scans; `check_images`, when it is run, says what is wrong.
+
     Returns:
-        One `{"image": path}` per image. Whether a file can be read shows when it is its turn.
+        One `{"image": path}` per image, none where there is nothing. Whether a file can be read shows when it is its
+        turn.
+    """
+    path = Path(input)
+    if not str(input) or not path.exists():
+        return []
+    if not path.is_dir():
+        return [{Keys.IMAGE: str(path)}]
+    files = sorted(file for file in path.iterdir() if is_nifti(file) and not file.name.startswith("."))
+    return [{Keys.IMAGE: str(file)} for file in files]
+
+
+def check_images(input: str | os.PathLike) -> None:
+    """See that there are images, and that their outputs can be told apart.
 
     Raises:
         FileNotFoundError: nothing is there, or the folder holds no NIfTI file.
@@ -47,17 +62,13 @@ def list_images(input: str | os.PathLike) -> list[dict[str, str]]:
     path = Path(input)
     if not str(input) or not path.exists():
         raise FileNotFoundError(f"input '{input}' does not exist. Give a NIfTI file, or a folder of them.")
-    if not path.is_dir():
-        return [{Keys.IMAGE: str(path)}]
-    files = sorted(file for file in path.iterdir() if is_nifti(file) and not file.name.startswith("."))
-    if not files:
+    stems = [stem_of(item[Keys.IMAGE]) for item in list_images(input)]
+    if not stems:
         what = "is empty" if not any(path.iterdir()) else "holds no file that ends in .nii or .nii.gz"
         raise FileNotFoundError(f"the input folder '{path}' {what}. Put the scans there, or name one file.")
-    stems = [stem_of(file) for file in files]
     doubled = next((stem for stem in stems if stems.count(stem) > 1), None)
     if doubled is not None:
         raise ValueError(f"the input folder '{path}' holds '{doubled}' as .nii and as .nii.gz. Keep one of them.")
-    return [{Keys.IMAGE: str(file)} for file in files]
 
 
 def read_image(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
