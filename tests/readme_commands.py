@@ -200,7 +200,7 @@ def _problem_of_bundle(name: str, words: list[str]) -> str | None:
         return f"{name} takes no words such as {positional[-1]}"
     paths = [path for key in ("config_file", "meta_file") if key in options for path in config_files(options[key])]
     paths += [value for value in options.values() if re.match(r"bundles/\w+/(configs|models)/[^']*$", value)]
-    gone = _missing([path for path in paths if not path.endswith("models/model.pt")])  # not all ship weights
+    gone = _missing(paths)
     if gone:
         return gone
     overrides = {key: DefaultParseValue(value) for key, value in options.items() if key not in named}

@@ -7,6 +7,8 @@ import warnings
 from pathlib import Path
 
 import monai.bundle
+import nibabel as nib
+import numpy as np
 import pytest
 import torch
 from monai.utils import set_determinism
@@ -124,6 +126,25 @@ def bundle(monkeypatch, task):
 def forget_scripts():
     for name in [name for name in sys.modules if name == "scripts" or name.startswith("scripts.")]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def save_scan():
+    """Write a small thick scan with a background of zeros to the path that is given."""
+
+    def save(path):
+        array = np.zeros((12, 12, 4), np.float32)
+        array[2:-2, 2:-2] = np.random.default_rng(0).uniform(5, 500, (8, 8, 4))
+        nib.save(nib.Nifti1Image(array, np.diag([2.0, 2.0, 4.0, 1.0])), path)
+        return path
+
+    return save
+
+
+@pytest.fixture
+def scan(save_scan, tmp_path):
+    """Path of such a scan."""
+    return save_scan(tmp_path / "t1.nii.gz")
 
 
 @pytest.fixture(scope="session")

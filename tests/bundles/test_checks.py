@@ -115,8 +115,7 @@ def test_the_wiring_of_a_bundle_is_that_of_unified(checks, original, copy, task)
 
 @pytest.mark.parametrize("task", TASKS)
 def test_weights_that_are_shipped_fit_and_without_any_the_check_fails(checks, original, copy):
-    if (original.root / "models" / "model.pt").is_file():
-        assert checks.run_check("weights", original).endswith("MB")
+    assert checks.run_check("weights", original).endswith("MB")
     with pytest.raises(FileNotFoundError, match="there are no weights"):
         checks.run_check("weights", copy)
 

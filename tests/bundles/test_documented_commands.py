@@ -8,11 +8,8 @@ import sys
 from pathlib import Path
 
 import nibabel as nib
-import numpy as np
 import pytest
-import torch
 from fire.parser import DefaultParseValue
-from monai.bundle import ConfigParser
 
 TASKS = ("cms", "sr", "cmsr", "unified")
 SPEC = importlib.util.spec_from_file_location("readme_commands", Path(__file__).parents[1] / "readme_commands.py")
@@ -40,13 +37,7 @@ def documented(bundle, *names):
     raise AssertionError(f"the README has no command for {wanted}")
 
 
-def save_scan(path):
-    array = np.zeros((12, 12, 4), np.float32)
-    array[2:-2, 2:-2] = np.random.default_rng(0).uniform(5, 500, (8, 8, 4))
-    nib.save(nib.Nifti1Image(array, np.diag([2.0, 2.0, 4.0, 1.0])), path)
-
-
-def test_training_evaluation_and_inference_run_as_documented(bundle, task, cohort, tmp_path):
+def test_training_evaluation_and_inference_run_as_documented(bundle, task, cohort, save_scan, tmp_path):
     written = {"output_dir": str(tmp_path / "out"), "ckpt_path": str(tmp_path / "model.pt")}
     tiny = {"max_epochs": 1, "images_per_epoch": 4, "evaluation_panels": 0}
 
@@ -71,15 +62,11 @@ def test_training_evaluation_and_inference_run_as_documented(bundle, task, cohor
 
 
 @pytest.mark.filterwarnings("ignore:parsing config_file")
-def test_python_runs_as_documented(bundle, task, tmp_path, monkeypatch):
-    """From a folder with the bundle as it is, and untrained weights where it ships none."""
+def test_python_runs_as_documented(bundle, task, save_scan, tmp_path, monkeypatch):
+    """From a folder with the bundle as it is."""
     root = tmp_path / "bundles" / task
     ignored = shutil.ignore_patterns("__pycache__", "output", "data", "logging.conf")
     shutil.copytree(bundle.root, root, ignore=ignored)
-    if not (root / "models" / "model.pt").exists():
-        (root / "models").mkdir()
-        parser = ConfigParser(ConfigParser.load_config_file(root / "configs" / "inference.json"))
-        torch.save(parser.get_parsed_content("network_def").state_dict(), root / "models" / "model.pt")
     for name in ("t1.nii.gz", "thick_t1.nii.gz"):
         save_scan(tmp_path / name)
     monkeypatch.chdir(tmp_path)

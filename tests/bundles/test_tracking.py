@@ -3,7 +3,6 @@
 import csv
 import json
 
-import nibabel as nib
 import numpy as np
 import pytest
 from mlflow import MlflowClient
@@ -65,14 +64,6 @@ def test_training_and_evaluation_are_two_runs_with_the_measured_values(bundle, c
     assert configs
     assert all(config["output_dir"] == str(output) for config in configs)
     assert list(elsewhere.iterdir()) == []
-
-
-@pytest.fixture
-def scan(tmp_path):
-    array = np.zeros((12, 12, 6), np.float32)
-    array[2:-2, 2:-2] = np.random.default_rng(0).uniform(5, 500, (8, 8, 6))
-    nib.save(nib.Nifti1Image(array, np.diag([2.0, 2.0, 4.0, 1.0])), tmp_path / "t1.nii.gz")
-    return tmp_path / "t1.nii.gz"
 
 
 def test_inference_is_a_run_that_ends(bundle, weights, scan, tmp_path, elsewhere):
