@@ -22,7 +22,7 @@ ALLOWED = {
     "inferers": {"data", "transforms", "signal", "networks"},
     "engines": {"data", "transforms", "metrics", "losses", "inferers", "signal", "networks"},
 }
-EVERYWHERE = {"keys", "__version__"}
+EVERYWHERE = {"keys", "mistakes", "__version__"}
 MAX_LINES = 300
 
 

@@ -9,7 +9,7 @@ from .configuration import check_config
 from .data.case_sampler import CaseSampler
 from .data.cases import CaseDataset
 from .data.datalist import read_datalist
-from .data.read_volume import list_images
+from .data.image_paths import list_images
 from .data.sampler import SliceSampler
 from .data.slices import SliceDataset
 from .engines.averages import AveragedGenerator
@@ -22,6 +22,7 @@ from .engines.memory import keep_freed_memory
 from .engines.prepare_batch import PrepareSlices, PrepareVolume
 from .engines.schedules import LearningRateDecay
 from .engines.trainer import UniCOALTrainer
+from .engines.volume_evaluator import VolumeDataset, VolumeEvaluator
 from .engines.weights import LoadWeights, load_weights
 from .inferers.volume import VolumeInferer
 from .losses.objective import SynthesisObjective
@@ -58,6 +59,8 @@ __all__ = [
     "SliceSampler",
     "SynthesisObjective",
     "UniCOALTrainer",
+    "VolumeDataset",
+    "VolumeEvaluator",
     "VolumeInferer",
     "build_sam_feature_loss",
     "check_config",

@@ -1,10 +1,8 @@
 """Make mistakes in a bundle's configuration visible: MONAI adds a misspelled key in silence and buries causes."""
 
-import builtins
 import difflib
 import inspect
 import json
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,8 +13,9 @@ from monai.bundle import ConfigParser, ConfigWorkflow, run
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 from monai.utils import ensure_tuple
 
-from .data.read_volume import check_images
+from .data.image_paths import Input, check_images
 from .data.writable import check_writable
+from .mistakes import cause_of
 
 BASE_FILES = ("train.json", "inference.json")
 SECTIONS = ("train", "validate")
@@ -24,7 +23,7 @@ TRACKING: dict[str, Any] = DEFAULT_EXP_MGMT_SETTINGS  # by the name that `--trac
 MONAI_KEYS = {"_meta_", "monai_bundle"}.union(*(settings["configs"] for settings in TRACKING.values()))
 
 
-def check_config(*, output_dir: str | None = None, input: str | None = None) -> None:
+def check_config(*, output_dir: str | None = None, input: Input | None = None) -> None:
     """Compare files and keys of the running workflow with those that its bundle knows; show causes of errors last.
 
     Options of `python -m monai.bundle run` and overlays may only set keys of the bundle's own `train.json` or
@@ -35,7 +34,7 @@ def check_config(*, output_dir: str | None = None, input: str | None = None) -> 
 
     Args:
         output_dir: folder that must be writable; `None` = no such demand.
-        input: scan, or folder of them, that must be there; `None` = no such demand.
+        input: scan, folder or list of them, that must be there, see `list_images`; `None` = no such demand.
 
     Raises:
         ValueError: a key is unknown; the message names it and the nearest known one. Or an overlay is another bundle's.
@@ -93,43 +92,6 @@ def show_cause_last(kind: type[BaseException], error: BaseException, traceback: 
     sys.__excepthook__(kind, error, traceback)
     if error.__cause__ is not None:
         sys.stderr.write(f"\nerror: {cause_of(error)}\n")
-
-
-def cause_of(error: BaseException) -> str:
-    """Return what the user did wrong, out of the layers that MONAI and torch put around it.
-
-    The package reports the user's mistakes as `ValueError` and `OSError`, possibly with a library's error behind them;
-    MONAI wraps them in `RuntimeError`, and a data loader's worker sends text. So the outermost of the two kinds counts,
-    or else the innermost error.
-
-    >>> try:
-    ...     try:
-    ...         raise ValueError("factor is 0.5; it must be at least 1.")
-    ...     except ValueError as mistake:
-    ...         raise RuntimeError("applying transform") from mistake
-    ... except RuntimeError as wrapper:
-    ...     cause_of(wrapper)
-    'factor is 0.5; it must be at least 1.'
-    """
-    chain = [error]
-    while (cause := chain[-1].__cause__) is not None:
-        chain.append(cause)
-    mistake = next((layer for layer in chain if _is_mistake(type(layer))), chain[-1])
-    if isinstance(mistake, TypeError) and "argument" in str(mistake):
-        return f"{mistake}. Correct or remove that entry of the configuration."
-    return _last_mistake(str(mistake)) or (str(mistake) if _is_mistake(type(mistake)) else repr(mistake))
-
-
-def _last_mistake(text: str) -> str | None:
-    """Return the message of the last `ValueError` or `OSError` in the printed traceback of a worker, if it is one."""
-    if "Traceback (most recent call last)" not in text:
-        return None
-    found = re.findall(r"^(\w+): (.+)$", text, flags=re.MULTILINE)
-    return next((words for name, words in reversed(found) if _is_mistake(getattr(builtins, name, None))), None)
-
-
-def _is_mistake(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, ValueError | OSError)
 
 
 def _keys(config: Mapping[str, Any]) -> set[str]:

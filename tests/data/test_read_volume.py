@@ -1,10 +1,11 @@
 import gzip
+import hashlib
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from unicoal_components.data.read_volume import check_affine, check_images, list_images, read_image
+from unicoal_components.data.read_volume import check_affine, checksum, read_image
 
 AFFINE = np.array([[-1.0, 0, 0, 20], [0, 2.0, 0, -30], [0, 0, 3.0, 5], [0, 0, 0, 1]])
 
@@ -20,10 +21,11 @@ def save(path, volume, affine=AFFINE):
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
 def test_a_nifti_file_comes_back_with_its_affine(tmp_path, name):
-    volume, affine = read_image(save(tmp_path / name, scan()))
-    assert volume.dtype == np.float32 and affine.dtype == np.float64
-    np.testing.assert_array_equal(volume, scan())
-    np.testing.assert_allclose(affine, AFFINE)
+    volume = read_image(save(tmp_path / name, scan()))
+    assert volume.voxels.dtype == np.float32 and volume.affine.dtype == np.float64
+    assert (volume.path, volume.format, volume.files) == (str(tmp_path / name), "nifti", (tmp_path / name,))
+    np.testing.assert_array_equal(volume.voxels, scan())
+    np.testing.assert_allclose(volume.affine, AFFINE)
 
 
 def test_scale_factors_of_the_header_are_applied(tmp_path):
@@ -31,7 +33,7 @@ def test_scale_factors_of_the_header_are_applied(tmp_path):
     image.header.set_slope_inter(0.5, 10)
     nib.save(image, tmp_path / "a.nii.gz")
     want = nib.load(tmp_path / "a.nii.gz").get_fdata()
-    np.testing.assert_allclose(read_image(tmp_path / "a.nii.gz")[0], want, rtol=1e-6)
+    np.testing.assert_allclose(read_image(tmp_path / "a.nii.gz").voxels, want, rtol=1e-6)
 
 
 def test_a_metaimage_goes_through_itk_to_the_same_volume_and_affine(tmp_path):
@@ -41,13 +43,14 @@ def test_a_metaimage_goes_through_itk_to_the_same_volume_and_affine(tmp_path):
     image.SetOrigin([-20.0, 30.0, 5.0])  # LPS
     image.SetDirection(itk.matrix_from_array(np.diag([1.0, -1.0, 1.0])))
     itk.imwrite(image, str(tmp_path / "a.mha"))
-    volume, affine = read_image(tmp_path / "a.mha")
-    np.testing.assert_array_equal(volume, scan())
-    np.testing.assert_allclose(affine, AFFINE, atol=1e-5)
+    volume = read_image(tmp_path / "a.mha")
+    assert volume.format == "itk" and volume.storage.dtype == "float32"
+    np.testing.assert_array_equal(volume.voxels, scan())
+    np.testing.assert_allclose(volume.affine, AFFINE, atol=1e-5)
 
 
 def test_a_fourth_axis_of_length_one_is_dropped(tmp_path):
-    assert read_image(save(tmp_path / "a.nii", scan((5, 6, 7, 1))))[0].shape == (5, 6, 7)
+    assert read_image(save(tmp_path / "a.nii", scan((5, 6, 7, 1)))).voxels.shape == (5, 6, 7)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +74,7 @@ def test_a_volume_that_is_no_scan_is_refused_with_the_name_of_its_file(tmp_path,
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere.nii.gz"):
         read_image(tmp_path / "nowhere.nii.gz")
-    with pytest.raises(OSError, match="is a folder"):
+    with pytest.raises(FileNotFoundError, match="holds no DICOM image. Give the folder"):
         read_image(tmp_path)
 
 
@@ -122,31 +125,13 @@ def test_a_file_with_zero_spacing_is_refused(tmp_path):
 def test_a_file_without_orientation_is_read_with_a_warning(tmp_path, caplog):
     image = nib.Nifti1Image(scan(), None)
     nib.save(image, tmp_path / "plain.nii")
-    assert read_image(tmp_path / "plain.nii")[0].shape == (5, 6, 7)
+    assert read_image(tmp_path / "plain.nii").voxels.shape == (5, 6, 7)
     assert "plain.nii" in caplog.text and "left and right" in caplog.text
 
 
-def test_one_file_and_a_folder_become_items_in_name_order(tmp_path):
-    for name in ("b.nii.gz", "a.nii", ".c.nii.gz", "notes.txt"):
-        (tmp_path / name).touch()
-    assert list_images(str(tmp_path / "a.nii")) == [{"image": str(tmp_path / "a.nii")}]
-    assert [item["image"] for item in list_images(str(tmp_path))] == [str(tmp_path / n) for n in ("a.nii", "b.nii.gz")]
-
-
-def test_an_input_without_images_is_refused(tmp_path):
-    for missing in (str(tmp_path / "nowhere"), ""):
-        with pytest.raises(FileNotFoundError, match="does not exist"):
-            check_images(missing)
-        assert list_images(missing) == []  # a workflow can be built before there are scans
-    with pytest.raises(FileNotFoundError, match="is empty"):
-        check_images(str(tmp_path))
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(FileNotFoundError, match="no file that ends in .nii"):
-        check_images(str(tmp_path))
-
-
-def test_two_files_of_one_stem_are_refused(tmp_path):
-    for name in ("a.nii.gz", "a.nii"):
-        (tmp_path / name).touch()
-    with pytest.raises(ValueError, match="'a' as .nii and as .nii.gz"):
-        check_images(str(tmp_path))
+def test_the_checksum_of_one_file_is_its_own_and_that_of_several_does_not_depend_on_their_names(tmp_path):
+    for name, content in {"a": b"one", "b": b"two", "c": b"one"}.items():
+        (tmp_path / name).write_bytes(content)
+    assert checksum([tmp_path / "a"]) == hashlib.sha256(b"one").hexdigest()
+    assert checksum([tmp_path / "a", tmp_path / "b"]) == checksum([tmp_path / "b", tmp_path / "c"])
+    assert checksum([tmp_path / "a", tmp_path / "b"]) != checksum([tmp_path / "a", tmp_path / "c"])

@@ -193,3 +193,58 @@ def test_the_output_lies_where_it_is_asked_for():
     image = stack()
     assert VolumeInferer(resolution=8)(image, Recorder()).device == image.device
     assert VolumeInferer(resolution=8, output_device="meta")(image, Recorder()).device.type == "meta"
+
+
+class Noisy:
+    """Returns the two first numbers of the latent code, mixed by position: known mean and deviation over codes."""
+
+    def __init__(self):
+        self.codes = []
+
+    def __call__(self, groups, *, z=None, modality=None, position=None, same_modality=None):
+        self.codes.append(z)
+        weight = position[:, None, None, None]
+        value = (1 - weight) * z[:, :1, None, None] + weight * z[:, 1:2, None, None]
+        return (value / 8).expand(-1, 1, *groups.shape[2:])
+
+
+def samples(count, seed=0, network=None, **options):
+    inferer = VolumeInferer(resolution=8, batch_size=3, num_samples=count, z_dim=4, seed=seed, **options)
+    return inferer(stack(), network or Noisy(), modality=T1, factor=2.0)
+
+
+def test_samples_give_their_mean_and_standard_deviation_over_one_code_a_volume():
+    network = Noisy()
+    got = samples(5, network=network)
+    codes = torch.stack(network.codes[:5])[:, 0]  # the first batch: each code once
+    for code in network.codes:
+        assert any(torch.equal(code, one.expand_as(code)) for one in codes)  # and no others later
+    weight = torch.tensor([0.0, 0.5]).repeat(5)
+    values = ((1 - weight) * codes[:, :1] + weight * codes[:, 1:2]) / 8
+    assert got.shape == (1, 2, 10, 8, 8)
+    torch.testing.assert_close(got[0, 0, :, 3, 3], values.mean(0))
+    torch.testing.assert_close(got[0, 1, :, 3, 3], values.std(0))
+
+
+def test_the_same_seed_gives_the_same_samples_and_another_seed_others():
+    assert torch.equal(samples(3), samples(3)) and not torch.equal(samples(3), samples(3, seed=1))
+    torch.rand(1)  # whatever the global random state
+    assert torch.equal(samples(3), samples(3))
+
+
+def test_one_sample_is_the_network_s_own_default_and_has_no_deviation():
+    network = Recorder()
+    got = VolumeInferer(resolution=8)(stack(), network, modality=T1)
+    assert got.shape == (1, 1, 5, 8, 8) and network.calls[0]["z"] is None
+
+
+@pytest.mark.parametrize("options", [{"num_samples": 0}, {"num_samples": 2.5, "z_dim": 4}, {"num_samples": 3}])
+def test_samples_that_cannot_be_drawn_are_refused(options):
+    with pytest.raises(ValueError, match="num_samples is"):
+        VolumeInferer(resolution=8, **options)
+
+
+def test_an_output_on_the_disk_is_the_same_and_leaves_no_file(tmp_path):
+    in_memory = samples(2)
+    on_disk = samples(2, scratch_dir=str(tmp_path / "new"))
+    assert torch.equal(on_disk, in_memory) and list((tmp_path / "new").iterdir()) == []

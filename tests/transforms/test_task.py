@@ -1,13 +1,59 @@
+import nibabel as nib
+import numpy as np
 import pytest
 
+from unicoal_components.transforms.source import SOURCE, Source
+from unicoal_components.transforms.stack import LoadStackd
 from unicoal_components.transforms.task import SetTaskd
 
 NAMES = ["t1", "t2", "pd", "flair"]
+SR = {"modalities": NAMES, "source_modality": "t1", "target_modality": "t1"}
 
 
-def test_names_become_class_indices():
-    task = SetTaskd(modalities=NAMES, source_modality="t1", target_modality="flair", factor=4)
-    assert task({"image": "a.nii"}) == {"image": "a.nii", "modality": 3, "source_modality": 0, "factor": 4.0}
+@pytest.fixture
+def item(tmp_path):
+    """A scan with slices 5 mm apart, loaded."""
+    volume = np.random.default_rng(0).uniform(1, 9, (6, 7, 5)).astype(np.float32)
+    nib.save(nib.Nifti1Image(volume, np.diag([1, 1, 5, 1])), tmp_path / "a.nii")
+    return LoadStackd()({"image": str(tmp_path / "a.nii")})
+
+
+def test_names_become_class_indices(item):
+    task = SetTaskd(modalities=NAMES, source_modality="t1", target_modality="flair", factor=4)(item)
+    assert (task["modality"], task["source_modality"], task["factor"]) == (3, 0, 4.0)
+    assert {name: task[name] for name in item} == item
+
+
+@pytest.mark.parametrize(("spacing", "factor"), [(1.0, 5.0), (2.0, 2.5), (0.7, 5 / 0.7), (5.0, 1.0), (5.004, 1.0)])
+def test_an_output_spacing_decides_the_factor(item, spacing, factor):
+    assert SetTaskd(**SR, factor=3, output_spacing=spacing)(item)["factor"] == pytest.approx(factor, abs=1e-9)
+
+
+def test_an_output_spacing_above_the_scan_s_is_refused_with_both(item):
+    with pytest.raises(ValueError, match=r"output_spacing is 6 mm, but the slices of '.*a\.nii' are 5 mm apart"):
+        SetTaskd(**SR, output_spacing=6.0)(item)
+
+
+@pytest.mark.parametrize("spacing", [0, -1, float("nan"), "one", True])
+def test_an_output_spacing_that_is_none_is_refused(spacing):
+    with pytest.raises(ValueError, match="output_spacing is .*positive number, in mm"):
+        SetTaskd(**SR, output_spacing=spacing)
+
+
+def test_what_lies_outside_of_the_training_gives_a_warning(item, caplog):
+    trained = {"factor": [1, 6], "slice_spacing": [0.9, 1.1]}
+    assert Source.of(SetTaskd(**SR, factor=5, training_range=trained)(item)).warnings == ()
+    (warning,) = Source.of(SetTaskd(**SR, factor=2, training_range=trained)(item)).warnings
+    assert "slice spacing of 2.5 mm is outside of what the network was trained on, 0.9 to 1.1 mm" in warning
+    assert warning in caplog.text
+    warnings = Source.of(SetTaskd(**SR, factor=8, training_range=trained)(item)).warnings
+    assert len(warnings) == 2 and "factor of 8" in warnings[0]
+    assert SetTaskd(**SR, factor=8)(item)[SOURCE] == item[SOURCE]
+
+
+def test_a_training_range_of_something_unknown_is_refused():
+    with pytest.raises(ValueError, match=r"training_range has \['pixels'\]; it may have \['factor', 'slice_spacing'\]"):
+        SetTaskd(**SR, training_range={"pixels": [1, 2]})
 
 
 @pytest.mark.parametrize("field", ["source_modality", "target_modality"])

@@ -110,6 +110,15 @@ def from_stack(
     return volume, affine @ inv_ornt_aff(turn, shape)
 
 
+def stack_view(volume: np.ndarray, *, plane: str, orientation: str) -> np.ndarray:
+    """See a volume `(x, y, z)` of a scan's axis order and directions as a stack `(D, H, W)`, without copying.
+
+    What is written into the view stands in the volume: the counterpart of :func:`from_stack`.
+    """
+    turn = ornt_transform(axcodes2ornt(orientation), axcodes2ornt(PLANES[plane]))
+    return apply_orientation(volume, turn).transpose(2, 1, 0)
+
+
 def thin_affine(affine: np.ndarray, factor: float) -> np.ndarray:
     """Return the affine of the thin grid: slices `factor` times closer, the center of slice 0 where it was.
 

@@ -1,95 +1,102 @@
-"""One volume from one image file, checked; the only place where scans enter the package."""
+"""One volume from one image file or DICOM series, checked; the only place where scans enter the package."""
 
 import gzip
+import hashlib
 import logging
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
-from monai.data.image_reader import ITKReader, NibabelReader
+from monai.data.image_reader import ITKReader
 
-from ..keys import Keys
+from .dicom_series import choose_series, split_uid
+from .dicom_volume import read_series
+from .image_paths import is_nifti
+from .modality_rules import modality_of_name
+from .nifti_place import nifti_affine, usable
 
 logger = logging.getLogger(__name__)
 
-NIFTI_SUFFIXES = (".nii.gz", ".nii")
 
+@dataclass(frozen=True)
+class Storage:
+    """How a file keeps its numbers: value = slope · stored + intercept, `stored` of the type `dtype`.
 
-def is_nifti(path: str | os.PathLike) -> bool:
-    """Tell NIfTI files by their suffix, in any case."""
-    return Path(path).name.lower().endswith(NIFTI_SUFFIXES)
-
-
-def stem_of(path: str | os.PathLike) -> str:
-    """Return the name of an image without its folder and its suffix, `.nii.gz` counting as one.
-
-    Example:
-        >>> stem_of("scans/p01.T1.nii.gz"), stem_of("p01.mha"), stem_of("dicom/series_4")
-        ('p01.T1', 'p01', 'series_4')
+    Attributes:
+        dtype: numpy name, such as "int16".
+        slope: not 0.
+        intercept: 0 for most files.
     """
-    name = Path(path).name
-    for suffix in NIFTI_SUFFIXES:
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return Path(path).stem
+
+    dtype: str = "float32"
+    slope: float = 1.0
+    intercept: float = 0.0
 
 
-def list_images(input: str | os.PathLike) -> list[dict[str, str]]:
-    """List the images of an inference run as data set items: one file, or the NIfTI files of a folder in name order.
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A scan as it lies in its file.
 
-    A workflow can be built before there are scans; `check_images`, when it is run, says what is wrong.
-
-    Returns:
-        One `{"image": path}` per image, none where there is nothing. Whether a file can be read shows when it is its
-        turn.
+    Attributes:
+        path: file or folder; of a DICOM series `folder#SeriesInstanceUID`.
+        format: "nifti", "dicom", or "itk" for every other one.
+        voxels: float32 `(x, y, z)`, in the scan's own units.
+        affine: `(4, 4)`, float64, voxel (x, y, z, 1) to NIfTI RAS+ world mm.
+        files: those that were read.
+        storage: how they keep the numbers.
+        modality: t1, t2, ... if its name, or what the scanner wrote, says so; `None` where nothing does.
+        warnings: what a user should know of it, a clause each whose subject is the scan.
     """
-    path = Path(input)
-    if not str(input) or not path.exists():
-        return []
-    if not path.is_dir():
-        return [{Keys.IMAGE: str(path)}]
-    files = sorted(file for file in path.iterdir() if is_nifti(file) and not file.name.startswith("."))
-    return [{Keys.IMAGE: str(file)} for file in files]
+
+    path: str
+    format: str
+    voxels: np.ndarray
+    affine: np.ndarray
+    files: tuple[Path, ...]
+    storage: Storage = Storage()
+    modality: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
-def check_images(input: str | os.PathLike) -> None:
-    """See that there are images, and that their outputs can be told apart.
-
-    Raises:
-        FileNotFoundError: nothing is there, or the folder holds no NIfTI file.
-        ValueError: two files of the folder would give outputs of one name.
-    """
-    path = Path(input)
-    if not str(input) or not path.exists():
-        raise FileNotFoundError(f"input '{input}' does not exist. Give a NIfTI file, or a folder of them.")
-    stems = [stem_of(item[Keys.IMAGE]) for item in list_images(input)]
-    if not stems:
-        what = "is empty" if not any(path.iterdir()) else "holds no file that ends in .nii or .nii.gz"
-        raise FileNotFoundError(f"the input folder '{path}' {what}. Put the scans there, or name one file.")
-    doubled = next((stem for stem in stems if stems.count(stem) > 1), None)
-    if doubled is not None:
-        raise ValueError(f"the input folder '{path}' holds '{doubled}' as .nii and as .nii.gz. Keep one of them.")
-
-
-def read_image(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
+def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volume:
     """Read a scan as it lies in its file, and refuse what cannot be one.
 
-    NIfTI goes through MONAI's `NibabelReader` (scale factors applied; sform before qform), every other format (`.mha`,
-    `.nrrd`, ...) through its `ITKReader`. A fourth axis of length 1 is dropped.
+    NIfTI goes through nibabel (scale factors applied; see `nifti_affine` for its place; MONAI's reader would alter the
+    header before it can be judged), a folder through `read_series` as DICOM, every other file (`.mha`, `.nrrd`, ...)
+    through MONAI's `ITKReader`. A fourth axis of length 1 is dropped.
 
-    Returns:
-        The volume `(x, y, z)` in float32 and its affine `(4, 4)` in float64: voxel to NIfTI RAS+ world mm.
+    Args:
+        path: file, or folder with DICOM files; `folder#SeriesInstanceUID` for one of several series.
+        modality: of several series in a folder, the one of this modality; see `choose_series`.
 
     Raises:
         OSError: the file does not exist, or is damaged or of no known format.
         ValueError: it is not one 3D volume of finite real numbers with contrast and a usable affine.
     """
-    path = Path(path)
-    volume, affine = _load(path)
-    volume = _one_volume(path, volume)
-    _check_voxels(path, volume)
-    check_affine(affine, path)
-    return volume, affine
+    place, uid = split_uid(path)
+    if place.is_dir():
+        volume = _read_dicom(place, uid, modality)
+    elif not place.is_file():
+        raise FileNotFoundError(f"scan '{path}' does not exist; check the path, pattern or table.")
+    else:
+        volume = _read_file(place)
+    _check_voxels(volume.path, volume.voxels)
+    check_affine(volume.affine, volume.path)
+    for warning in volume.warnings:
+        logger.warning("scan '%s': %s.", volume.path, warning)
+    return volume
+
+
+def checksum(files: Iterable[str | os.PathLike]) -> str:
+    """Return the SHA-256 of one file, or that of the sorted SHA-256 of several, in hexadecimal digits."""
+    sums = []
+    for file in files:
+        with open(file, "rb") as opened:
+            sums.append(hashlib.file_digest(opened, "sha256").hexdigest())
+    return sums[0] if len(sums) == 1 else hashlib.sha256("".join(sorted(sums)).encode()).hexdigest()
 
 
 def check_affine(affine: np.ndarray, path: str | os.PathLike) -> None:
@@ -98,36 +105,69 @@ def check_affine(affine: np.ndarray, path: str | os.PathLike) -> None:
     Raises:
         ValueError: an entry is not finite, a voxel axis has length 0, or the axes lie in one plane.
     """
-    finite = affine.shape == (4, 4) and np.isfinite(affine).all()
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    if not finite or not abs(np.linalg.det(affine[:3, :3])) > 1e-6 * spacing.prod():
+    if not usable(affine):
+        spacing = np.linalg.norm(affine[:3, :3], axis=0)
         raise ValueError(
             f"scan '{path}' has an unusable affine, voxel spacing {np.round(spacing, 6).tolist()} mm: it must be "
             "finite and invertible. Export the scan again from its DICOM series, or correct its header."
         )
 
 
-def _load(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return the array `(X, Y, Z, ...)` and its RAS+ affine as MONAI's reader gives them."""
-    if path.is_dir():
-        raise OSError(f"scan '{path}' is a folder; convert its DICOM series to NIfTI first, for example with dcm2niix.")
-    if not path.is_file():
-        raise FileNotFoundError(f"scan '{path}' does not exist; check the pattern or the table's path.")
-    reader = NibabelReader() if is_nifti(path) else ITKReader()
+def _read_dicom(folder: Path, uid: str | None, modality: str | None) -> Volume:
+    series = choose_series(folder, uid=uid, modality=modality)
+    read = read_series(series)
+    return Volume(
+        path=f"{folder}#{series.key}",
+        format="dicom",
+        voxels=read.voxels,
+        affine=read.affine,
+        files=series.files,
+        storage=Storage(read.stored_dtype),
+        modality=series.modality,
+        warnings=read.warnings,
+    )
+
+
+def _read_file(path: Path) -> Volume:
+    """Read a NIfTI file, or one that ITK knows."""
     try:
         _check_gzip(path)
-        volume, meta = reader.get_data(reader.read(path))
+        parts = _nifti_parts(path) if is_nifti(path) else _itk_parts(path)
     except Exception as error:  # every reader has its own: EOFError, zlib.error, ImageFileError, RuntimeError, ...
         reason = " ".join(str(error).split()[-25:]) or type(error).__name__
         raise OSError(
             f"cannot read scan '{path}': it is truncated, damaged or of an unknown format ({reason}). "
             "Copy or export the file again."
         ) from error
-    if isinstance(reader, NibabelReader) and meta.get("sform_code") == 0 == meta.get("qform_code"):
-        logger.warning(
-            "scan '%s' does not state its orientation (sform and qform code 0); left and right are a guess.", path
-        )
-    return np.asarray(volume), np.asarray(meta["affine"], dtype=np.float64)
+    voxels, affine, storage, warnings = parts
+    return Volume(
+        path=str(path),
+        format="nifti" if is_nifti(path) else "itk",
+        voxels=_one_volume(path, voxels),
+        affine=np.asarray(affine, dtype=np.float64),
+        files=(path,),
+        storage=storage,
+        modality=modality_of_name(path.name),
+        warnings=tuple(warnings),
+    )
+
+
+Parts = tuple[np.ndarray, np.ndarray, Storage, list[str]]
+
+
+def _nifti_parts(path: Path) -> Parts:
+    """Return voxels `(x, y, z, ...)`, affine, how the numbers are kept, and warnings."""
+    image = nib.load(path)
+    affine, warnings = nifti_affine(image)  # type: ignore[arg-type]
+    voxels = image.dataobj
+    storage = Storage(str(voxels.dtype), float(voxels.slope), float(voxels.inter))  # type: ignore[attr-defined]
+    return np.asanyarray(voxels), affine, storage, warnings
+
+
+def _itk_parts(path: Path) -> Parts:
+    reader = ITKReader()
+    voxels, meta = reader.get_data(reader.read(path))
+    return np.asarray(voxels), meta["affine"], Storage(str(voxels.dtype)), []
 
 
 def _check_gzip(path: Path) -> None:
@@ -158,10 +198,10 @@ def _one_volume(path: Path, volume: np.ndarray) -> np.ndarray:
             f"scan '{path}' has shape {shape}: a 3D volume of at least 2 voxels along each axis is needed, "
             "not a single slice or nothing. Stack the slices into one file first."
         )
-    return volume.astype(np.float32)
+    return volume.astype(np.float32, copy=False)
 
 
-def _check_voxels(path: Path, volume: np.ndarray) -> None:
+def _check_voxels(path: str | os.PathLike, volume: np.ndarray) -> None:
     """Refuse volumes without usable intensities: not finite, empty, constant."""
     broken = int(np.count_nonzero(~np.isfinite(volume)))
     if broken:

@@ -30,16 +30,17 @@ class Scan:
         return np.linalg.norm(self.affine[:3, :3], axis=0)
 
 
-def read_scan(path: str | os.PathLike) -> Scan:
+def read_scan(path: str | os.PathLike, *, modality: str | None = None) -> Scan:
     """Read a scan and reorient it to the stack convention, without resampling.
 
-    NIfTI goes through MONAI's `NibabelReader`, every other format (`.mha`, `.nrrd`, ...) through its `ITKReader`. Axes
-    are permuted and flipped to the closest of left, posterior, superior; an oblique volume stays oblique.
+    Axes are permuted and flipped to the closest of left, posterior, superior; an oblique volume stays oblique. For the
+    formats, and how `modality` chooses among DICOM series, see `read_image`.
 
     Raises:
         OSError: the file does not exist, or is damaged or of no known format.
         ValueError: it is not one 3D volume of finite real numbers with contrast and a usable affine.
     """
     path = Path(path)
-    stack = to_stack(*read_image(path), through_plane="axial")
+    volume = read_image(path, modality=modality)
+    stack = to_stack(volume.voxels, volume.affine, through_plane="axial")
     return Scan(path, stack.slices, stack.affine)

@@ -9,6 +9,7 @@ from monai.inferers import Inferer, sliding_window_inference
 from torch import Tensor
 from tqdm import tqdm
 
+from ..data.scratch import release, scratch_array
 from ..data.slice_group import check_factor, thin_depths
 from ..keys import BLANK
 
@@ -57,6 +58,12 @@ class VolumeInferer(Inferer):
         whole_batches: Fill the last batch up, so that a compiled network always sees one shape.
         output_device: Where the output is put together, such as "cpu" for volumes larger than a GPU's memory. None: on
             the input's device.
+        scratch_dir: Folder for a nameless file in which the output is put together on the CPU, for volumes larger than
+            main memory; gone with the output. None: in memory.
+        num_samples: Number of latent codes. 1: the one that is given, or the network's own default. More: drawn, and
+            the output has a second channel.
+        z_dim: Length of a latent code; needed for several samples.
+        seed: Of the latent codes; the same seed gives the same output.
         progress: Show a bar over the thin slices.
 
     Raises:
@@ -73,14 +80,20 @@ class VolumeInferer(Inferer):
         precision: str = "float32",
         whole_batches: bool = False,
         output_device: str | None = None,
+        scratch_dir: str | None = None,
+        num_samples: int = 1,
+        z_dim: int | None = None,
+        seed: int = 0,
         progress: bool = False,
     ) -> None:
         super().__init__()
         if slice_group_size < 2 or slice_group_size % 2:
             raise ValueError(f"slice_group_size is {slice_group_size}; it must be an even number of at least 2.")
-        for field, value in {"resolution": resolution, "batch_size": batch_size}.items():
-            if value < 1:
-                raise ValueError(f"{field} is {value}; it must be at least 1.")
+        for field, value in {"resolution": resolution, "batch_size": batch_size, "num_samples": num_samples}.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{field} is {value!r}; it must be a whole number of at least 1.")
+        if num_samples > 1 and z_dim is None:
+            raise ValueError(f"num_samples is {num_samples} without z_dim; give the network's z_dim to draw codes of.")
         if not 0 <= overlap < 1:
             raise ValueError(f"overlap is {overlap}; it must be in [0, 1), such as 0.25.")
         if precision not in PRECISIONS:
@@ -92,6 +105,10 @@ class VolumeInferer(Inferer):
         self.precision = precision
         self.whole_batches = whole_batches
         self.output_device = output_device
+        self.scratch_dir = scratch_dir
+        self.num_samples = num_samples
+        self.z_dim = z_dim
+        self.seed = seed
         self.progress = progress
 
     def __call__(  # type: ignore[override]
@@ -116,10 +133,11 @@ class VolumeInferer(Inferer):
             source_modality: Class index of the input (1,); with it the network is told where source and target are the
                 same modality. None: it is told nothing.
             indices: Thin slices wanted, int64 (K,) or (1, K). None: all round(N k).
-            z: Latent code (1, z_dim). None: the network's own default.
+            z: Latent code (1, z_dim), for one sample. None: the network's own default.
 
         Returns:
-            (1, 1, K, H, W) in [-1, 1].
+            (1, 1, K, H, W) in [-1, 1]. With several samples (1, 2, K, H, W): their mean, and their standard deviation
+            (n - 1) on the same scale.
 
         Raises:
             ValueError: If the input is not one stack of one channel, or the factor is below 1.
@@ -134,23 +152,47 @@ class VolumeInferer(Inferer):
             indices = torch.arange(round(stack.shape[0] * number))
         depths = thin_depths(indices, number)
         same = None if source_modality is None or modality is None else source_modality == modality
-        device = self.output_device or stack.device
-        output = torch.full((len(depths), *stack.shape[1:]), BLANK, dtype=stack.dtype, device=device)
-        conditions = {"z": z, "modality": modality, "same_modality": same}
+        shape = (1 if self.num_samples == 1 else 2, len(depths), *stack.shape[1:])
+        on_disk = None if self.scratch_dir is None else scratch_array(shape, np.float32, self.scratch_dir)
+        if on_disk is not None:
+            output = torch.from_numpy(on_disk)
+        else:
+            output = torch.empty(shape, dtype=stack.dtype, device=self.output_device or stack.device)
+        conditions = [{"z": code, "modality": modality, "same_modality": same} for code in self._codes(z, stack)]
         starts = range(0, len(depths), self.batch_size)
         for start in tqdm(starts, desc="slices", unit="batch", disable=not self.progress):
             batch = slice(start, start + self.batch_size)
-            self._fill(output[batch], stack, depths[batch], network, conditions)
-        return output[None, None]
+            self._fill(output[:, batch], stack, depths[batch], network, conditions)
+            if on_disk is not None:
+                release(on_disk)
+        return output[None]
+
+    def _codes(self, z: Tensor | None, like: Tensor) -> list[Tensor | None]:
+        """Return the latent code (1, z_dim) of each sample; drawn on the CPU, so that every device gets the same."""
+        if self.num_samples == 1:
+            return [z]
+        draw = torch.Generator().manual_seed(self.seed)
+        codes = torch.randn(self.num_samples, 1, self.z_dim or 1, generator=draw)
+        return list(codes.to(like))
 
     def _fill(
-        self, output: Tensor, stack: Tensor, depths: np.ndarray, network: Callable[..., Tensor], conditions: dict
+        self,
+        output: Tensor,
+        stack: Tensor,
+        depths: np.ndarray,
+        network: Callable[..., Tensor],
+        conditions: list[dict[str, Any]],
     ) -> None:
-        """Write the thin slices at ``depths`` into ``output`` (B, H, W)."""
+        """Write the thin slices at ``depths`` into ``output`` (C, B, H, W): a sample, or mean and deviation of some."""
         anchors = np.floor(depths)
         groups = slice_groups(stack, torch.as_tensor(anchors, dtype=torch.int64), self.slice_group_size)
         positions = torch.as_tensor(depths - anchors, dtype=stack.dtype, device=stack.device)
-        output[:] = self._predict(groups, positions, network, conditions)[:, 0].clamp(-1, 1)
+        samples = [self._predict(groups, positions, network, one)[:, 0].clamp(-1, 1) for one in conditions]
+        if len(samples) == 1:
+            output[0] = samples[0]
+        else:
+            deviation, mean = torch.std_mean(torch.stack(samples), dim=0)
+            output[0], output[1] = mean, deviation
 
     def _predict(
         self, groups: Tensor, positions: Tensor, network: Callable[..., Tensor], conditions: dict[str, Any]

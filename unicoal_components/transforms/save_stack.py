@@ -1,142 +1,170 @@
-"""A synthesized stack becomes a NIfTI file that lies where the scan lay."""
+"""A synthesized stack becomes a NIfTI file or a DICOM series that lies where the scan lay."""
 
-import gzip
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
-import torch
 from monai.transforms import Transform
 
-from ..data.atomic import atomic_path
-from ..data.geometry import from_stack, thin_affine
-from ..data.intensity import scale_from_unit
-from ..data.read_volume import stem_of
-from ..data.slice_group import thin_depths
+from ..data.dicom_series import choose_series, split_uid
+from ..data.dicom_volume import read_series
+from ..data.dicom_writer import write_derived_series
+from ..data.geometry import stack_view
+from ..data.image_paths import stem_of
+from ..data.read_volume import Storage
+from ..data.scratch import release, scratch_array
+from ..data.write_nifti import stored, write_nifti
 from ..keys import Keys
-from .stack import SOURCE
+from .outcome import Image, Outcome
+from .sidecar import bundle_of, seconds_of, sidecar, software_of, write_sidecar
+from .source import NATIVE, Source, now
 
 logger = logging.getLogger(__name__)
 
-ALIGNED = 2
-"""NIfTI code of sform and qform: coordinates aligned to another file, here the input."""
-
-SHEAR_TOLERANCE = 1e-3  # mm
-
-
-def write_nifti(
-    path: Path, shape: Sequence[int], planes: Iterable[np.ndarray], affine: np.ndarray, description: str
-) -> None:
-    """Write voxels as float32 `(x, y, z)` in mm plane by plane, atomically, the same bytes for the same input.
-
-    The affine goes into the sform, and into the qform unless it is sheared, which a qform cannot say (code 0 then: no
-    file with two answers).
-
-    Args:
-        path: of the `.nii.gz` file.
-        shape: X, Y and Z.
-        planes: Z times `(X, Y)`; each is let go before the next is asked for.
-        affine: voxel (x, y, z, 1) to NIfTI RAS+ world mm.
-        description: for the header, of which 79 letters are kept.
-    """
-    header = nib.Nifti1Header()
-    header.set_data_dtype(np.float32)
-    header.set_data_shape(shape)
-    header.set_slope_inter(1, 0)
-    header.set_sform(affine, code=ALIGNED)
-    header.set_qform(affine, code=ALIGNED)
-    corners = np.array([[x, y, z, 1] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * (*shape, 1)
-    if np.abs(corners @ (header.get_qform() - affine).T).max() > SHEAR_TOLERANCE:
-        header.set_qform(affine, code=0)
-    header.set_xyzt_units("mm")
-    header["descrip"] = description[:79]
-    with (
-        atomic_path(path) as partial,
-        open(partial, "wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=4) as packed,
-    ):
-        header.write_to(packed)
-        for plane in planes:
-            packed.write(plane.astype("<f4").tobytes(order="F"))
-
-
-def thin_background(background: np.ndarray, factor: float, depth: int) -> np.ndarray:
-    """Find where the thick slices on both sides of each thin one (or the one that it lies in) are background.
-
-    Args:
-        background: `(N, H, W)`, boolean.
-        factor: thick over thin slice spacing.
-        depth: number of thin slices K.
-
-    Returns:
-        `(K, H, W)`, boolean.
-    """
-    depths = np.minimum(thin_depths(np.arange(depth), factor), len(background) - 1)
-    return background[np.floor(depths).astype(int)] & background[np.ceil(depths).astype(int)]
+FORMATS = ("auto", "nifti", "dicom")
+NEEDED = (Keys.IMAGE, NATIVE, Keys.MODALITY, Keys.SOURCE_MODALITY, Keys.FACTOR)
+BLOCK = 32
+"""Slices that are in main memory at once."""
 
 
 class SaveStackd(Transform):
-    """Write a prediction as `<input stem>_<target>.nii.gz`, on the thin grid in the input's own orientation.
+    """Write a prediction as `<input>_<target>`, on the thin grid in the input's own orientation, and what was done.
 
     The in-plane grid is the input's, slices are `factor` times closer, and the center of the first slice stays where
-    it was. Where source and target are the same modality, intensities go back to the input's units by the two
-    percentiles that scaled it. Another modality has no units to go back to: its values are 0 to 1 in float32. Where
-    the thick slices on both sides are exactly 0, as around a brain without its skull, the output is 0 too. The
-    header's `descrip` says that the image is synthesized, from what and at which factor. (The official code needs the
-    target file for its geometry.)
+    it was. Where source and target are the same modality, intensities come back in the input's units and, in NIfTI, its
+    data type (see `finished_slices`). Another modality has no units to go back to: its values are float32 on the scale
+    of `synthesis_range`, which the header tells. A second channel of the prediction, the standard deviation of samples,
+    becomes `<input>_<target>_std`, float32 in the units of the first. `<input>_<target>.json` tells where all of it
+    comes from. (The official code needs the target file for its geometry.)
 
     Args:
         output_dir: Folder for the files, made if need be.
         modalities: Names in the order of the network's classes.
-        key: Item key of the prediction (1, K, H, W) in [-1, 1].
+        key: Item key of the prediction (C, K, H', W') in [-1, 1].
+        output_format: "nifti" (`.nii.gz`), "dicom" (a folder with a derived series; the input must be DICOM), or
+            "auto": as the input.
+        synthesis_range: What -1 and 1 become in another modality than the input's.
+        deidentify: Leave out who it is: in DICOM attributes (see `write_derived_series`), the input's path in the JSON
+            file, and its name in the names of the outputs, which a part of its checksum replaces.
+        bundle_root: Folder of the bundle, whose name and version are told. `None` = no word of it.
+        ckpt_path: File of the weights, whose checksum is told. `None` = no word of it.
+        options: More of the run to tell, as names and values.
 
     Raises:
-        ValueError: When called, if the output would overwrite the input, or the item did not pass through `LoadStackd`
-            and `SetTaskd`.
-        OSError: When called, if the file cannot be written.
+        ValueError: If an argument is not allowed; when called, if the output would overwrite the input, DICOM is wanted
+            of another format, or the item did not pass through `LoadStackd` and `SetTaskd`.
+        OSError: When called, if an output cannot be written.
     """
 
-    def __init__(self, *, output_dir: str | os.PathLike, modalities: Sequence[str], key: str = Keys.PRED) -> None:
+    def __init__(
+        self,
+        *,
+        output_dir: str | os.PathLike,
+        modalities: Sequence[str],
+        key: str = Keys.PRED,
+        output_format: str = "auto",
+        synthesis_range: Sequence[float] = (0.0, 1.0),
+        deidentify: bool = False,
+        bundle_root: str | os.PathLike | None = None,
+        ckpt_path: str | os.PathLike | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        if output_format not in FORMATS:
+            raise ValueError(f"output_format is {output_format!r}; it must be one of {', '.join(map(repr, FORMATS))}.")
+        if len(synthesis_range) != 2 or not synthesis_range[0] < synthesis_range[1]:
+            raise ValueError(
+                f"synthesis_range is {synthesis_range!r}; it must be two numbers, the smaller one first, as [0, 1]."
+            )
         self.output_dir = Path(output_dir)
         self.modalities = list(modalities)
         self.key = key
+        self.output_format = output_format
+        self.synthesis_range = (float(synthesis_range[0]), float(synthesis_range[1]))
+        self.deidentify = deidentify
+        self.bundle_root = bundle_root
+        self.ckpt_path = ckpt_path
+        self.options = dict(options or {})
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the file and return the item as it came."""
-        missing = [
-            key for key in (self.key, SOURCE, Keys.MODALITY, Keys.SOURCE_MODALITY, Keys.FACTOR) if key not in data
-        ]
+        """Write the files and return the item as it came."""
+        writing = now()
+        missing = [key for key in (self.key, *NEEDED) if key not in data]
         if missing:
             raise ValueError(f"the item lacks {missing}; the preprocessing needs LoadStackd and SetTaskd.")
         if Keys.INDICES in data:
             raise ValueError("the item holds single slices (indices); only a whole volume has a place in a file.")
-        source, factor = data[SOURCE], float(data[Keys.FACTOR])
-        target_index, source_index = int(data[Keys.MODALITY]), int(data[Keys.SOURCE_MODALITY])
-        target, name = self.modalities[target_index], self.modalities[source_index]
-        low, high = (source["low"], source["high"]) if target_index == source_index else (0.0, 1.0)
-        slices = torch.as_tensor(data[self.key]).detach().cpu().numpy()[0]
-        background = thin_background(np.asarray(source["background"]), factor, len(slices))
-        affine = thin_affine(np.asarray(source["affine"]), factor)
-        where = {"plane": source["plane"], "orientation": source["orientation"]}
-        volume, affine = from_stack(slices, affine, **where)
-        empty, _ = from_stack(background, affine, **where)
-        planes = (
-            np.where(empty[..., z], 0, scale_from_unit(volume[..., z], float(low), float(high)))
-            for z in range(volume.shape[2])
+        outcome = Outcome(data, modalities=self.modalities, key=self.key, synthesis_range=self.synthesis_range)
+        as_dicom = self._as_dicom(outcome.source)
+        stem = f"{self._stem(outcome.source)}_{outcome.target_modality}"
+        write = self._write_dicom if as_dicom else self._write_nifti
+        outputs = {
+            role: write(self.output_dir / f"{stem}{image.suffix}", image, outcome)
+            for role, image in outcome.images().items()
+        }
+        told = sidecar(
+            outcome,
+            outputs=outputs,
+            bundle=bundle_of(self.bundle_root),
+            weights=self.ckpt_path,
+            options=self.options | {"output_format": "dicom" if as_dicom else "nifti"},
+            seconds=seconds_of(outcome.source, writing),
+            anonymous=self.deidentify,
         )
-        path = self._path(source["path"], target)
-        description = f"UniCOAL: synthesized {target} from {name}, factor {factor:g}"
-        write_nifti(path, volume.shape, planes, affine, description)
-        logger.info("wrote %s", path)
+        write_sidecar(self.output_dir / f"{stem}.json", told)
+        logger.info("wrote %s and its .json", ", ".join(map(str, outputs.values())))
         return dict(data)
 
-    def _path(self, input_path: str, target: str) -> Path:
-        """Name the output, and refuse the input's own place."""
-        path = self.output_dir / f"{stem_of(input_path)}_{target}.nii.gz"
-        if os.path.realpath(path) == os.path.realpath(input_path):
-            raise ValueError(f"the output would overwrite the input '{input_path}'. Choose another output_dir.")
+    def _as_dicom(self, source: Source) -> bool:
+        """Tell whether to write DICOM, which needs DICOM to start from."""
+        if self.output_format == "dicom" and source.format != "dicom":
+            raise ValueError(
+                f"output_format is 'dicom', but '{source.path}' is not: whose study it belongs to has to come from a "
+                "DICOM series. Give the series' folder as input, or choose 'nifti'."
+            )
+        return source.format == "dicom" and self.output_format != "nifti"
+
+    def _stem(self, source: Source) -> str:
+        """Name the outputs after the input, or after its checksum where nobody shall know who it is."""
+        return f"anonymous_{source.sha256[:12]}" if self.deidentify else stem_of(source.path)
+
+    def _write_nifti(self, stem: Path, image: Image, outcome: Outcome) -> Path:
+        path = stem.with_name(f"{stem.name}.nii.gz")
+        self._spare_input(path, outcome.source.path)
+        voxels = self._voxels(image, image.storage, outcome)
+        planes = (voxels[..., z] for z in range(voxels.shape[2]))
+        shape, affine = outcome.grid
+        write_nifti(path, shape, planes, affine, image.description, storage=image.storage, display=image.display)
         return path
+
+    def _write_dicom(self, stem: Path, image: Image, outcome: Outcome) -> Path:
+        place, uid = split_uid(outcome.source.path)
+        self._spare_input(stem, place)
+        write_derived_series(
+            stem,
+            voxels=self._voxels(image, Storage(), outcome),
+            affine=outcome.grid[1],
+            source=read_series(choose_series(place, uid=uid)),
+            description=image.description,
+            software=software_of(bundle_of(self.bundle_root)),
+            deidentify=self.deidentify,
+        )
+        return stem
+
+    def _spare_input(self, output: Path, input: str | os.PathLike) -> None:
+        if os.path.realpath(output) == os.path.realpath(input):
+            raise ValueError(f"the output would overwrite the input '{input}'. Choose another output_dir.")
+
+    def _voxels(self, image: Image, storage: Storage, outcome: Outcome) -> np.memmap:
+        """Put the slices together on the disk, in the scan's axis order: `(x, y, z)`, x fastest, as files have it."""
+        shape, _ = outcome.grid
+        voxels = scratch_array(shape, storage.dtype, self.output_dir, order="F")
+        stack = stack_view(voxels, plane=outcome.source.plane, orientation=outcome.source.orientation)
+        slices = iter(image.slices)
+        for start in range(0, len(stack), BLOCK):
+            stack[start : start + BLOCK] = [stored(values, storage) for values in islice(slices, BLOCK)]
+            release(voxels)
+        return voxels

@@ -1,0 +1,53 @@
+"""Arrays on the disk, for what is too large for main memory."""
+
+import mmap
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+
+def scratch_array(
+    shape: Sequence[int], dtype: np.dtype | type | str, folder: str | os.PathLike, *, order: str = "C"
+) -> np.memmap:
+    """Return an array that lives in a nameless file, gone with the array or the process.
+
+    The space is taken at once: a disk that is full says so here, not by a crash of whoever writes into the array.
+
+    Args:
+        shape: of the array.
+        dtype: of the array.
+        folder: on a disk with space enough; made if need be.
+        order: "C" or "F".
+
+    Raises:
+        OSError: the folder cannot be written, or lacks the space; the message names it.
+    """
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            reserve(file.fileno(), size)
+            return np.memmap(file, dtype=dtype, mode="r+", shape=tuple(shape), order=order)  # type: ignore[call-overload]
+    except OSError as error:
+        raise OSError(
+            f"cannot write {size / 1e6:.0f} MB into '{folder}' while a volume is made: {error.strerror or error}. "
+            "Choose a folder that you may write to and that has space left, such as with --output_dir."
+        ) from error
+
+
+def reserve(file: int, size: int) -> None:
+    """Take `size` bytes for an open file, or raise OSError; where the system cannot, the file is only made that long."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+    else:
+        os.truncate(file, size)
+
+
+def release(array: np.memmap) -> None:
+    """Let go of the memory that the array's pages take; they stand in the file, and come back when asked for."""
+    pages = getattr(array, "_mmap", None)
+    if pages is not None and hasattr(mmap, "MADV_DONTNEED"):
+        pages.madvise(mmap.MADV_DONTNEED)

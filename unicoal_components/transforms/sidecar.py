@@ -1,0 +1,97 @@
+"""What was done, beside every output: a JSON file that answers where a volume comes from."""
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from nibabel.orientations import aff2axcodes
+
+from .. import __version__
+from ..data.atomic import atomic_path
+from ..data.geometry import spacing_of
+from ..data.read_volume import checksum
+from .outcome import Outcome
+from .source import Source, now
+
+NOTE = "Synthesized by a network; research only, not for diagnosis."
+
+
+def bundle_of(folder: str | os.PathLike | None) -> dict[str, str]:
+    """Return name and version of the bundle in a folder, as its metadata say; empty where there are none."""
+    path = Path(folder or "") / "configs" / "metadata.json"
+    if folder is None or not path.is_file():
+        return {}
+    metadata = json.loads(path.read_text(encoding="utf-8"))
+    return {key: str(metadata[key]) for key in ("name", "version") if key in metadata}
+
+
+def software_of(bundle: Mapping[str, str]) -> str:
+    """Return the software in words, such as "unicoal_components 0.1.0, Uni-COAL sr 0.1.0"."""
+    return ", ".join([f"unicoal_components {__version__}", *([" ".join(bundle.values())] if bundle else [])])
+
+
+def geometry(shape: tuple[int, ...], affine: np.ndarray) -> dict[str, Any]:
+    """Return a grid in words and numbers: matrix, spacing in mm, orientation, affine (voxel to RAS+ mm)."""
+    return {
+        "matrix": [int(size) for size in shape],
+        "spacing_mm": [round(float(mm), 6) for mm in spacing_of(affine)],
+        "orientation": "".join(aff2axcodes(affine)),
+        "affine": np.asarray(affine).tolist(),
+    }
+
+
+def sidecar(
+    outcome: Outcome,
+    *,
+    outputs: Mapping[str, Path],
+    bundle: Mapping[str, str],
+    weights: str | os.PathLike | None,
+    options: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    anonymous: bool = False,
+) -> dict[str, Any]:
+    """Collect what was done.
+
+    Args:
+        outcome: of one scan.
+        outputs: what was written, by its role.
+        bundle: its name and version.
+        weights: file of the weights, whose checksum is taken; `None` or a missing file: none.
+        options: of the run.
+        seconds: by part of the work.
+        anonymous: leave out the name and the place of the scan.
+    """
+    source = outcome.source
+    place = {} if anonymous else {"path": source.path}
+    return {
+        "note": NOTE,
+        "input": place | {"format": source.format, "sha256": source.sha256, "dtype": source.dtype},
+        "input_geometry": geometry(source.shape, np.array(source.affine)),
+        "task": outcome.task | {"through_plane": source.plane},
+        "outputs": {role: path.name for role, path in outputs.items()},
+        "output_geometry": geometry(*outcome.grid),
+        "intensity": outcome.intensity,
+        "bundle": dict(bundle),
+        "weights": None if weights is None or not Path(weights).is_file() else {"sha256": checksum([weights])},
+        "software": {"unicoal_components": __version__, "torch": torch.__version__},
+        "options": dict(options),
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "warnings": list(source.warnings),
+    }
+
+
+def write_sidecar(path: Path, content: Mapping[str, Any]) -> None:
+    """Write the file atomically."""
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(content, indent=4, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def seconds_of(source: Source, written: float) -> dict[str, float]:
+    """Divide the time of a volume: reading, synthesis (up to `written`, the clock when writing began), writing."""
+    return {"reading": source.read - source.started, "synthesis": written - source.read, "writing": now() - written}
