@@ -143,7 +143,7 @@ def test_wrong_cases_are_refused(cases, message):
     ("options", "message"),
     [
         ({"slice_step": 0}, "slice_step is 0"),
-        ({"profile": "box"}, "profile"),
+        ({"profile": "hat"}, "profile"),
         ({"data": []}, "nobody to evaluate"),
     ],
 )

@@ -89,5 +89,5 @@ def test_only_the_slices_needed_are_read_and_each_once(volume):
 
 
 def test_an_unknown_profile_is_refused_and_the_known_ones_are_named(volume):
-    with pytest.raises(ValueError, match="'box'.*'drop', 'gaussian'"):
-        thick_volume(volume, 2, "box")
+    with pytest.raises(ValueError, match="'hat'.*'drop', 'gaussian', 'box'"):
+        thick_volume(volume, 2, "hat")

@@ -115,7 +115,7 @@ def test_a_missing_modality_names_the_file_and_what_it_holds(path):
         LoadSliceGroupd()(task(path, source="pd"))
 
 
-@pytest.mark.parametrize("arguments", [{"profile": "box"}, {"slice_group_size": 3}, {"max_open_files": 0}])
+@pytest.mark.parametrize("arguments", [{"profile": "hat"}, {"slice_group_size": 3}, {"max_open_files": 0}])
 def test_wrong_arguments_are_refused(arguments):
     with pytest.raises(ValueError, match=str(next(iter(arguments.values())))):
         LoadSliceGroupd(**arguments)
