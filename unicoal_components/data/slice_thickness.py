@@ -12,8 +12,8 @@ from .slice_profile import check_profile
 class SliceThickness:
     """Profile and thickness of the thick slices that are made of thin ones, the same for all persons.
 
-    The factor k says how far apart the slices are: slice spacing = k · thin spacing, and slice spacing = slice thickness
-    + slice gap. So either of the two, in mm, gives the other, and with neither the slices touch.
+    The factor k says how far apart the slices are: slice spacing = k · thin spacing. As slice spacing = slice thickness
+    + slice gap, either of the two, in mm, gives the other; with neither the slices touch.
 
     Args:
         profile: "gaussian", "box" or "drop", see `profile_weights`.
@@ -74,8 +74,8 @@ class SliceThickness:
         if spacing is None:
             raise ValueError(
                 f"subject file '{path}' does not tell its slice spacing, so slice_gap {self.slice_gap:g} and "
-                f"slice_thickness {self.slice_thickness} in mm cannot be used. Prepare it with scripts/prepare_data.py, "
-                "or set slice_gap to 0 and slice_thickness to null."
+                f"slice_thickness {self.slice_thickness} in mm cannot be used. Prepare it with "
+                "scripts/prepare_data.py, or set slice_gap to 0 and slice_thickness to null."
             )
         if self.slice_thickness is not None:
             return self.slice_thickness / spacing
