@@ -9,33 +9,43 @@ from skimage.feature import peak_local_max
 
 
 def find_landmarks(scan, *, count, distance, sigma=2.0):
-    """Return the `(count, 3)` world positions with the most edges in all three directions (structure tensor).
+    """Return up to `count` world positions `(L, 3)` with edges in all three directions.
 
-    `sigma` of the gradients and the least `distance` of landmarks, also from the border, are in mm.
+    They maximize det T / tr adj T of the structure tensor T (Noble's measure). `sigma` of its gradients and the least
+    `distance` of landmarks, also from the border, are in mm.
     """
     voxels, affine = scan
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    smooth = gaussian_filter(voxels.astype(np.float64), sigma / spacing)
-    gradient = np.gradient(smooth, *spacing)
-    tensor = np.stack([[gaussian_filter(a * b, 2 * sigma / spacing) for a in gradient] for b in gradient])
-    weakest = np.linalg.eigvalsh(np.moveaxis(tensor, (0, 1), (-2, -1)))[..., 0]
-    step = int(np.ceil(distance / spacing.min()))
-    peaks = peak_local_max(weakest, min_distance=step, num_peaks=count)
+    scaled = voxels.astype(np.float32) / voxels.max()
+    x, y, z = np.gradient(gaussian_filter(scaled, sigma / spacing), *spacing)
+    xx, xy, xz, yy, yz, zz = (
+        gaussian_filter(product, 2 * sigma / spacing) for product in (x * x, x * y, x * z, y * y, y * z, z * z)
+    )
+    adjugate = yy * zz - yz**2, xx * zz - xz**2, xx * yy - xy**2
+    determinant = xx * adjugate[0] - xy * (xy * zz - yz * xz) + xz * (xy * yz - yy * xz)
+    strength = determinant / (sum(adjugate) + 1e-12)
+    peaks = peak_local_max(strength, min_distance=int(np.ceil(distance / spacing.min())), num_peaks=count)
     return _world(affine, peaks.T).T
 
 
-def landmark_shift(restored, truth, landmarks, *, radius=8.0, step=1.0, iterations=8):
+def landmark_shift(restored, truth, landmarks, *, sigma=2.0, radius=12.0, step=1.5, iterations=5):
     """Return `(L, 3)`: by how many mm along the world's axes `restored` shows each landmark away from `truth`.
 
     Around each landmark x (Gaussian window of standard deviation radius / 2) the displacement d is found for which
     truth(x) ≈ gain · restored(x + d) + offset, by Gauss-Newton: intensities may differ by a linear map, and a symmetric
-    blur of `restored` moves nothing.
+    blur of `restored` moves nothing. Both are first smoothed by a Gaussian of `sigma` mm, about the resolution of
+    thick slices. All lengths are in mm.
     """
-    splines = [(spline_filter(voxels.astype(np.float64)), np.linalg.inv(affine)) for voxels, affine in (restored, truth)]
+    splines = [(_smooth_spline(*scan, sigma), np.linalg.inv(scan[1])) for scan in (restored, truth)]
     line = np.arange(-radius, radius + step / 2, step)
     grid = np.stack(np.meshgrid(line, line, line, indexing="ij"))
     window = np.exp(-2 * (grid**2).sum(0) / radius**2).ravel()
     return np.array([_shift(*splines, landmark, grid, window, step, iterations) for landmark in landmarks])
+
+
+def _smooth_spline(voxels, affine, sigma):
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    return spline_filter(gaussian_filter(voxels.astype(np.float64), sigma / spacing, mode="nearest"))
 
 
 def _shift(restored, truth, landmark, grid, window, step, iterations):

@@ -53,8 +53,9 @@ def profile_weights(center: float, thickness: float, depth: int, profile: str) -
     "gaussian" averages over the slice profile of a selective excitation (as SynthSR and the like model it):
     w(d) ∝ exp(-4 ln 2 (d / t)²) at the distance d of a thin slice from the center, for |d| ≤ 1.5 t; so the full width
     at half maximum is the slice thickness t. "box" is the ideal profile: w is how much of a thin slice, which is 1
-    wide, lies within t / 2 of the center, exact for any center and thickness. "drop" is the official preparation: the
-    thin slice at the center, the others are thrown away; between two thin slices their linear interpolation.
+    wide, lies within t / 2 of the center, for any center and thickness (the weights' own center is within 1 / (8 t) of
+    it, as a thin slice cut in two counts where it lies whole). "drop" is the official preparation: the thin slice at
+    the center, the others are thrown away; between two thin slices their linear interpolation.
 
     Weights sum to 1, also at the volume's ends, where a profile that reaches outside is cut off. Thin slices have their
     own scanner's profile, so nothing thinner can be made of them: a thickness of at most 1 interpolates linearly in all
