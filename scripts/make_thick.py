@@ -2,39 +2,99 @@
 
     python scripts/make_thick.py --input t1.nii.gz --output thick_t1.nii.gz --factor 4 [--profile gaussian]
         [--through_plane axial]
+    python scripts/make_thick.py --input t1.nii.gz --output thick_t1.nii.gz --slice_thickness 4 --slice_gap 1
+        [--phase random --seed 1]
 
-The first thick slice lies where the first thin one lies; intensities keep their unit.
+Every slice lies where its thin slices lie; intensities keep their unit.
 """
 
 from pathlib import Path
 
+import numpy as np
+
 from unicoal_components.command_line import run_command
-from unicoal_components.data.geometry import from_stack, thin_affine, to_stack
+from unicoal_components.data.geometry import from_stack, spacing_of, thick_affine, to_stack
 from unicoal_components.data.read_volume import read_image
 from unicoal_components.data.slice_profile import thick_volume
+from unicoal_components.data.slice_thickness import SliceThickness
 from unicoal_components.transforms.save_stack import write_nifti
 
 
 def make_thick(
-    *, input: str, output: str, factor: float, profile: str = "gaussian", through_plane: str = "axial"
+    *,
+    input: str,
+    output: str,
+    factor: float | None = None,
+    slice_thickness: float | None = None,
+    slice_gap: float = 0.0,
+    profile: str = "gaussian",
+    phase: float | str = 0.0,
+    seed: int = 0,
+    through_plane: str = "axial",
 ) -> None:
-    """Write the thick-slice scan.
+    """Write the thick-slice scan. Its slice spacing = slice thickness + slice gap = factor times the thin spacing.
 
     Args:
         input: thin scan, NIfTI.
         output: file to write, .nii.gz.
-        factor: thick over thin slice spacing, a real number of at least 1.
-        profile: "gaussian" (full width at half maximum = the thick spacing) or "drop".
+        factor: thick over thin slice spacing, a real number of at least 1; without it slice_thickness decides.
+        slice_thickness: in mm; together with factor it leaves out slice_gap.
+        slice_gap: in mm, negative where slices overlap.
+        profile: "gaussian" (full width at half maximum = slice thickness), "box", or "drop" (no thickness).
+        phase: distance of the first thick slice from the first thin one in mm, less than the slice spacing; or
+            "random".
+        seed: of the random phase.
         through_plane: "axial", "coronal" or "sagittal".
     """
     volume, affine = read_image(input)
     stack = to_stack(volume, affine, through_plane)
-    thick = thick_volume(stack.slices, factor, profile)
-    voxels, thick_affine = from_stack(
-        thick, thin_affine(stack.affine, 1 / factor), plane=stack.plane, orientation=stack.orientation
+    spacing = float(spacing_of(stack.affine)[2])
+    if factor is None:
+        factor = _factor(slice_thickness, slice_gap, spacing)
+        slice_gap = 0.0  # it is in the factor now
+        slice_thickness = None if profile == "drop" else slice_thickness
+    shape = SliceThickness(profile=profile, slice_gap=slice_gap, slice_thickness=slice_thickness)
+    if shape.slice_thickness is None:
+        thickness = shape.in_thin_slices(factor, spacing=spacing, path=input)
+    else:  # also at a factor of 1, where slices may overlap
+        thickness = shape.slice_thickness / spacing
+    first = _first(phase, factor, seed, spacing, len(stack.slices))
+    thick = thick_volume(stack.slices, factor, profile, thickness=thickness, phase=first)
+    voxels, moved = from_stack(
+        thick, thick_affine(stack.affine, factor, first), plane=stack.plane, orientation=stack.orientation
     )
     planes = (voxels[..., z] for z in range(voxels.shape[2]))
-    write_nifti(Path(output), voxels.shape, planes, thick_affine, f"thick slices, factor {factor:g}, {profile}")
+    description = f"thick slices, factor {factor:g}, {profile}"
+    if thickness != factor and profile != "drop":
+        description += f", thickness {thickness * spacing:g} mm"
+    write_nifti(Path(output), voxels.shape, planes, moved, description)
+
+
+def _factor(slice_thickness: float | None, slice_gap: float, spacing: float) -> float:
+    """Return the factor of slices whose thickness and gap are given, in mm."""
+    if slice_thickness is None:
+        raise ValueError("factor and slice_thickness are both missing; give one of them, such as --factor 4.")
+    factor = round((slice_thickness + slice_gap) / spacing, 6)  # an affine in float32 is no reason for 0.9999999
+    if factor < 1:
+        raise ValueError(
+            f"slice_thickness {slice_thickness:g} + slice_gap {slice_gap:g} mm is less than the {spacing:g} mm between "
+            "the slices of the input; thick slices must be at least as far apart."
+        )
+    return factor
+
+
+def _first(phase: float | str, factor: float, seed: int, spacing: float, depth: int) -> float:
+    """Return the place of the first thick slice, in thin slices."""
+    if phase == "random":
+        return float(np.random.default_rng(seed).uniform(0, min(factor, depth - 1)))
+    if isinstance(phase, str):
+        raise ValueError(f"phase is {phase!r}; it must be a number of mm, or random")
+    if not 0 <= phase < factor * spacing:
+        raise ValueError(
+            f"phase is {phase:g} mm; it must be in [0, {factor * spacing:g}), the slice spacing, so that no slice is "
+            "missing"
+        )
+    return phase / spacing
 
 
 if __name__ == "__main__":

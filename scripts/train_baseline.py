@@ -40,6 +40,8 @@ def main(
     modalities: str | Sequence[str] | None = None,
     factors: float | Sequence[float] = (1, 2, 4, 6),
     profile: str = "gaussian",
+    slice_gap: float = 0.0,
+    slice_thickness: float | None = None,
     slice_step: int = 1,
     resolution: int = 128,
     channels: Sequence[int] = (32, 64, 128, 256),
@@ -63,7 +65,9 @@ def main(
         weights: evaluate this unet.pt instead of training.
         modalities: names in class order, separated by commas; otherwise the datalist's.
         factors: training factors.
-        profile: slice profile, gaussian or drop.
+        profile: slice profile, gaussian, box or drop.
+        slice_gap: gap between thick slices in mm.
+        slice_thickness: instead, their thickness in mm.
         slice_step: evaluate about every how many slices.
         resolution: side of the training window in voxels.
         channels: features of each level of the U-Net.
@@ -81,18 +85,21 @@ def main(
         raise ValueError("weights are given but no cases; nothing to do. Give --cases, such as t1:t2:4.")
     # Made before training, so that a wrong case does not cost an hour.
     held_out = read_datalist(datalist, section) if questions else []
-    options = {"modalities": names, "cases": questions, "profile": profile, "slice_step": slice_step}
+    thick = {"profile": profile, "slice_gap": slice_gap, "slice_thickness": slice_thickness}
+    options = {"modalities": names, "cases": questions, "slice_step": slice_step, **thick}
     evaluated = CaseDataset(data=held_out, **options) if questions else None  # type: ignore[arg-type]
     torch.manual_seed(seed)
     network = BaselineUNet(num_modalities=len(names), channels=channels)
     if weights:
         _load(network, weights)
     else:
-        factors = [factors] if isinstance(factors, int | float) else list(factors)
         draw = DrawSliceTaskd(
-            modalities=names, factors=factors, resolution=resolution, intensity_jitter=intensity_jitter
+            modalities=names,
+            factors=[factors] if isinstance(factors, int | float) else factors,
+            resolution=resolution,
+            intensity_jitter=intensity_jitter,
         )
-        transform = Compose([draw, LoadSliceGroupd(profile=profile)])
+        transform = Compose([draw, LoadSliceGroupd(**thick)])  # type: ignore[arg-type]
         dataset = SliceDataset(data=read_datalist(datalist, "training"), transform=transform, seed=seed)
         result = train_baseline(
             network,

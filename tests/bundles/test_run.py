@@ -102,6 +102,13 @@ def test_training_leaves_losses_metrics_and_images_for_tensorboard_and_a_report(
     assert (trained / "output" / "validation" / "summary.csv").is_file()
 
 
+def test_slices_with_gaps_at_real_factors_and_random_phases_are_trained_from_the_command_line(run, cohort, tmp_path):
+    slices = {"profile": "box", "slice_gap": 0.5, "phase": "random"}
+    factors = "[1, {'min': 2.0, 'max': 4.5}]"
+    train(run, cohort, tmp_path, max_epochs=1, images_per_epoch=8, factors=factors, **slices)
+    assert (tmp_path / "model.pt").is_file()
+
+
 def test_evaluation_compares_every_case_with_the_baselines_on_the_test_persons(run, cohort, trained, tmp_path):
     options = {"dataset_dir": cohort, "output_dir": tmp_path / "output", "ckpt_path": trained / "model.pt"}
     succeeded(run("train", "evaluate", elsewhere=tmp_path, **options))

@@ -65,6 +65,20 @@ def test_an_item_is_the_thick_source_and_the_true_thin_target(data, profile, fac
     assert item["spacing"].tolist() == [2.0, 1.5, 1.0]
 
 
+@pytest.mark.parametrize(
+    ("options", "thickness"), [({"slice_gap": 2.0}, 3), ({"slice_gap": -1.0}, 4.5), ({"slice_thickness": 5.0}, 2.5)]
+)
+def test_thickness_and_gap_are_in_mm_of_the_file(data, options, thickness):  # whose slices are 2 mm apart
+    item = dataset(data, [case(factor=4)], profile="box", **options)[0]
+    expected = thick_volume(read_volume(data[0]["path"], "t1"), 4, "box", thickness=thickness)
+    np.testing.assert_array_equal(item["image"][0], expected)
+
+
+def test_a_gap_that_leaves_nothing_is_refused_before_anything_is_read(data):
+    with pytest.raises(ValueError, match="slice_gap is 8 mm.*p01.h5.*4 x 2 mm = 8 mm apart"):
+        dataset(data, [case(factor=4)], slice_gap=8)
+
+
 def test_fewer_slices_are_evaluated_with_a_slice_step(data):
     item = dataset(data, [case()], slice_step=4)[0]
     assert item["indices"].tolist() == [0, 5, 10]
@@ -143,7 +157,7 @@ def test_wrong_cases_are_refused(cases, message):
     ("options", "message"),
     [
         ({"slice_step": 0}, "slice_step is 0"),
-        ({"profile": "box"}, "profile"),
+        ({"profile": "hat"}, "profile"),
         ({"data": []}, "nobody to evaluate"),
     ],
 )

@@ -1,12 +1,19 @@
 import json
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from unicoal_components.data.slice_group import slice_position
 from unicoal_components.transforms.draw import DrawSliceTaskd
 
 MODALITIES = ["t1", "t2", "pd", "flair"]
+GOLDEN = [  # target, source, factor, anchor, window, flip of seed 3, as before there was a phase
+    ("pd", "flair", 2.0, 12, (3, 35, 8, 40), False),
+    ("t2", "t2", 2.0, 12, (10, 42, 21, 53), True),
+    ("pd", "t1", 4.0, 12, (29, 61, 14, 46), False),
+]
 
 
 def item(modalities=("t1", "t2", "pd", "flair"), shape=(30, 64, 64), box=(0, 30, 0, 64, 0, 64), index=12):
@@ -64,6 +71,38 @@ def test_anchors_are_uniform_over_all_positions_below_one(factor, offsets):
     found = Counter(12 - d["anchor"] for d in draws(2000, factors=[factor]))
     assert sorted(found) == list(range(offsets)) and (offsets - 1) / factor < 1
     assert min(found.values()) > 0.8 * 2000 / offsets
+
+
+@pytest.mark.parametrize("factor", [1.2, 2.5, 4])
+def test_a_random_phase_gives_every_position_equally_often(factor):
+    found = draws(2000, factors=[factor], phase="random")
+    positions = np.array([slice_position(12, d["anchor"], factor) for d in found])
+    assert 0 <= positions.min() < 0.01 and 0.99 < positions.max() < 1
+    assert np.histogram(positions, 5, (0, 1))[0].min() > 300
+
+
+def test_the_largest_random_offset_still_has_a_position_below_one(monkeypatch):
+    draw = DrawSliceTaskd(modalities=MODALITIES, resolution=32, factors={"min": 1, "max": 9}, phase="random")
+    for factor in np.random.default_rng(0).uniform(1, 9, 1000):
+        monkeypatch.setattr(draw, "R", SimpleNamespace(uniform=lambda low, high: np.nextafter(high, low)))
+        assert 0.999 < slice_position(150, 150 - draw._offset(factor), factor) < 1
+
+
+def test_at_a_factor_of_one_source_and_target_have_one_grid_at_any_phase():
+    assert {d["anchor"] for d in draws(50, factors=[1], phase="random")} == {12}
+
+
+def test_the_phase_on_the_grid_draws_what_it_always_drew():
+    found = [(d["target"], d["source"], d["factor"], d["anchor"], d["window"], d["flip"]) for d in draws(3, seed=3)]
+    assert found == GOLDEN
+
+
+def test_a_range_gives_every_real_factor_equally_often_and_numbers_beside_it_keep_their_share():
+    factors = np.array([d["factor"] for d in draws(3000, factors={"min": 2.0, "max": 6.0})])
+    assert 2 <= factors.min() < 2.05 and 5.95 < factors.max() <= 6
+    assert np.histogram(factors, 4, (2, 6))[0].min() > 600
+    mixed = [d["factor"] for d in draws(3000, factors=[1, {"min": 2.0, "max": 6.0}], same_modality=False)]
+    assert 0.45 < np.mean(np.array(mixed) == 1) < 0.55 and len(set(mixed)) > 1000
 
 
 def test_windows_lie_inside_a_larger_foreground_box():
@@ -125,6 +164,10 @@ def test_a_subject_without_a_usable_modality_is_named_with_its_file_and_what_it_
         ({"sources": []}, "sources"),
         ({"factors": [0.5]}, "factor is 0.5"),
         ({"factors": []}, "factors is empty"),
+        ({"factors": {"min": 0.5, "max": 2}}, "factor is 0.5"),
+        ({"factors": [1, {"min": 4, "max": 2}]}, "min must be below max"),
+        ({"factors": {"from": 2, "to": 4}}, "keys min and max"),
+        ({"phase": "center"}, "phase is 'center'"),
         ({"same_modality": False, "cross_modality": False}, "same_modality and cross_modality are both false"),
         ({"resolution": 0}, "resolution is 0"),
         ({"resolution": 32.0}, "resolution is 32.0"),

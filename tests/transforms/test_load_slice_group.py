@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 
+from unicoal_components.data.cases import CaseDataset
 from unicoal_components.data.hdf5 import read_volume, write_subject
 from unicoal_components.data.slice_group import anchor_of, slice_centers, slice_position
 from unicoal_components.data.slice_profile import PROFILES, thick_slice, thick_volume
@@ -73,6 +74,40 @@ def test_dropping_reads_the_slices_at_the_centers(path):
     np.testing.assert_array_equal(image, read_volume(path, "t1")[[8, 12]])
 
 
+@pytest.mark.parametrize("factor", [1.0, 2.0, 2.5])
+@pytest.mark.parametrize(("options", "thickness"), [({"slice_gap": 0.5}, -0.25), ({"slice_thickness": 3.0}, None)])
+def test_evaluation_and_training_make_the_same_slices_of_a_thickness_in_mm(tmp_path, factor, options, thickness):
+    volumes = {name: np.random.default_rng(0).integers(0, 256, SHAPE, dtype=np.uint8) for name in ("t1", "t2")}
+    limits, sources = dict.fromkeys(volumes, (0.0, 255.0)), dict.fromkeys(volumes, "simulated")
+    affine = np.diag([1.0, 1.0, 2.0, 1.0])
+    write_subject(tmp_path / "p01.h5", volumes=volumes, affine=affine, intensity=limits, sources=sources)
+    (item,) = CaseDataset(
+        data=[{"subject": "p01", "path": str(tmp_path / "p01.h5")}],
+        modalities=["t1", "t2"],
+        cases=[{"source": "t1", "target": "t2", "factor": factor}],
+        profile="box",
+        **options,
+    )
+    found = LoadSliceGroupd(profile="box", **options)(
+        task(tmp_path / "p01.h5", slice_index=round(2 * factor), anchor=2 * factor, factor=factor)
+    )
+    assert torch.equal(found["image"], item["image"][0, 1:5])
+    expected = 1 if factor == 1 else 1.5 if thickness is None else factor + thickness
+    np.testing.assert_array_equal(found["image"][1], thick_slice(item_volume(volumes), 2 * factor, expected, "box"))
+
+
+def item_volume(volumes):
+    return volumes["t1"].astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def test_slices_at_a_random_phase_lie_around_the_target(path):
+    result = LoadSliceGroupd(profile="box")(task(path, slice_index=9, anchor=6.8125, factor=2.5))
+    volume = read_volume(path, "t1")
+    for image, center in zip(result["image"].numpy(), [4.3125, 6.8125, 9.3125, 11.8125], strict=True):
+        np.testing.assert_array_equal(image, thick_slice(volume, center, 2.5, "box"))
+    assert result["position"] == np.float32(0.875)
+
+
 def test_a_window_cuts_and_pads_source_and_target_alike(path):
     result = LoadSliceGroupd(profile="drop")(task(path, window=(-2, 6, 7, 15)))
     volume = read_volume(path, "t1")[8]
@@ -108,6 +143,8 @@ def test_an_official_file_with_bare_datasets_loads(tmp_path):
     result = LoadSliceGroupd(profile="drop")(task(tmp_path / "IXI002.h5"))
     np.testing.assert_allclose(result["image"][2], volume[12] / 127.5 - 1, atol=1e-6)
     np.testing.assert_allclose(result["label"][0], 1 - volume[9] / 127.5, atol=1e-6)
+    with pytest.raises(ValueError, match="IXI002.h5.*does not tell its slice spacing.*slice_gap 1.*prepare_data"):
+        LoadSliceGroupd(slice_gap=1)(task(tmp_path / "IXI002.h5"))
 
 
 def test_a_missing_modality_names_the_file_and_what_it_holds(path):
@@ -115,7 +152,7 @@ def test_a_missing_modality_names_the_file_and_what_it_holds(path):
         LoadSliceGroupd()(task(path, source="pd"))
 
 
-@pytest.mark.parametrize("arguments", [{"profile": "box"}, {"slice_group_size": 3}, {"max_open_files": 0}])
+@pytest.mark.parametrize("arguments", [{"profile": "hat"}, {"slice_group_size": 3}, {"max_open_files": 0}])
 def test_wrong_arguments_are_refused(arguments):
     with pytest.raises(ValueError, match=str(next(iter(arguments.values())))):
         LoadSliceGroupd(**arguments)

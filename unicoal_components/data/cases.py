@@ -13,8 +13,9 @@ import torch
 from torch.utils.data import Dataset
 
 from ..keys import Keys
-from .hdf5 import read_header, read_volume
-from .slice_profile import check_profile, thick_volume
+from .hdf5 import SubjectHeader, read_header, read_volume
+from .slice_profile import thick_volume
+from .slice_thickness import SliceThickness
 
 logger = logging.getLogger(__name__)
 
@@ -112,13 +113,16 @@ class CaseDataset(Dataset):
         data: ``{"subject": name, "path": file}`` for each subject, from :func:`.datalist.read_datalist`.
         modalities: names in the order of their class indices.
         cases: ``{"source": name, "target": name, "factor": number}`` for each case.
-        profile: slice profile of the thick slices, ``"gaussian"`` or ``"drop"``.
+        profile: slice profile of the thick slices, ``"gaussian"``, ``"box"`` or ``"drop"``.
+        slice_gap: gap between the thick slices in mm, see :class:`.slice_thickness.SliceThickness`.
+        slice_thickness: instead, their thickness in mm; ``None``: what the gap leaves.
         slice_step: evaluate about every how many thin slices (:func:`evaluated_indices`).
         skip_missing: log and leave out the (subject, case) pairs whose modality the file lacks, instead of an error.
         transform: applied to each item.
 
     Raises:
-        ValueError: a wrong value, or a subject without a modality that a case needs, named with its file.
+        ValueError: a wrong value, or a subject without a modality or a slice spacing that a case needs, named with its
+            file.
     """
 
     def __init__(
@@ -128,6 +132,8 @@ class CaseDataset(Dataset):
         modalities: Sequence[str],
         cases: Sequence[Mapping[str, Any]],
         profile: str = "gaussian",
+        slice_gap: float = 0.0,
+        slice_thickness: float | None = None,
         slice_step: int = 1,
         skip_missing: bool = False,
         transform: Callable[[dict], Any] | None = None,
@@ -140,11 +146,16 @@ class CaseDataset(Dataset):
         if isinstance(slice_step, bool) or not isinstance(slice_step, int) or slice_step < 1:
             raise ValueError(f"slice_step is {slice_step!r}; allowed is an integer of at least 1.")
         self.modalities = list(modalities)
-        self.profile = check_profile(profile)
+        self.thickness = SliceThickness(profile=profile, slice_gap=slice_gap, slice_thickness=slice_thickness)
         self.slice_step = slice_step
         self.transform = transform
         checked = read_cases(cases, modalities=self.modalities)
-        self.items = [(subject, case) for subject in data for case in _served(subject, checked, skip_missing)]
+        self.items: list[tuple[Mapping[str, str], Case]] = []
+        for subject in data:
+            header = read_header(subject["path"])
+            for case in _served(subject, header, checked, skip_missing):
+                self._thickness(case, header)  # raises before a training begins, not at its first validation
+                self.items.append((subject, case))
         if not self.items:
             raise ValueError(f"none of the {len(data)} subjects has the modalities of any case; nothing to evaluate.")
 
@@ -154,13 +165,16 @@ class CaseDataset(Dataset):
     def __getitem__(self, index: int) -> Any:
         subject, case = self.items[index]
         path = subject["path"]
+        header = read_header(path)
         target = read_volume(path, case.target)
         thin = target if case.source == case.target else read_volume(path, case.source)
         indices = evaluated_indices(depth=len(target), factor=case.factor, slice_step=self.slice_step)
-        spacing = torch.tensor(read_header(path).spacing or (1.0, 1.0, 1.0), dtype=torch.float32)
+        spacing = torch.tensor(header.spacing or (1.0, 1.0, 1.0), dtype=torch.float32)
         spacing[0] *= indices[1] - indices[0] if len(indices) > 1 else 1
+        thickness = self._thickness(case, header)
+        thick = thick_volume(thin, case.factor, self.thickness.profile, thickness=thickness)
         item = {
-            Keys.IMAGE: torch.from_numpy(thick_volume(thin, case.factor, self.profile))[None],
+            Keys.IMAGE: torch.from_numpy(thick)[None],
             Keys.LABEL: torch.from_numpy(target)[indices][None],
             Keys.MODALITY: torch.tensor(self.modalities.index(case.target)),
             Keys.SOURCE_MODALITY: torch.tensor(self.modalities.index(case.source)),
@@ -173,10 +187,15 @@ class CaseDataset(Dataset):
         }
         return item if self.transform is None else self.transform(item)
 
+    def _thickness(self, case: Case, header: SubjectHeader) -> float:
+        """Return the slice thickness of a case, in thin slices of a subject's file."""
+        spacing = header.spacing[0] if header.spacing else None
+        return self.thickness.in_thin_slices(case.factor, spacing=spacing, path=header.path)
 
-def _served(subject: Mapping[str, str], cases: Sequence[Case], skip_missing: bool) -> list[Case]:
+
+def _served(subject: Mapping[str, str], header: SubjectHeader, cases: Sequence[Case], skip_missing: bool) -> list[Case]:
     """Return the cases for which the subject's file has both modalities."""
-    held = read_header(subject["path"]).modalities
+    held = header.modalities
     served = []
     for case in cases:
         missing = sorted({case.source, case.target} - set(held))

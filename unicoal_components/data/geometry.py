@@ -131,3 +131,19 @@ def thin_affine(affine: np.ndarray, factor: float) -> np.ndarray:
     thin = np.array(affine, dtype=np.float64)
     thin[:3, 2] /= factor
     return thin
+
+
+def thick_affine(affine: np.ndarray, factor: float, phase: float = 0.0) -> np.ndarray:
+    """Return the affine of a thick grid: slices `factor` times further apart, slice 0 at the thin slice `phase`.
+
+    Thick slice n lies at thin index p + n k, so the origin moves by p steps through the plane and the step becomes k
+    times as long: the way back from :func:`thin_affine` where p = 0.
+
+    Example:
+        >>> thick_affine(np.diag([1.0, 1.0, 1.5, 1.0]), 4.0, phase=2.0)[:3, 2:].tolist()
+        [[0.0, 0.0], [0.0, 0.0], [6.0, 3.0]]
+    """
+    thick = np.array(affine, dtype=np.float64)
+    thick[:3, 3] += phase * thick[:3, 2]
+    thick[:3, 2] *= factor
+    return thick

@@ -214,6 +214,11 @@ def dataset_name(file: h5py.File, modality: str) -> str:
     )
 
 
+def through_plane_spacing(file: h5py.File) -> float | None:
+    """Return the distance of neighboring slices in mm, `None` in a bare official file."""
+    return float(file.attrs["spacing"][0]) if "spacing" in file.attrs else None
+
+
 def read_slices(file: h5py.File, modality: str, start: int, stop: int) -> np.ndarray:
     """Read the slices `start` to `stop` (exclusive) of one modality.
 

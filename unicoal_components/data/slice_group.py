@@ -104,8 +104,10 @@ def anchor_count(factor: float) -> int:
     return math.ceil(check_factor(factor) - 2 * TOLERANCE)
 
 
-def thick_count(depth: int, factor: float) -> int:
+def thick_count(depth: float, factor: float) -> int:
     """Return the number of thick slices of a volume: ⌊(D - 1) / k⌋ + 1, centered at 0, k, 2k and so on.
+
+    Where the first is centered at a phase p, D - p takes the place of D.
 
     >>> thick_count(9, 4), thick_count(8, 4), thick_count(12, 1.1)
     (3, 2, 11)

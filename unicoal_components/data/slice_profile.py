@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import chain
+from numbers import Real
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from ..keys import BLANK
 from .slice_group import TOLERANCE, check_factor, slice_centers, thick_count
 
-PROFILES = ("drop", "gaussian")
+PROFILES = ("drop", "gaussian", "box")
 
 
 class Stack(Protocol):
@@ -35,57 +36,98 @@ def check_profile(profile: str) -> str:
     return profile
 
 
-def profile_weights(center: float, factor: float, depth: int, profile: str) -> tuple[int, np.ndarray]:
+def check_thickness(thickness: float) -> float:
+    """Return the thickness of a thick slice, in thin slices, as a float.
+
+    Raises:
+        ValueError: If it is not a finite number above 0.
+    """
+    if isinstance(thickness, bool) or not isinstance(thickness, Real) or not 0 < thickness < math.inf:
+        raise ValueError(f"thickness is {thickness!r}; it must be a finite real number > 0, in thin slices")
+    return float(thickness)
+
+
+def profile_weights(center: float, thickness: float, depth: int, profile: str) -> tuple[int, np.ndarray]:
     """Return the first thin slice of a thick one and the weights of the thin slices from there on.
 
     "gaussian" averages over the slice profile of a selective excitation (as SynthSR and the like model it):
-    w(t) ∝ exp(-4 ln 2 (t / k)²) at the distance t of a thin slice from the center, for |t| ≤ 1.5 k; so the full width
-    at half maximum is the factor k, the slice thickness of a scan without gaps. Weights sum to 1, also at the volume's
-    ends. "drop" is the official preparation: the thin slice at the center, the others are thrown away; between two thin
-    slices their linear interpolation. A factor of 1 leaves slices as they are in both profiles (thin slices already
-    have their scanner's profile), so "gaussian" starts to blur just above 1.
+    w(d) ∝ exp(-4 ln 2 (d / t)²) at the distance d of a thin slice from the center, for |d| ≤ 1.5 t; so the full width
+    at half maximum is the slice thickness t. "box" is the ideal profile: w is how much of a thin slice, which is 1
+    wide, lies within t / 2 of the center, for any center and thickness (the weights' own center is within 1 / (8 t) of
+    it, as a thin slice cut in two counts where it lies whole). "drop" is the official preparation: the thin slice at
+    the center, the others are thrown away; between two thin slices their linear interpolation.
+
+    Weights sum to 1, also at the volume's ends, where a profile that reaches outside is cut off. Thin slices have their
+    own scanner's profile, so nothing thinner can be made of them: a thickness of at most 1 interpolates linearly in all
+    profiles. For "box" this is continuous (a box of width 1 is the linear interpolation); "gaussian" starts to blur
+    just above 1.
 
     Args:
         center: Center of the thick slice, in thin slices.
-        factor: Thickness k, in thin slices, ≥ 1.
+        thickness: Slice thickness t, in thin slices, > 0: the spacing k where slices touch, less with a gap between
+            them, more where they overlap. Without effect on "drop".
         depth: Number of thin slices D.
-        profile: "drop" or "gaussian".
+        profile: "drop", "gaussian" or "box".
 
     Returns:
         Index of the first thin slice, and float64 weights; none of them where the center is outside [0, D - 1].
 
+    Raises:
+        ValueError: If the thickness is not positive or there is no such profile.
+
     >>> profile_weights(2.25, 4, 10, "drop")
     (2, array([0.75, 0.25]))
+    >>> profile_weights(3, 2, 10, "box")
+    (2, array([0.25, 0.5 , 0.25]))
     """
-    check_factor(factor)
+    thickness = check_thickness(thickness)
     check_profile(profile)
     if not -TOLERANCE <= center <= depth - 1 + TOLERANCE:
         return 0, np.zeros(0)
-    reach = 1.5 * factor if profile == "gaussian" and factor > 1 else 1 - 2 * TOLERANCE
-    start = max(math.ceil(center - reach - TOLERANCE), 0)
-    stop = min(math.floor(center + reach + TOLERANCE) + 1, depth)
-    distance = np.abs(np.arange(start, stop) - center)
-    if profile == "gaussian" and factor > 1:
-        weights = np.exp(-4 * math.log(2) * (distance / factor) ** 2)
-    else:
-        weights = 1 - distance
+    weigh = {"gaussian": _gaussian, "box": _box}.get(profile, _linear) if thickness > 1 else _linear
+    start, weights = weigh(center, thickness, depth)
     return start, weights / weights.sum()
 
 
-def thick_slices(stack: Stack, centers: Sequence[float], factor: float, profile: str) -> np.ndarray:
+def _linear(center: float, thickness: float, depth: int) -> tuple[int, np.ndarray]:
+    start, distance = _distances(center, 1 - 2 * TOLERANCE, depth)
+    return start, 1 - distance
+
+
+def _gaussian(center: float, thickness: float, depth: int) -> tuple[int, np.ndarray]:
+    start, distance = _distances(center, 1.5 * thickness, depth)
+    return start, np.exp(-4 * math.log(2) * (distance / thickness) ** 2)
+
+
+def _box(center: float, thickness: float, depth: int) -> tuple[int, np.ndarray]:
+    start, distance = _distances(center, (thickness + 1) / 2 - 2 * TOLERANCE, depth)
+    return start, np.minimum((thickness + 1) / 2 - distance, 1)
+
+
+def _distances(center: float, reach: float, depth: int) -> tuple[int, np.ndarray]:
+    """Return the first thin slice within reach of a center, and how far it and the following ones are from there."""
+    start = max(math.ceil(center - reach - TOLERANCE), 0)
+    stop = min(math.floor(center + reach + TOLERANCE) + 1, depth)
+    return start, np.abs(np.arange(start, stop) - center)
+
+
+def thick_slices(stack: Stack, centers: Sequence[float], thickness: float, profile: str) -> np.ndarray:
     """Return thick slices at the given centers, reading every thin slice that they need once, and no other.
 
     Args:
         stack: `(D, H, W)`, thin slices, intensities in [-1, 1].
         centers: Centers of the S thick slices, in thin slices; slices outside [0, D - 1] are blank (-1).
-        factor: Thickness k, in thin slices, ≥ 1.
-        profile: "drop" or "gaussian", see `profile_weights`.
+        thickness: Slice thickness, in thin slices, > 0; the factor k where there is no gap.
+        profile: "drop", "gaussian" or "box", see `profile_weights`.
 
     Returns:
         `(S, H, W)`, float32.
+
+    Raises:
+        ValueError: If the thickness is not positive or there is no such profile.
     """
     depth, height, width = stack.shape
-    parts = [profile_weights(center, factor, depth, profile) for center in centers]
+    parts = [profile_weights(center, thickness, depth, profile) for center in centers]
     thin = _read(stack, sorted(set(chain.from_iterable(range(start, start + len(w)) for start, w in parts))))
     slices = np.full((len(parts), height, width), BLANK, dtype=np.float32)
     for result, (start, weights) in zip(slices, parts, strict=True):
@@ -94,25 +136,48 @@ def thick_slices(stack: Stack, centers: Sequence[float], factor: float, profile:
     return slices
 
 
-def thick_slice(stack: Stack, center: float, factor: float, profile: str) -> np.ndarray:
+def thick_slice(stack: Stack, center: float, thickness: float, profile: str) -> np.ndarray:
     """Return one thick slice `(H, W)`; the same, bit for bit, as that slice of `thick_volume`.
 
     >>> thick_slice(np.arange(5.0).reshape(5, 1, 1), 2, 2, "drop").item()
     2.0
     """
-    return thick_slices(stack, [center], factor, profile)[0]
+    return thick_slices(stack, [center], thickness, profile)[0]
 
 
-def thick_volume(stack: Stack, factor: float, profile: str) -> np.ndarray:
-    """Return all the thick slices of a volume, `(N, H, W)` with N = ⌊(D - 1) / k⌋ + 1, centered at 0, k, 2k and so on.
+def thick_volume(
+    stack: Stack, factor: float, profile: str, *, thickness: float | None = None, phase: float = 0.0
+) -> np.ndarray:
+    """Return all the thick slices of a volume, centered at p, p + k, p + 2k and so on.
+
+    Args:
+        stack: `(D, H, W)`, thin slices, intensities in [-1, 1].
+        factor: Spacing k of the thick slices, in thin slices, ≥ 1.
+        profile: "drop", "gaussian" or "box", see `profile_weights`.
+        thickness: Slice thickness, in thin slices, > 0; `None` = k, no gap.
+        phase: Center p of the first thick slice, in thin slices, in [0, k) and at most D - 1.
+
+    Returns:
+        `(N, H, W)`, float32, N = ⌊(D - 1 - p) / k⌋ + 1.
+
+    Raises:
+        ValueError: If the factor, the thickness or the phase is out of its range, or there is no such profile.
 
     >>> thick_volume(np.arange(6.0).reshape(6, 1, 1), 2.5, "drop").ravel().tolist()
     [0.0, 2.5, 5.0]
+    >>> thick_volume(np.arange(6.0).reshape(6, 1, 1), 2.5, "drop", phase=1.25).ravel().tolist()
+    [1.25, 3.75]
     """
     factor = check_factor(factor)
-    count = thick_count(stack.shape[0], factor)
-    centers = [slice_centers(n * factor, factor, size=2)[0] for n in range(count)]
-    return thick_slices(stack, centers, factor, profile)
+    depth = stack.shape[0]
+    if not 0 <= phase < factor or phase > depth - 1:
+        raise ValueError(
+            f"phase is {phase!r}; it must be in [0, factor), here [0, {factor:g}), and inside the volume's {depth} "
+            "thin slices: it is the place of the first thick slice"
+        )
+    count = thick_count(depth - phase, factor)
+    centers = [slice_centers(phase + n * factor, factor, size=2)[0] for n in range(count)]
+    return thick_slices(stack, centers, factor if thickness is None else thickness, profile)
 
 
 def _read(stack: Stack, rows: Sequence[int]) -> dict[int, np.ndarray]:

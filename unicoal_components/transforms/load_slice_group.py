@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from monai.transforms import Transform
 
-from ..data.hdf5 import dataset_name, read_slices
+from ..data.hdf5 import dataset_name, read_slices, through_plane_spacing
 from ..data.open_files import OpenFiles
 from ..data.slice_group import slice_centers, slice_position
-from ..data.slice_profile import check_profile, thick_slices
+from ..data.slice_profile import thick_slices
+from ..data.slice_thickness import SliceThickness
 from ..keys import BLANK, Keys
 from .intensity_jitter import jitter_intensity
 
@@ -27,17 +28,28 @@ class LoadSliceGroupd(Transform):
     output then has the contrast of its input; otherwise the target keeps the contrast that the network shall learn.
 
     Args:
-        profile: "gaussian" averages over the slice thickness, "drop" takes the middle slice as the official preparation
-            does; see `profile_weights`.
+        profile: "gaussian" and "box" average over the slice thickness, "drop" takes the middle slice as the official
+            preparation does; see `profile_weights`.
+        slice_gap: Gap between the thick slices in mm, which takes from their thickness; see `SliceThickness`.
+        slice_thickness: Instead, the thickness of the thick slices in mm at every factor; `None` = what the gap leaves.
         slice_group_size: Number S of thick slices, even.
         max_open_files: Number of files that each worker process keeps open.
 
     Raises:
-        ValueError: If an argument is not allowed.
+        ValueError: If an argument is not allowed; and, when called, if a gap or a thickness is given and the file does
+            not tell its spacing, or the gap leaves nothing of the slice spacing.
     """
 
-    def __init__(self, *, profile: str = "gaussian", slice_group_size: int = 4, max_open_files: int = 16):
-        self.profile = check_profile(profile)
+    def __init__(
+        self,
+        *,
+        profile: str = "gaussian",
+        slice_gap: float = 0.0,
+        slice_thickness: float | None = None,
+        slice_group_size: int = 4,
+        max_open_files: int = 16,
+    ):
+        self.thickness = SliceThickness(profile=profile, slice_gap=slice_gap, slice_thickness=slice_thickness)
         slice_centers(0, 1, size=slice_group_size)  # raises where the size is wrong
         self.slice_group_size = slice_group_size
         self._open = OpenFiles(limit=max_open_files)
@@ -47,7 +59,8 @@ class LoadSliceGroupd(Transform):
         file = self._open(data["path"])
         index, factor, anchor = data[Keys.SLICE], data[Keys.FACTOR], data["anchor"]
         centers = slice_centers(anchor, factor, size=self.slice_group_size)
-        source = thick_slices(_Modality(file, data["source"]), centers, factor, self.profile)
+        thickness = self.thickness.in_thin_slices(factor, spacing=through_plane_spacing(file), path=data["path"])
+        source = thick_slices(_Modality(file, data["source"]), centers, thickness, self.thickness.profile)
         image = _place(source, data["window"], data["flip"])
         label = _place(read_slices(file, data["target"], index, index + 1), data["window"], data["flip"])
         if "gamma" in data:

@@ -1,0 +1,93 @@
+"""How thick the simulated slices are: their profile, and their thickness or the gap between them in mm."""
+
+import math
+import os
+from dataclasses import dataclass
+from numbers import Real
+
+from .slice_profile import check_profile
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceThickness:
+    """Profile and thickness of the thick slices that are made of thin ones, the same for all persons.
+
+    The factor k says how far apart the slices are: slice spacing = k · thin spacing. As slice spacing = slice thickness
+    + slice gap, either of the two, in mm, gives the other; with neither the slices touch.
+
+    Args:
+        profile: "gaussian", "box" or "drop", see `profile_weights`.
+        slice_gap: Gap between neighboring slices in mm, at every factor; negative where slices overlap.
+        slice_thickness: Thickness of the slices in mm, at every factor; `None` = what the gap leaves.
+
+    Raises:
+        ValueError: If there is no such profile, a value is not finite, the thickness is not positive, both gap and
+            thickness are given, or one of them together with "drop", which has no thickness.
+
+    >>> SliceThickness(slice_gap=0.6).in_thin_slices(4, spacing=1.2, path="p01.h5")
+    3.5
+    """
+
+    profile: str = "gaussian"
+    slice_gap: float = 0.0
+    slice_thickness: float | None = None
+
+    def __post_init__(self) -> None:
+        check_profile(self.profile)
+        if not _is_finite(self.slice_gap):
+            raise ValueError(f"slice_gap is {self.slice_gap!r}; it must be a number, in mm, 0 without a gap")
+        if self.slice_thickness is not None and not (_is_finite(self.slice_thickness) and self.slice_thickness > 0):
+            raise ValueError(
+                f"slice_thickness is {self.slice_thickness!r}; it must be a number > 0, in mm, or null: what slice_gap "
+                "leaves of the slice spacing"
+            )
+        if self.slice_gap and self.slice_thickness is not None:
+            raise ValueError(
+                f"slice_gap is {self.slice_gap!r} and slice_thickness is {self.slice_thickness!r}; give one of them, "
+                "the other follows from the slice spacing = slice_thickness + slice_gap"
+            )
+        if self.profile == "drop" and not self._touching:
+            raise ValueError(
+                f"profile is 'drop', with slice_gap {self.slice_gap!r} and slice_thickness {self.slice_thickness!r}; "
+                "dropped slices have no thickness: set profile to 'gaussian' or 'box', or leave gap and thickness out"
+            )
+
+    @property
+    def _touching(self) -> bool:
+        return not self.slice_gap and self.slice_thickness is None
+
+    def in_thin_slices(self, factor: float, *, spacing: float | None, path: str | os.PathLike) -> float:
+        """Return the slice thickness in thin slices.
+
+        At a factor of 1 nothing is made, the source is the thin scan itself; so the thickness is 1 there.
+
+        Args:
+            factor: Thick over thin slice spacing, ≥ 1.
+            spacing: Thin slice spacing in mm; `None` if the file does not tell, which is enough where slices touch.
+            path: The person's file, for the error's sake.
+
+        Raises:
+            ValueError: If the spacing is needed and not known, or the gap leaves nothing of the slice spacing.
+        """
+        if self._touching or factor == 1:
+            return float(factor)
+        if spacing is None:
+            raise ValueError(
+                f"subject file '{path}' does not tell its slice spacing, so slice_gap {self.slice_gap:g} and "
+                f"slice_thickness {self.slice_thickness} in mm cannot be used. Prepare it with "
+                "scripts/prepare_data.py, or set slice_gap to 0 and slice_thickness to null."
+            )
+        if self.slice_thickness is not None:
+            return self.slice_thickness / spacing
+        thickness = factor - self.slice_gap / spacing
+        if thickness <= 0:
+            raise ValueError(
+                f"slice_gap is {self.slice_gap:g} mm, while slices of '{path}' at factor {factor:g} are {factor:g} x "
+                f"{spacing:g} mm = {factor * spacing:g} mm apart; nothing is left for the slice. Take a smaller gap or "
+                "larger factors."
+            )
+        return thickness
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
