@@ -10,18 +10,33 @@ from typing import Any
 
 import numpy as np
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
+from pydicom.uid import MediaStorageDirectoryStorage, MRImageStorage
 
 from .modality_rules import modality_of_header
 
 NO_IMAGES = {"SR", "PR", "KO", "REG", "SEG", "DOC", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTRECORD", "ECG", "AU", "HD"}
 """Values of Modality whose objects are no images of a scan."""
 
-SPLIT_BY = ("EchoTime", "EchoNumbers", "ImageType", "TemporalPositionIdentifier", "DiffusionBValue", "AcquisitionNumber")
+SPLIT_BY = (
+    "EchoTime",
+    "EchoNumbers",
+    "ImageType",
+    "TemporalPositionIdentifier",
+    "DiffusionBValue",
+    "AcquisitionNumber",
+)
 """What tells apart several volumes of one SeriesInstanceUID, asked in this order where positions repeat."""
 
 TAGS = [
-    *("SOPClassUID", "SeriesInstanceUID", "SeriesDescription", "ProtocolName", "SequenceName", "SeriesNumber", "Modality"),
+    *(
+        "SOPClassUID",
+        "SeriesInstanceUID",
+        "SeriesDescription",
+        "ProtocolName",
+        "SequenceName",
+        "SeriesNumber",
+        "Modality",
+    ),
     *("InstanceNumber", "Rows", "Columns", "ImageOrientationPatient", "ImagePositionPatient", "RepetitionTime"),
     *("InversionTime", "ScanningSequence", "ContrastBolusAgent", "NumberOfFrames", "SpecificCharacterSet", *SPLIT_BY),
 ]
@@ -165,14 +180,13 @@ def _image_header(path: Path) -> Dataset | None:
     try:
         header = _header(path, TAGS)
         header.get("SeriesDescription")
-    except (EOFError, OSError, ValueError, NotImplementedError, InvalidDicomError, KeyError) as error:
+    except (EOFError, OSError, ValueError, NotImplementedError, KeyError) as error:
         raise _damaged(path, str(error) or type(error).__name__) from error
     meta = str(getattr(header, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
     is_image = "Rows" in header and "Columns" in header and header.get("Modality") not in NO_IMAGES
-    if not is_image and "SOPClassUID" not in header and meta != "1.2.840.10008.1.3.10":
+    if not is_image and "SOPClassUID" not in header and meta != MediaStorageDirectoryStorage:
         raise _damaged(path, "its header ends early")
-    mr_without_size = header.get("SOPClassUID") == "1.2.840.10008.5.1.4.1.1.4" and "Rows" not in header
-    if mr_without_size:
+    if header.get("SOPClassUID") == MRImageStorage and "Columns" not in header:
         raise _damaged(path, "its header ends before Rows and Columns")
     return header if is_image else None
 
@@ -186,7 +200,6 @@ def _damaged(path: Path, reason: str) -> OSError:
 
 def _series(folder: Path, uid: str, part: int, slices: list[tuple[Path, Dataset]]) -> DicomSeries:
     """Describe a group of slices by the header of its first."""
-    slices = sorted(slices, key=lambda pair: (int_or_none(pair[1].get("InstanceNumber")) or 0, pair[0]))
     first = slices[0][1]
     description = str(first.get("SeriesDescription") or first.get("ProtocolName") or "")
     number = int_or_none(first.get("SeriesNumber"))
@@ -197,6 +210,7 @@ def _series(folder: Path, uid: str, part: int, slices: list[tuple[Path, Dataset]
 
 def _parts(slices: list[tuple[Path, Dataset]]) -> list[list[tuple[Path, Dataset]]]:
     """Part the slices of one UID by matrix and orientation, and where positions repeat by `SPLIT_BY`."""
+    slices = sorted(slices, key=lambda pair: (int_or_none(pair[1].get("InstanceNumber")) or 0, pair[0]))
     by_grid = _grouped(slices, lambda header: (header.get("Rows"), header.get("Columns"), _direction(header)))
     return [part for grid in by_grid for part in _unrepeated(grid, SPLIT_BY)]
 
