@@ -39,7 +39,8 @@ def atomic_folder(folder: str | os.PathLike) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise OSError(
-            f"cannot write the folder '{folder}': {reason}. Choose a place that you may write to and that has space left."
+            f"cannot write the folder '{folder}': {reason}. Choose a place that you may write to and that has space "
+            "left."
         ) from error
 
 

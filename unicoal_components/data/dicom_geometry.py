@@ -70,8 +70,8 @@ def slice_plane(header: Dataset, *, name: str) -> SlicePlane:
         )
     if not (spacing > 0).all():
         raise ValueError(
-            f"slice '{name}' has PixelSpacing {spacing.tolist()} mm; both must be above 0. Export the series again from "
-            "the scanner or the archive."
+            f"slice '{name}' has PixelSpacing {spacing.tolist()} mm; both must be above 0. Export the series again "
+            "from the scanner or the archive."
         )
     return SlicePlane(position, row, column, spacing[::-1])
 
@@ -119,8 +119,8 @@ def _numbers(header: Dataset, keyword: str, count: int, name: str) -> np.ndarray
         values = np.full(1, np.nan)
     if values.shape != (count,) or not np.isfinite(values).all():
         raise ValueError(
-            f"slice '{name}' has {keyword} {header.get(keyword)!s}; {count} numbers are needed to know its place. Screen "
-            "captures and reformatted images lack it: give the series as it was acquired."
+            f"slice '{name}' has {keyword} {header.get(keyword)!s}; {count} numbers are needed to know its place. "
+            "Screen captures and reformatted images lack it: give the series as it was acquired."
         )
     return values
 
@@ -133,8 +133,8 @@ def _check_same_grid(planes: Sequence[SlicePlane], name: str, labels: Sequence[s
         if turned > SAME_DIRECTION or np.abs(plane.spacing - first.spacing).max() > SAME_DIRECTION:
             what = "ImageOrientationPatient" if turned > SAME_DIRECTION else "PixelSpacing"
             raise ValueError(
-                f"series {name} mixes several values of {what}: {label} differs from {labels[0]}. Put each stack into a "
-                "folder of its own."
+                f"series {name} mixes several values of {what}: {label} differs from {labels[0]}. Put each stack "
+                "into a folder of its own."
             )
 
 
@@ -151,8 +151,8 @@ def _check_steps(distances: np.ndarray, name: str, labels: Sequence[str]) -> Non
     if repeated:
         at = int(np.argmax(steps < SAME_POSITION))
         raise ValueError(
-            f"series {name} has {repeated} slices at the position of another, such as {labels[at]} and {labels[at + 1]}: "
-            "it holds several volumes or copies of files. Put one volume into a folder of its own."
+            f"series {name} has {repeated} slices at the position of another, such as {labels[at]} and "
+            f"{labels[at + 1]}: it holds several volumes or copies of files. Put one volume into a folder of its own."
         )
     spacing = float(steps.min())
     share, least = SPACING_TOLERANCE
@@ -165,13 +165,13 @@ def _check_steps(distances: np.ndarray, name: str, labels: Sequence[str]) -> Non
         at = int(np.argmax(multiples > 1))
         more = f" and {len(gone) - 10} more" if len(gone) > 10 else ""
         raise ValueError(
-            f"series {name} lacks {len(gone)} slices at {', '.join(gone[:10])}{more} mm along the slice normal, the first "
-            f"between {labels[at]} and {labels[at + 1]}; its spacing is {spacing:.3f} mm. Export or copy the whole series "
-            "again."
+            f"series {name} lacks {len(gone)} slices at {', '.join(gone[:10])}{more} mm along the slice normal, the "
+            f"first between {labels[at]} and {labels[at + 1]}; its spacing is {spacing:.3f} mm. Export or copy the "
+            "whole series again."
         )
     raise ValueError(
-        f"series {name} has varying distances between its slices, {spacing:.3f} to {steps.max():.3f} mm; one spacing is "
-        "needed. Give an evenly spaced series, or resample it first and give NIfTI."
+        f"series {name} has varying distances between its slices, {spacing:.3f} to {steps.max():.3f} mm; one spacing "
+        "is needed. Give an evenly spaced series, or resample it first and give NIfTI."
     )
 
 

@@ -89,7 +89,8 @@ def _reading(path: Path) -> Iterator[None]:
     except Exception as error:  # each decoder has its own: EOFError, RuntimeError, AttributeError, struct.error, ...
         reason = " ".join(str(error).split()[-25:]) or type(error).__name__
         raise OSError(
-            f"cannot read the DICOM file '{path}': it is truncated or damaged ({reason}). Copy or export the series again."
+            f"cannot read the DICOM file '{path}': it is truncated or damaged ({reason}). Copy or export the series "
+            "again."
         ) from error
 
 
@@ -110,20 +111,20 @@ def _check_kind(header: Dataset, path: Path) -> None:
     frames = int_or_none(header.get("NumberOfFrames")) or 1
     if frames > 1 or "PerFrameFunctionalGroupsSequence" in header:
         raise ValueError(
-            f"'{path}' is a multi-frame DICOM object ({frames} frames in one file), which is not read here. Convert it to "
-            "NIfTI first, for example with dcm2niix, or export it from the archive as single-frame MR."
+            f"'{path}' is a multi-frame DICOM object ({frames} frames in one file), which is not read here. Convert "
+            "it to NIfTI first, for example with dcm2niix, or export it from the archive as single-frame MR."
         )
     samples = int_or_none(header.get("SamplesPerPixel")) or 1
     photometric = str(header.get("PhotometricInterpretation", "MONOCHROME2"))
     if samples != 1 or not photometric.startswith("MONOCHROME"):
         raise ValueError(
-            f"'{path}' is a color image (PhotometricInterpretation {photometric}, {samples} samples per pixel), such as a "
-            "screen capture or a colored map. Give the gray series that it was made from."
+            f"'{path}' is a color image (PhotometricInterpretation {photometric}, {samples} samples per pixel), such "
+            "as a screen capture or a colored map. Give the gray series that it was made from."
         )
     if photometric == "MONOCHROME1":
         raise ValueError(
-            f"'{path}' has PhotometricInterpretation MONOCHROME1: low values are bright, so that they are no MR signal. "
-            "Export the series as MONOCHROME2."
+            f"'{path}' has PhotometricInterpretation MONOCHROME1: low values are bright, so that they are no MR "
+            "signal. Export the series as MONOCHROME2."
         )
 
 
@@ -137,8 +138,8 @@ def _check_decoder(header: Dataset, path: Path) -> None:
     if not known:
         package = next((what for start, what in WAY_OUT.items() if syntax.name.startswith(start)), "pylibjpeg[all]")
         raise OSError(
-            f"cannot read '{path}': its pixels are compressed as {syntax.name} ({syntax}) and nothing installed decodes "
-            f"that. Run 'pip install {package}', or decompress the series with 'gdcmconv --raw' or 'dcmdjpeg'."
+            f"cannot read '{path}': its pixels are compressed as {syntax.name} ({syntax}) and nothing installed "
+            f"decodes that. Run 'pip install {package}', or decompress the series with 'gdcmconv --raw' or 'dcmdjpeg'."
         )
 
 
@@ -177,12 +178,12 @@ def _warnings(source: Sequence[Dataset], spacing: float, series: DicomSeries, na
     steps = np.diff(numbers)
     if not series.part and len(steps) and steps.max() > steps.min():
         yield (
-            f"series {name} has gaps in InstanceNumber ({numbers[0]} to {numbers[-1]}, {len(numbers)} of them); see that "
-            "all slices were exported."
+            f"series {name} has gaps in InstanceNumber ({numbers[0]} to {numbers[-1]}, {len(numbers)} of them); see "
+            "that all slices were exported."
         )
     expected = int_or_none(first.get("ImagesInAcquisition"))
     if not series.part and expected and expected > len(source):
-        yield f"series {name} has {len(source)} slices, but its ImagesInAcquisition says {expected}; some may be missing."
+        yield f"series {name} has {len(source)} slices, but ImagesInAcquisition says {expected}; some may be missing."
     thickness = first.get("SliceThickness")
     if thickness and spacing - float(thickness) > BIG_GAP * float(thickness):
         yield (
