@@ -23,7 +23,8 @@ KEPT = (
     *("ClinicalTrialSiteName", "ClinicalTrialSubjectID", "ClinicalTrialTimePointID"),
     *("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription", "AccessionNumber"),
     *("ReferringPhysicianName", "FrameOfReferenceUID", "PositionReferenceIndicator", "BodyPartExamined"),
-    *("PatientPosition", "Manufacturer", "ManufacturerModelName", "InstitutionName", "InstitutionalDepartmentName"),
+    *("Laterality", "PatientPosition", "Manufacturer", "ManufacturerModelName", "InstitutionName"),
+    *("InstitutionalDepartmentName",),
     *("StationName", "DeviceSerialNumber", "SoftwareVersions", "AcquisitionDate", "AcquisitionTime"),
     *("MagneticFieldStrength", "BurnedInAnnotation", "LossyImageCompression", "LossyImageCompressionRatio"),
     *("LossyImageCompressionMethod", "ContributingEquipmentSequence"),
@@ -97,17 +98,18 @@ def derived_header(
         header.update(_copied(source, KEPT_OF_ACQUISITION))
     number = int_or_none(source.get("SeriesNumber")) or 0
     header.SeriesNumber = number + 1000 if series_number is None else series_number
-    header.SOPClassUID, header.Modality, header.SeriesInstanceUID = MRImageStorage, "MR", series_uid
+    header.SOPClassUID, header.Modality = MRImageStorage, "MR"
     header.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     header.SyntheticData = "YES"
     header.BurnedInAnnotation = header.get("BurnedInAnnotation") or "NO"
     if deidentify:
         header = deidentified(header, salt=salt)
+    header.SeriesInstanceUID = series_uid
     _add_texts(header, description or describe(target_modality, source_modality, software), notes, software, versions)
     _add_equipment(header, software, versions)
     if not deidentify:
         _add_times(header)
-    for keyword in REQUIRED:
+    for keyword in (*REQUIRED, *(() if "BodyPartExamined" in header else ("Laterality",))):
         if keyword not in header:
             setattr(header, keyword, None)
     return header

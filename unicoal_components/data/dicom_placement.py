@@ -52,8 +52,8 @@ def place_slices(affine: np.ndarray, shape: Sequence[int], source: Sequence[Data
     lean = np.linalg.norm(np.cross(lps[:, 2], step)) / np.linalg.norm(step) * shape[2]
     if tuple(shape[:2]) != size or max(np.linalg.norm(aside), *reach, lean) > OFF_GRID:
         raise ValueError(
-            f"the volume to write has matrix {tuple(shape[:2])} and affine {np.round(affine, 4).tolist()}, which is not "
-            f"the in-plane grid of its source series (matrix {size}). Write it on the source's grid, or as NIfTI."
+            f"the volume to write has matrix {tuple(shape[:2])} and affine {np.round(affine, 4).tolist()}, which is "
+            f"not the in-plane grid of its source series (matrix {size}). Write it on the source's grid, or as NIfTI."
         )
     at = [lps[:, 3] + index * lps[:, 2] for index in range(shape[2])]
     return [_placement(position, planes, (position - first.position) @ step / (step @ step)) for position in at]

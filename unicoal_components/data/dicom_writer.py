@@ -58,8 +58,8 @@ def write_derived_series(
 ) -> Path:
     """Write a volume as single-frame MR Image Storage objects, `0001.dcm`, `0002.dcm`, ... in order of z.
 
-    Person, study, frame of reference and scanner are the source's; orientation and pixel spacing are copied from it, and
-    the position of every slice that coincides with one of the source. Series and instances are new, marked as derived
+    Person, study, frame of reference and scanner are the source's; orientation and pixel spacing are copied from it,
+    and the position of every slice that coincides with one of the source. Series and instances are new, marked as derived
     (DERIVED, SECONDARY, OTHER), synthetic (SyntheticData) and not for diagnosis. How the source was measured (TR, TE,
     ...) stays only where the modality does.
 
@@ -96,8 +96,8 @@ def write_derived_series(
     _check_replaceable(folder)
     if voxels.ndim != 3 or len(source) < 2:
         raise ValueError(
-            f"cannot write {voxels.ndim} dimensions beside {len(source)} source slices to '{folder}': a volume (x, y, z) "
-            "and the headers of at least 2 slices are needed."
+            f"cannot write {voxels.ndim} dimensions beside {len(source)} source slices to '{folder}': a volume (x, "
+            "y, z) and the headers of at least 2 slices are needed."
         )
     placements = place_slices(affine, voxels.shape, source)
     scale = series_scale(voxels)
@@ -148,7 +148,9 @@ def series_scale(voxels: np.ndarray) -> StoredScale:
     if low > high:
         raise ValueError("the volume to write has no finite value; see what the network was given.")
     if broken:
-        logger.warning("%d voxels are not finite; NaN and -inf are written as the least value, inf as the greatest.", broken)
+        logger.warning(
+            "%d voxels are not finite; NaN and -inf are written as the least value, inf as the greatest.", broken
+        )
     slope = (high - low) / LEVELS
     return StoredScale(slope if slope > np.finfo(np.float32).tiny else 1.0, low)
 
@@ -161,8 +163,8 @@ def _check_replaceable(folder: Path) -> None:
     ours = folder.is_dir() and all(file.suffix == ".dcm" and file.is_file() and is_dicom(file) for file in files)
     if not ours or (files and dcmread(files[0], specific_tags=["SyntheticData"]).get("SyntheticData") != "YES"):
         raise OSError(
-            f"cannot write the series to '{folder}': there are other files than those of a derived series. Choose another "
-            "folder, or move them away."
+            f"cannot write the series to '{folder}': there are other files than those of a derived series. Choose "
+            "another folder, or move them away."
         )
 
 
