@@ -1,6 +1,8 @@
 """Fixtures that several folders of tests share."""
 
+import shutil
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +10,14 @@ import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-SERIES_UID = "1.2.826.0.1.3680043.8.498.1.2"
+SERIES_UID = "1.2.840.99999.7.1.2"
 TILT = np.deg2rad(20)
 OBLIQUE = (1.0, 0.0, 0.0, 0.0, np.cos(TILT), np.sin(TILT))
 """Axial, tilted by 20 degrees about the left-right axis: row and column direction in LPS."""
 
 TAGS = {
     "Modality": "MR",
-    "Manufacturer": "Phantom Works",
+    "Manufacturer": "Imaginary Works",
     "ManufacturerModelName": "Model 3",
     "DeviceSerialNumber": "SN-4711",
     "InstitutionName": "Hospital of Secrets",
@@ -31,9 +33,9 @@ TAGS = {
     "PatientWeight": "81",
     "PatientAddress": "1 Private Road",
     "PatientComments": "afraid of the dark",
-    "StudyInstanceUID": "1.2.826.0.1.3680043.8.498.1",
+    "StudyInstanceUID": "1.2.840.99999.7.1",
     "SeriesInstanceUID": SERIES_UID,
-    "FrameOfReferenceUID": "1.2.826.0.1.3680043.8.498.9",
+    "FrameOfReferenceUID": "1.2.840.99999.7.9",
     "StudyDate": "20210304",
     "StudyTime": "101112",
     "SeriesDate": "20210304",
@@ -147,3 +149,25 @@ class FakeSeries:
 def dicom_series(tmp_path) -> FakeSeries:
     """A writer of small oblique MR series: `folder = dicom_series(6, spacing=4.0, tags={...})`."""
     return FakeSeries(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def dcm2niix() -> str:
+    """The program of this name, from its Python package or the system."""
+    try:
+        from dcm2niix import bin as program
+    except ImportError:
+        program = shutil.which("dcm2niix") or pytest.skip("dcm2niix is not installed")
+    return program
+
+
+@pytest.fixture(scope="session")
+def real_dicom(tmp_path_factory) -> Path:
+    """The folder of 40 slices of a real T1, where the shared data are."""
+    archive = Path(__file__).parents[1] / ".." / "shared" / "data" / "dicom" / "datalad_T1_40slices.zip"
+    if not archive.is_file():
+        pytest.skip(f"the real series is not there: {archive}")
+    folder = tmp_path_factory.mktemp("real_dicom")
+    with zipfile.ZipFile(archive) as content:
+        content.extractall(folder)
+    return folder

@@ -6,7 +6,7 @@ import pytest
 
 from unicoal_components.data.dicom_series import choose_series, find_series, has_dicom, is_dicom, split_uid
 
-UID = "1.2.826.0.1.3680043.8.498.1.2"
+UID = "1.2.840.99999.7.1.2"
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 
 

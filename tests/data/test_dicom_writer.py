@@ -1,7 +1,6 @@
 import errno
 import shutil
 import subprocess
-import zipfile
 from pathlib import Path
 
 import nibabel as nib
@@ -14,8 +13,7 @@ from unicoal_components.data.dicom_series import choose_series
 from unicoal_components.data.dicom_volume import read_series
 from unicoal_components.data.dicom_writer import series_scale, write_derived_series
 
-REAL = Path(__file__).parents[2] / ".." / "shared" / "data" / "dicom" / "datalad_T1_40slices.zip"
-DCM2NIIX, DCIODVFY = shutil.which("dcm2niix"), shutil.which("dciodvfy")
+DCIODVFY = shutil.which("dciodvfy")
 NOT_YET_KNOWN = "(0x0008,0x001c)"
 """SyntheticData is younger than the dictionary of some releases of dciodvfy."""
 
@@ -26,13 +24,17 @@ def volume(dicom_series):
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory):
-    if not REAL.is_file():
-        pytest.skip(f"the real series is not there: {REAL}")
-    folder = tmp_path_factory.mktemp("real")
-    with zipfile.ZipFile(REAL) as archive:
-        archive.extractall(folder)
-    return read_series(choose_series(folder))
+def real_thin(real_dicom, tmp_path_factory):
+    """The folder, volume and affine of a thin series written beside the real one."""
+    volume = read_series(choose_series(real_dicom))
+    voxels, affine = thin(volume)
+    return write(tmp_path_factory.mktemp("written") / "out", volume, voxels, affine), voxels, affine
+
+
+@pytest.fixture
+def fake_thin(volume, tmp_path):
+    voxels, affine = thin(volume)
+    return write(tmp_path / "written", volume, voxels, affine), voxels, affine
 
 
 def thin(volume, factor=2):
@@ -61,12 +63,9 @@ def files(folder):
     return [pydicom.dcmread(path) for path in sorted(Path(folder).iterdir())]
 
 
-@pytest.mark.parametrize("source", ["volume", "real"])
-@pytest.mark.filterwarnings("ignore:PydicomReader")
-def test_values_and_places_come_back(tmp_path, request, source):
-    volume = request.getfixturevalue(source)
-    voxels, affine = thin(volume)
-    folder = write(tmp_path / "out", volume, voxels, affine)
+@pytest.mark.parametrize("written", ["fake_thin", "real_thin"])
+def test_values_and_places_come_back(request, written):
+    folder, voxels, affine = request.getfixturevalue(written)
     read = read_series(choose_series(folder))
     np.testing.assert_allclose(read.affine, affine, atol=1e-6)
     step = np.ptp(voxels) / 4095
@@ -87,15 +86,16 @@ def test_itk_and_monai_read_the_same_volume_at_the_same_place(tmp_path, volume):
         np.testing.assert_array_equal(np.asarray(found), want)
 
 
-@pytest.mark.skipif(DCM2NIIX is None, reason="dcm2niix is not installed")
-@pytest.mark.parametrize("source", ["volume", "real"])
-def test_dcm2niix_puts_the_volume_to_the_same_place_without_a_warning(tmp_path, request, source):
-    volume = request.getfixturevalue(source)
-    voxels, affine = thin(volume)
-    folder = write(tmp_path / "out", volume, voxels, affine)
-    command = ["dcm2niix", "-z", "n", "-b", "n", "-f", "out", "-o", str(tmp_path), str(folder)]
+@pytest.mark.parametrize("written", ["fake_thin", "real_thin"])
+def test_dcm2niix_gives_the_stored_values_at_the_same_place_without_a_warning(tmp_path, dcm2niix, request, written):
+    folder, voxels, affine = request.getfixturevalue(written)
+    command = [dcm2niix, "-z", "n", "-b", "n", "-f", "out", "-o", str(tmp_path), str(folder)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert "Warning" not in said, said
+    of_the_source = ("Unable to determine manufacturer", "Patient Position (0018,5100) not specified")
+    told = [
+        line for line in said.splitlines() if "Warning" in line and not any(known in line for known in of_the_source)
+    ]
+    assert not told, said
     image = nib.load(tmp_path / "out.nii")
     stored = read_series(choose_series(folder)).voxels
     index = np.stack([np.random.default_rng(0).integers(0, n, 300) for n in voxels.shape] + [np.ones(300, int)])
@@ -106,11 +106,17 @@ def test_dcm2niix_puts_the_volume_to_the_same_place_without_a_warning(tmp_path, 
 
 
 @pytest.mark.skipif(DCIODVFY is None, reason="dciodvfy is not installed")
-@pytest.mark.parametrize("source", ["volume", "real"])
 @pytest.mark.parametrize("options", [{}, {"deidentify": True}, {"target_modality": "t1"}], ids=["t2", "nameless", "sr"])
-def test_the_validator_finds_no_error(tmp_path, request, source, options):
-    volume = request.getfixturevalue(source)
-    folder = write(tmp_path / "out", volume, *thin(volume), **options)
+def test_the_validator_finds_no_error(tmp_path, volume, options):
+    check_valid(write(tmp_path / "out", volume, *thin(volume), **options))
+
+
+@pytest.mark.skipif(DCIODVFY is None, reason="dciodvfy is not installed")
+def test_the_validator_finds_no_error_beside_a_real_source_that_has_many(real_thin):
+    check_valid(real_thin[0])
+
+
+def check_valid(folder):
     for path in sorted(folder.iterdir())[:2]:
         said = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
         lines = (said.stdout + said.stderr).splitlines()
@@ -130,7 +136,7 @@ def test_what_is_the_same_is_copied_to_the_letter(tmp_path, volume):
         assert [v.original_string for v in new.ImagePositionPatient] == [
             v.original_string for v in old.ImagePositionPatient
         ]
-    assert written[1].SliceThickness == written[1].SpacingBetweenSlices == 2
+    assert float(written[1].SliceThickness) == float(written[1].SpacingBetweenSlices) == 2
 
 
 def test_uids_are_new_valid_and_refer_to_the_source(tmp_path, volume):
@@ -183,7 +189,7 @@ def test_the_window_is_given_in_units_of_the_volume(tmp_path, volume):
 def test_a_constant_volume_comes_back(tmp_path, volume, value):
     folder = write(tmp_path / "out", volume, np.full(volume.voxels.shape, value))
     read = read_series(choose_series(folder))
-    np.testing.assert_array_equal(real_values(read), np.float64(value))
+    np.testing.assert_allclose(real_values(read), value, rtol=1e-7)
     assert float(read.source[0].WindowWidth) >= 1
 
 

@@ -10,10 +10,10 @@ from .dicom_codes import code_item
 
 SAFE = frozenset(
     """
-    SpecificCharacterSet ImageType SOPClassUID SyntheticData Modality Manufacturer ManufacturerModelName SoftwareVersions
-    SeriesNumber BodyPartExamined Laterality PatientPosition ScanningSequence SequenceVariant ScanOptions
-    MRAcquisitionType SequenceName RepetitionTime EchoTime InversionTime EchoTrainLength EchoNumbers FlipAngle
-    NumberOfAverages MagneticFieldStrength ImagingFrequency ImagedNucleus PixelBandwidth BurnedInAnnotation
+    SpecificCharacterSet ImageType SOPClassUID SyntheticData Modality Manufacturer ManufacturerModelName
+    SoftwareVersions SeriesNumber BodyPartExamined Laterality PatientPosition ScanningSequence SequenceVariant
+    ScanOptions MRAcquisitionType SequenceName RepetitionTime EchoTime InversionTime EchoTrainLength EchoNumbers
+    FlipAngle NumberOfAverages MagneticFieldStrength ImagingFrequency ImagedNucleus PixelBandwidth BurnedInAnnotation
     LossyImageCompression LossyImageCompressionRatio LossyImageCompressionMethod
     """.split()  # noqa: SIM905
 )

@@ -27,6 +27,9 @@ SPLIT_BY = (
 )
 """What tells apart several volumes of one SeriesInstanceUID, asked in this order where positions repeat."""
 
+FIRST_ELEMENTS = (b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x08\x00\x12\x00", b"\x08\x00\x16\x00")
+"""How data sets without preamble begin: with one of the first elements of group 0008."""
+
 TAGS = [
     *(
         "SOPClassUID",
@@ -75,16 +78,23 @@ class DicomSeries:
 
 
 def is_dicom(path: str | os.PathLike) -> bool:
-    """Tell a DICOM file by its content, whatever its name: "DICM" after the preamble, or a data set without one."""
+    """Tell a DICOM file by its content, whatever its name: "DICM" after the preamble, or a data set without one.
+
+    Raises:
+        PermissionError: it may not be read; the error names it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        head = file.read(132)
+    if head[128:] == b"DICM":
+        return True
+    if head[:4] not in FIRST_ELEMENTS:
+        return False
     try:
-        with open(path, "rb") as file:
-            head = file.read(132)
-        if head[128:] == b"DICM":
-            return True
-        if head[:4] not in (b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x08\x00\x16\x00", b"\x08\x00\x12\x00"):
-            return False  # files of before 1993 begin with the first element of group 0008
-        return bool(_header(Path(path), ["SOPClassUID"]).get("SOPClassUID"))
-    except (OSError, ValueError, NotImplementedError, AttributeError, KeyError):
+        return bool(_header(path, ["SOPClassUID"]).get("SOPClassUID"))
+    except (EOFError, OSError, ValueError, NotImplementedError, AttributeError, KeyError):
         return False
 
 

@@ -107,12 +107,17 @@ def _read_slice(path: Path) -> tuple[Dataset, np.ndarray]:
 
 
 def _check_kind(header: Dataset, path: Path) -> None:
-    """Refuse multi-frame, color and inverted images."""
+    """Refuse multi-frame, tiled, color and inverted images."""
     frames = int_or_none(header.get("NumberOfFrames")) or 1
     if frames > 1 or "PerFrameFunctionalGroupsSequence" in header:
         raise ValueError(
             f"'{path}' is a multi-frame DICOM object ({frames} frames in one file), which is not read here. Convert "
             "it to NIfTI first, for example with dcm2niix, or export it from the archive as single-frame MR."
+        )
+    if "MOSAIC" in (header.get("ImageType") or ()):
+        raise ValueError(
+            f"'{path}' is a mosaic: many slices tiled into one image. Convert the series to NIfTI first, for example "
+            "with dcm2niix."
         )
     samples = int_or_none(header.get("SamplesPerPixel")) or 1
     photometric = str(header.get("PhotometricInterpretation", "MONOCHROME2"))

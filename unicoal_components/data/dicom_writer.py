@@ -59,9 +59,9 @@ def write_derived_series(
     """Write a volume as single-frame MR Image Storage objects, `0001.dcm`, `0002.dcm`, ... in order of z.
 
     Person, study, frame of reference and scanner are the source's; orientation and pixel spacing are copied from it,
-    and the position of every slice that coincides with one of the source. Series and instances are new, marked as derived
-    (DERIVED, SECONDARY, OTHER), synthetic (SyntheticData) and not for diagnosis. How the source was measured (TR, TE,
-    ...) stays only where the modality does.
+    and the position of every slice that coincides with one of the source. Series and instances are new, marked as
+    derived (DERIVED, SECONDARY, OTHER), synthetic (SyntheticData) and not for diagnosis. How the source was measured
+    (TR, TE, ...) stays only where the modality does.
 
     Pixels are 12-bit integers on one scale for the whole series, from its least to its greatest finite value; the
     line back to real values is in RealWorldValueMappingSequence, as the MR object has no rescale elements.
@@ -176,7 +176,7 @@ def _geometry_of_series(source: Sequence[Dataset], placements: Sequence[Placemen
     same_slices = [placement.same for placement in placements] == list(range(len(source)))
     spacing = 0.0
     if len(placements) > 1:
-        spacing = float(np.linalg.norm(placements[1].position - placements[0].position))
+        spacing = round(float(np.linalg.norm(placements[1].position - placements[0].position)), 6)
     thickness = first.get("SliceThickness") if same_slices or not spacing else None
     shared.SliceThickness = decimal_strings([spacing if thickness in (None, "") else thickness])[0]
     if spacing:
