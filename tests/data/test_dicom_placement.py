@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from unicoal_components.data.dicom_placement import place_slices
+from unicoal_components.data.dicom_series import choose_series
+from unicoal_components.data.dicom_volume import read_series
+
+
+@pytest.fixture
+def volume(dicom_series):
+    return read_series(choose_series(dicom_series(4)))
+
+
+def test_the_grid_of_the_source_is_placed_on_its_slices(volume):
+    placed = place_slices(volume.affine, volume.voxels.shape, volume.source)
+    assert [(one.same, one.nearest) for one in placed] == [(z, (z,)) for z in range(4)]
+
+
+def test_thin_slices_lie_between_their_neighbors(volume):
+    affine = volume.affine.copy()
+    affine[:3, 2] /= 2
+    placed = place_slices(affine, (10 + 2, 10, 8), volume.source)
+    assert [one.same for one in placed] == [0, None, 1, None, 2, None, 3, None]
+    assert [one.nearest for one in placed] == [(0,), (0, 1), (1,), (1, 2), (2,), (2, 3), (3,), (3,)]
+    first, second = (np.asarray(header.ImagePositionPatient, float) for header in volume.source[:2])
+    np.testing.assert_allclose(placed[1].position, (first + second) / 2, atol=1e-5)
+
+
+def test_a_reversed_stack_is_placed_as_well(volume):
+    affine = volume.affine @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, 3], [0, 0, 0, 1.0]])
+    assert [one.same for one in place_slices(affine, volume.voxels.shape, volume.source)] == [3, 2, 1, 0]
+
+
+@pytest.mark.parametrize("what", ["matrix", "flip", "spacing", "shift", "lean"])
+def test_another_grid_is_refused(volume, what):
+    affine, shape = volume.affine.copy(), list(volume.voxels.shape)
+    if what == "matrix":
+        shape[0] += 1
+    elif what == "flip":
+        affine[:3, 0] *= -1
+    elif what == "spacing":
+        affine[:3, 1] *= 1.02
+    elif what == "shift":
+        affine[:3, 3] += 0.3 * affine[:3, 0]
+    else:
+        affine[:3, 2] += 0.1 * affine[:3, 0]
+    with pytest.raises(ValueError, match="not the in-plane grid of its source.*or as NIfTI"):
+        place_slices(affine, shape, volume.source)
