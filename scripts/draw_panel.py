@@ -67,8 +67,9 @@ def _read(
 
     `low_high` is the scale of the input, for a prediction.
     """
-    volume, affine = read_image(path)
-    stack = to_stack(volume, affine, through_plane)
+    scan = read_image(path)
+    volume = scan.voxels
+    stack = to_stack(volume, scan.affine, through_plane)
     if low_high is None:
         low_high = percentile_range(volume)
     elif volume.min() >= 0 and volume.max() <= 1:

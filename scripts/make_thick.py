@@ -17,7 +17,7 @@ from unicoal_components.data.geometry import from_stack, spacing_of, thick_affin
 from unicoal_components.data.read_volume import read_image
 from unicoal_components.data.slice_profile import thick_volume
 from unicoal_components.data.slice_thickness import SliceThickness
-from unicoal_components.transforms.save_stack import write_nifti
+from unicoal_components.data.write_nifti import nifti_storage, stored, write_nifti
 
 
 def make_thick(
@@ -46,8 +46,8 @@ def make_thick(
         seed: of the random phase.
         through_plane: "axial", "coronal" or "sagittal".
     """
-    volume, affine = read_image(input)
-    stack = to_stack(volume, affine, through_plane)
+    scan = read_image(input)
+    stack = to_stack(scan.voxels, scan.affine, through_plane)
     spacing = float(spacing_of(stack.affine)[2])
     if factor is None:
         factor = _factor(slice_thickness, slice_gap, spacing)
@@ -63,11 +63,12 @@ def make_thick(
     voxels, moved = from_stack(
         thick, thick_affine(stack.affine, factor, first), plane=stack.plane, orientation=stack.orientation
     )
-    planes = (voxels[..., z] for z in range(voxels.shape[2]))
+    storage = nifti_storage(scan.storage)
+    planes = (stored(voxels[..., z], storage) for z in range(voxels.shape[2]))
     description = f"thick slices, factor {factor:g}, {profile}"
     if thickness != factor and profile != "drop":
         description += f", thickness {thickness * spacing:g} mm"
-    write_nifti(Path(output), voxels.shape, planes, moved, description)
+    write_nifti(Path(output), voxels.shape, planes, moved, description, storage=storage)
 
 
 def _factor(slice_thickness: float | None, slice_gap: float, spacing: float) -> float:

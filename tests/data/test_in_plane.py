@@ -31,7 +31,9 @@ def test_a_wave_that_coarser_pixels_cannot_hold_is_taken_out_not_folded(ratio):
     """Frequency above the new Nyquist limit: what is left of it is small, and smaller the finer it is."""
     size = 240
     way = axis_map(size, 1.0, ratio)
-    left = [np.abs(way.there @ np.cos(2 * np.pi * f * np.arange(size)))[5:-5].max() for f in (0.6 / ratio, 0.74 / ratio)]
+    left = [
+        np.abs(way.there @ np.cos(2 * np.pi * f * np.arange(size)))[5:-5].max() for f in (0.6 / ratio, 0.74 / ratio)
+    ]
     kept = np.abs(way.there @ np.cos(2 * np.pi * 0.05 / ratio * np.arange(size)))[5:-5].max()
     assert left[1] < left[0] < 0.6 and left[1] < 0.45 and kept > 0.95
 

@@ -16,7 +16,7 @@ from unicoal_components.data.image_paths import list_images
 from unicoal_components.engines.prepare_batch import PrepareVolume
 from unicoal_components.inferers.volume import VolumeInferer
 from unicoal_components.transforms.save_stack import SaveStackd
-from unicoal_components.transforms.source import NATIVE, SOURCE, Source
+from unicoal_components.transforms.source import NATIVE, Source
 from unicoal_components.transforms.stack import LoadStackd
 from unicoal_components.transforms.task import SetTaskd
 
@@ -54,7 +54,15 @@ def world(shape, affine):
 
 
 def synthesize(
-    path, output_dir, source="t1", target="t1", factor=4.0, through_plane="auto", resolution=16, spacing=None, pixel=None
+    path,
+    output_dir,
+    source="t1",
+    target="t1",
+    factor=4.0,
+    through_plane="auto",
+    resolution=16,
+    spacing=None,
+    pixel=None,
 ):
     """Load, infer with the stand-in, save; return the file and what was remembered of the scan."""
     load = LoadStackd(through_plane=through_plane, in_plane_spacing=pixel)
@@ -62,7 +70,9 @@ def synthesize(
     item = SetTaskd(modalities=NAMES, factor=factor, output_spacing=spacing, **names)(load({"image": str(path)}))
     inferer = VolumeInferer(resolution=resolution, batch_size=16)
     with torch.no_grad():
-        pred = inferer(item["image"][None], Interpolating(), modality=torch.tensor([item["modality"]]), factor=item["factor"])
+        pred = inferer(
+            item["image"][None], Interpolating(), modality=torch.tensor([item["modality"]]), factor=item["factor"]
+        )
     SaveStackd(output_dir=output_dir, modalities=NAMES)({**item, "pred": pred[0]})
     return output_dir / f"{path.name.removesuffix('.gz').removesuffix('.nii')}_{target}.nii.gz", Source.of(item)
 
@@ -110,7 +120,9 @@ def test_a_marked_point_stays_where_it_was_in_every_orientation(tmp_path, orient
     mark = nib.affines.apply_affine(affine, [22.3, 17.8, 4.3])
     away = ((world(shape, affine) - mark) ** 2).sum(-1)
     nib.save(nib.Nifti1Image(np.float32(1000 * np.exp(-away / (2 * 4.0**2)) + 1), affine), tmp_path / "mark.nii")
-    image = nib.load(synthesize(tmp_path / "mark.nii", tmp_path, target=target, spacing=1.0, pixel=1.0, resolution=32)[0])
+    image = nib.load(
+        synthesize(tmp_path / "mark.nii", tmp_path, target=target, spacing=1.0, pixel=1.0, resolution=32)[0]
+    )
     values = image.get_fdata()
     places = world(image.shape, image.affine)
     around = np.clip(values / values.max() - 0.4, 0, None) * (((places - mark) ** 2).sum(-1) < 8**2)

@@ -27,6 +27,7 @@ class Image:
         description: for people, in a line.
         storage: how a NIfTI file keeps its numbers.
         display: intensities that viewers shall show as black and white; `None` leaves it to them.
+        title: for a list of series, in a few words; `None` = what is usual for the task.
     """
 
     suffix: str
@@ -34,6 +35,7 @@ class Image:
     description: str
     storage: Storage = Storage()
     display: Scale | None = None
+    title: str | None = None
 
 
 class Outcome:
@@ -46,9 +48,7 @@ class Outcome:
         synthesis_range: what -1 and 1 become in another modality than the input's.
     """
 
-    def __init__(
-        self, data: Mapping[str, Any], *, modalities: Sequence[str], key: str, synthesis_range: Scale
-    ) -> None:
+    def __init__(self, data: Mapping[str, Any], *, modalities: Sequence[str], key: str, synthesis_range: Scale) -> None:
         self.source = Source.of(data)
         self.source_modality = modalities[int(data[Keys.SOURCE_MODALITY])]
         self.target_modality = modalities[int(data[Keys.MODALITY])]
@@ -98,4 +98,6 @@ class Outcome:
         if len(self._prediction) == 1:
             return {"image": image}
         deviations = deviation_slices(self._prediction[1], scale=self.scale, **where)
-        return {"image": image, "standard_deviation": Image("_std", deviations, f"UniCOAL: deviation of {about}")}
+        words = f"UniCOAL: standard deviation of {about}"
+        title = f"Standard deviation of {self.target_modality} synthesized"
+        return {"image": image, "standard_deviation": Image("_std", deviations, words, title=title)}

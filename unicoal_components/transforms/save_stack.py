@@ -20,7 +20,7 @@ from ..data.scratch import release, scratch_array
 from ..data.write_nifti import stored, write_nifti
 from ..keys import Keys
 from .outcome import Image, Outcome
-from .sidecar import bundle_of, seconds_of, sidecar, software_of, write_sidecar
+from .sidecar import NOTE, bundle_of, seconds_of, sidecar, software_of, write_sidecar
 from .source import NATIVE, Source, now
 
 logger = logging.getLogger(__name__)
@@ -147,14 +147,19 @@ class SaveStackd(Transform):
             stem,
             voxels=self._voxels(image, Storage(), outcome),
             affine=outcome.grid[1],
-            source=read_series(choose_series(place, uid=uid)),
-            description=image.description,
-            software=software_of(bundle_of(self.bundle_root)),
+            source=read_series(choose_series(place, uid=uid)).source,
+            target_modality=outcome.target_modality,
+            source_modality=outcome.source_modality,
+            description=image.title,
+            notes=[image.description, NOTE],
+            versions=software_of(bundle_of(self.bundle_root)),
+            window=image.display,
             deidentify=self.deidentify,
         )
         return stem
 
     def _spare_input(self, output: Path, input: str | os.PathLike) -> None:
+        """Refuse the input's own place."""
         if os.path.realpath(output) == os.path.realpath(input):
             raise ValueError(f"the output would overwrite the input '{input}'. Choose another output_dir.")
 

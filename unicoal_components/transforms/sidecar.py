@@ -30,9 +30,9 @@ def bundle_of(folder: str | os.PathLike | None) -> dict[str, str]:
     return {key: str(metadata[key]) for key in ("name", "version") if key in metadata}
 
 
-def software_of(bundle: Mapping[str, str]) -> str:
-    """Return the software in words, such as "unicoal_components 0.1.0, Uni-COAL sr 0.1.0"."""
-    return ", ".join([f"unicoal_components {__version__}", *([" ".join(bundle.values())] if bundle else [])])
+def software_of(bundle: Mapping[str, str]) -> list[str]:
+    """Return the software in words, such as ["unicoal_components 0.1.0", "Uni-COAL sr 0.1.0"]."""
+    return [f"unicoal_components {__version__}", *([" ".join(bundle.values())] if bundle else [])]
 
 
 def geometry(shape: tuple[int, ...], affine: np.ndarray) -> dict[str, Any]:
