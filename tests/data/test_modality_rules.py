@@ -88,6 +88,13 @@ def test_words_win_over_times():
     assert guess_modality(description="ADC", **facts) is None
 
 
+def test_times_tell_two_named_modalities_apart():
+    facts = {"description": "PD/T2 dual echo", "scanning_sequence": ["SE"], "repetition_time": 3000}
+    assert [guess_modality(echo_time=time, **facts) for time in (15, 50, 90)] == ["pd", None, "t2"]
+    facts = {"scanning_sequence": ["SE"], "repetition_time": 500, "echo_time": 12}
+    assert guess_modality(description="T1 pre and post", **facts) is None
+
+
 def test_the_image_type_rules_maps_out():
     assert guess_modality(description="T2 TSE", image_type=["DERIVED", "PRIMARY", "DIFFUSION", "ADC"]) is None
     assert guess_modality(description="T2 TSE", image_type=["DERIVED", "SECONDARY"]) == "t2"

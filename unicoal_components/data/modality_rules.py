@@ -154,12 +154,12 @@ def modality_of_words(text: str) -> str | None:
     return named.pop() if len(named) == 1 else None
 
 
-def _t1_or_t1c(tokens: list[str]) -> str | None:
-    """Return "t1c" where an agent is named, "t1" where none is or it is denied; both ("pre and post") tell nothing."""
+def _t1_or_t1c(tokens: list[str]) -> str:
+    """Return "t1c" where an agent is named, "t1" where none is or it is denied, `OTHER` for "pre and post"."""
     after = any(a == "post" and b not in AFTER_SURGERY for a, b in zip(tokens, [*tokens[1:], ""], strict=True))
     plain = bool(PLAIN & set(tokens))
     if plain and after:
-        return None
+        return OTHER
     return "t1c" if not plain and (after or AGENTS & set(tokens)) else "t1"
 
 
