@@ -38,8 +38,8 @@ def nifti_affine(image: nib.Nifti1Image) -> tuple[np.ndarray, list[str]]:
     if not apart > CONFLICT:
         return sform, []
     return sform, [
-        f"its sform (code {scode}) and qform (code {qcode}) differ by up to {apart:.1f} mm; the sform was taken. If that "
-        "puts the scan in the wrong place, correct the header, such as with nibabel's set_sform and set_qform"
+        f"its sform (code {scode}) and qform (code {qcode}) differ by up to {apart:.1f} mm; the sform was taken. If "
+        "that puts the scan in the wrong place, correct the header, such as with nibabel's set_sform and set_qform"
     ]
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -157,10 +158,10 @@ Parts = tuple[np.ndarray, np.ndarray, Storage, list[str]]
 
 def _nifti_parts(path: Path) -> Parts:
     """Return voxels `(x, y, z, ...)`, affine, how the numbers are kept, and warnings."""
-    image = nib.load(path)
-    affine, warnings = nifti_affine(image)  # type: ignore[arg-type]
+    image: Any = nib.load(path)
+    affine, warnings = nifti_affine(image)
     voxels = image.dataobj
-    storage = Storage(str(voxels.dtype), float(voxels.slope), float(voxels.inter))  # type: ignore[attr-defined]
+    storage = Storage(str(voxels.dtype), float(voxels.slope), float(voxels.inter))
     return np.asanyarray(voxels), affine, storage, warnings
 
 

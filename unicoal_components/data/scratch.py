@@ -28,7 +28,7 @@ def scratch_array(
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
+        with tempfile.TemporaryFile(dir=os.fspath(folder)) as file:
             reserve(file.fileno(), size)
             return np.memmap(file, dtype=dtype, mode="r+", shape=tuple(shape), order=order)  # type: ignore[call-overload]
     except OSError as error:
@@ -39,7 +39,7 @@ def scratch_array(
 
 
 def reserve(file: int, size: int) -> None:
-    """Take `size` bytes for an open file, or raise OSError; where the system cannot, the file is only made that long."""
+    """Take `size` bytes for an open file, or raise OSError; where the system cannot, only make it that long."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file, 0, size)
     else:

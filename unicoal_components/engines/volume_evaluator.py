@@ -50,14 +50,17 @@ class VolumeEvaluator(SupervisedEvaluator):
     an exit status that tells. What is wrong with the run itself, such as weights that do not fit, stops it at once.
     """
 
-    def run(self) -> None:
+    def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]
         """Go through all volumes.
+
+        Args:
+            global_epoch: as MONAI's.
 
         Raises:
             ValueError: at least one failed; the message names each with its reason.
         """
         self.failures: dict[str, str] = {}
-        super().run()
+        super().run(global_epoch)
         if self.failures:
             self._raise()
 

@@ -86,7 +86,7 @@ class Outcome:
     def images(self) -> dict[str, Image]:
         """Return the images by their role: "image", and of several samples also "standard_deviation"."""
         about = f"synthesized {self.target_modality} from {self.source_modality}, factor {self.factor:g}"
-        where = {"native": self._native, "source": self.source}
+        where: dict[str, Any] = {"native": self._native, "source": self.source}
         if self.same:
             slices = finished_slices(self._prediction[0], seen=self._seen, factor=self.factor, **where)
             stored = nifti_storage(Storage(self.source.dtype, self.source.slope, self.source.intercept))
