@@ -5,10 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .bias_field import correct_bias_field
 from .common_grid import Records, check_common_grid, to_common_grid
-from .crop import crop, crop_box, foreground_mask
-from .regrid import Grid, resample_to_grid
 from .scan import Scan
 from .steps import PreparationSteps
 
@@ -61,6 +58,8 @@ def _add(records: Records, record: Mapping[str, Any]) -> None:
 
 def correct_shading(scan: Scan) -> Scan:
     """Correct the bias field; voxels that were exactly 0 stay so."""
+    from .bias_field import correct_bias_field  # here, as ITK takes seconds to import and is not needed otherwise
+
     corrected = correct_bias_field(scan.volume, scan.affine)
     return scan.with_volume(np.where(scan.volume == 0, 0, corrected))
 
@@ -73,30 +72,44 @@ def crop_scans(
     Raises:
         ValueError: no mask where it is needed, or nothing in the mask or the foreground.
     """
+    from .crop import crop, crop_box
+
     fixed = scans[reference]
     if steps.crop == "brain":
-        region, results = _brain(fixed, mask), {}
+        region = _brain(fixed, mask)
         results = {name: scan.with_volume(np.where(region, scan.volume, 0)) for name, scan in scans.items()}
     else:
-        region, results = np.asarray(foreground_mask(fixed.volume)) > 0, dict(scans)
+        region, results = _foreground(fixed), dict(scans)
+    box = crop_box(region, fixed.affine, steps.margin)
+    record = {
+        "step": "crop",
+        "to": steps.crop,
+        "of": reference,
+        "margin": float(steps.margin),
+        "box": [[part.start, part.stop] for part in box],
+    }
+    return {name: scan.with_volume(*crop(scan.volume, scan.affine, box)) for name, scan in results.items()}, record
+
+
+def _foreground(fixed: Scan) -> np.ndarray:
+    """Return where the head or brain is, as booleans `(x, y, z)`."""
+    from .crop import foreground_mask
+
+    try:
+        region = foreground_mask(fixed.volume)
+    except ValueError as error:
+        raise ValueError(f"scan '{fixed.path}': {error}") from error
     if not region.any():
         raise ValueError(
             f"scan '{fixed.path}' has no foreground to crop to: nothing stands out. Look at it, or leave out --crop."
         )
-    box = crop_box(region, fixed.affine, steps.margin)
-    record = {"step": "crop", "to": steps.crop, "of": reference, "margin": float(steps.margin), "box": _plain(box)}
-    return {name: scan.with_volume(*crop(scan.volume, scan.affine, box)) for name, scan in results.items()}, record
-
-
-def _plain(box: Any) -> Any:
-    """Return slices or nested sequences of bounds as lists of integers."""
-    if isinstance(box, slice):
-        return [int(box.start), int(box.stop)]
-    return [_plain(part) for part in box] if np.ndim(box) or isinstance(box, tuple | list) else int(box)
+    return region
 
 
 def _brain(fixed: Scan, mask: Scan | None) -> np.ndarray:
     """Return the mask on the reference's grid, by its nearest voxels, as booleans `(x, y, z)`."""
+    from .regrid import Grid, resample_to_grid
+
     if mask is None:
         raise ValueError(
             "crop to the brain needs a mask of it; give --mask with a pattern, or a column mask in the table. Stripped "

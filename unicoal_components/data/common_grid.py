@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .registration import register_rigid
-from .regrid import Grid, reference_grid, resample_to_grid
 from .scan import Scan
 from .steps import PreparationSteps
+
+if TYPE_CHECKING:
+    from .regrid import Grid
 
 GRID_TOLERANCE = 1e-3
 LARGE_SHIFT = 30.0
@@ -62,6 +63,8 @@ def to_common_grid(scans: Mapping[str, Scan], steps: PreparationSteps) -> tuple[
     Returns:
         The scans, in the same order, and what was done to each.
     """
+    from .regrid import reference_grid  # here, as ITK takes seconds to import and is not needed otherwise
+
     reference = steps.reference(list(scans))
     fixed = scans[reference]
     grid = reference_grid(fixed.volume.shape, fixed.affine, steps.spacing)
@@ -85,9 +88,14 @@ def to_common_grid(scans: Mapping[str, Scan], steps: PreparationSteps) -> tuple[
 
 def _register(fixed: Scan, moving: Scan, reference: str, seed: int) -> tuple[np.ndarray, dict[str, Any]]:
     """Return the map from the world of `fixed` to that of `moving`, and its record."""
-    found = register_rigid(
-        fixed=fixed.volume, fixed_affine=fixed.affine, moving=moving.volume, moving_affine=moving.affine, seed=seed
-    )
+    from .registration import register_rigid
+
+    try:
+        found = register_rigid(
+            fixed=fixed.volume, fixed_affine=fixed.affine, moving=moving.volume, moving_affine=moving.affine, seed=seed
+        )
+    except ValueError as error:
+        raise ValueError(f"scan '{moving.path}' cannot be registered to '{fixed.path}': {error}") from error
     matrix = np.asarray(found.matrix, dtype=np.float64)
     center = fixed.affine @ [*((np.array(fixed.volume.shape) - 1) / 2), 1.0]
     cosine = np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1)
@@ -102,8 +110,10 @@ def _register(fixed: Scan, moving: Scan, reference: str, seed: int) -> tuple[np.
     }
 
 
-def resample_scan(scan: Scan, grid: Grid, world_map: np.ndarray) -> Scan:
+def resample_scan(scan: Scan, grid: "Grid", world_map: np.ndarray) -> Scan:
     """Resample with splines, within the scan's own range, and keep exact zeros where the nearest voxel is 0."""
+    from .regrid import resample_to_grid
+
     volume = resample_to_grid(scan.volume, scan.affine, grid, world_map=world_map, interpolation="bspline")
     inside = (scan.volume != 0).astype(np.float32)
     inside = resample_to_grid(inside, scan.affine, grid, world_map=world_map, interpolation="nearest")

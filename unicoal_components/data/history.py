@@ -90,7 +90,7 @@ def make_history(
         "modalities": modalities,
         "notes": list(notes),
     }
-    return json.dumps(content, sort_keys=True)
+    return json.dumps(content)
 
 
 def _original_geometry(scan: Scan) -> dict[str, Any]:

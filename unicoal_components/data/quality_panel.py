@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = ("axial", "coronal", "sagittal", "checkerboard", "checkerboard", "contours", "contours", "histogram")
-CELL_INCHES = 1.75
+CELL_INCHES = 2.0
 SQUARE_MM = 24.0
-CONTOUR_PERCENTILES = (20, 55, 85)
+CONTOUR_PERCENTILES = (20, 60)
 BLUR_MM = 1.5
 PAPER, INK, MARK = "black", "#dddddd", "#ffb000"
 
@@ -96,8 +96,9 @@ def _figure(
         _draw_row(row, volume, volumes[reference], middle, spacing)
         row[0].set_title(_caption(name, known), color=MARK, fontsize=8, loc="left", pad=3)
         _draw_histogram(row[-1], known)
-    for ax, column in zip(axes[0][1:], COLUMNS[1:], strict=True):
-        ax.annotate(column, (1, 1), (0, 14), "axes fraction", "offset points", color=INK, fontsize=8, ha="right")
+    for ax, column in zip(axes[0], COLUMNS, strict=True):
+        place = ax.get_position()
+        figure.text((place.x0 + place.x1) / 2, 1 - 0.45 / height, column, color=INK, fontsize=9, ha="center")
     return figure
 
 
@@ -134,7 +135,7 @@ def _draw_row(
         smooth = gaussian_filter(reference[cut].astype(np.float32), [BLUR_MM / mm for mm in pixel])
         if (smooth > 20).any():
             levels = np.unique(np.percentile(smooth[smooth > 20], CONTOUR_PERCENTILES))
-            row[5 + place].contour(smooth, levels=levels, colors=MARK, linewidths=0.6)
+            row[5 + place].contour(smooth, levels=levels, colors=MARK, linewidths=0.5)
 
 
 def _show(ax: Axes, image: np.ndarray, pixel: Sequence[float], origin: Any) -> None:
