@@ -35,7 +35,7 @@ def test_one_worker_is_this_process_with_one_thread():
 def test_several_workers_are_processes_with_one_thread_each_and_one_that_is_killed_takes_no_other_with_it():
     jobs = ["a", "killed", "b", "c", "d", "e"]
     results = dict(run_jobs(work, jobs, workers=2, died=died))
-    assert list(sorted(results)) == sorted(jobs)
+    assert sorted(results) == sorted(jobs)
     assert results.pop("killed") == ("died", "killed")
     assert [job for _, _, job in results.values()] == list(results)
     assert os.getpid() not in {process for process, _, _ in results.values()}

@@ -16,8 +16,10 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 ITK_THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
-PRELOADED = ["monai.data.image_reader", "h5py"]
-"""What takes long to import, for the process that the others are forked from."""
+PRELOADED = ["monai.engines", "monai.handlers", "monai.visualize", "ignite.metrics", "matplotlib.figure", "h5py"]
+"""What this package needs and takes long to import, for the process that the others are forked from. Not the package
+itself: that process would not know which copy of it is in use.
+"""
 
 
 def default_workers(jobs: int) -> int:
