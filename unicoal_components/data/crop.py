@@ -83,9 +83,7 @@ def crop_box(mask: np.ndarray, affine: np.ndarray, margin: float = 5.0) -> tuple
     return x, y, z
 
 
-def crop(
-    volume: np.ndarray, affine: np.ndarray, box: tuple[slice, slice, slice]
-) -> tuple[np.ndarray, np.ndarray]:
+def crop(volume: np.ndarray, affine: np.ndarray, box: tuple[slice, slice, slice]) -> tuple[np.ndarray, np.ndarray]:
     """Cut a volume `(x, y, z)` to a box; the affine's origin moves along, so every voxel keeps its place in the world.
 
     Returns:
@@ -116,6 +114,10 @@ def _brighter_than_air(volume: np.ndarray) -> np.ndarray:
     low, high = np.percentile(coarse, [0.0, 99.0])
     logarithm = np.log(FLOOR + np.clip((coarse - low) / max(high - low, 1e-12), 0, 1))
     mask = logarithm > otsu_threshold(logarithm)
+    for axis in range(3):  # bone is as dark as air: a hole of one slice, though open to the outside in three axes
+        for index in range(mask.shape[axis]):
+            part = (slice(None),) * axis + (index,)
+            mask[part] = ndimage.binary_fill_holes(mask[part])
     for axis, step in enumerate(steps):
         mask = np.repeat(mask, step, axis=axis)
     return mask[tuple(slice(length) for length in volume.shape)]
