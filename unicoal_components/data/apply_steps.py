@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .common_grid import Records, check_common_grid, to_common_grid
+from .regrid import Grid, resample_to_grid
 from .scan import Scan
 from .steps import PreparationSteps
 
@@ -108,8 +109,6 @@ def _foreground(fixed: Scan) -> np.ndarray:
 
 def _brain(fixed: Scan, mask: Scan | None) -> np.ndarray:
     """Return the mask on the reference's grid, by its nearest voxels, as booleans `(x, y, z)`."""
-    from .regrid import Grid, resample_to_grid
-
     if mask is None:
         raise ValueError(
             "crop to the brain needs a mask of it; give --mask with a pattern, or a column mask in the table. Stripped "

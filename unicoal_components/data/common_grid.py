@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from .regrid import reference_grid, resample_to_grid
 from .scan import Scan
 from .steps import PreparationSteps
-
-if TYPE_CHECKING:
-    from .regrid import Grid
 
 GRID_TOLERANCE = 1e-3
 LARGE_SHIFT = 30.0
@@ -53,8 +51,7 @@ def to_common_grid(scans: Mapping[str, Scan], steps: PreparationSteps) -> tuple[
     """Bring all scans onto the reference's grid, or onto one of other voxels in its place.
 
     Without registration a scan's place is what its header says, which is right if the person lay still between the
-    scans of a session. Voxels that a scan does not reach are 0; so are those nearest to a voxel that was exactly 0, as
-    splines would blur a stripped scan's clean surround.
+    scans of a session. Voxels that a scan does not reach are 0, and a clean surround of zeros stays clean.
 
     Args:
         scans: per modality, the reference among them.
@@ -63,11 +60,9 @@ def to_common_grid(scans: Mapping[str, Scan], steps: PreparationSteps) -> tuple[
     Returns:
         The scans, in the same order, and what was done to each.
     """
-    from .regrid import reference_grid  # here, as ITK takes seconds to import and is not needed otherwise
-
     reference = steps.reference(list(scans))
     fixed = scans[reference]
-    grid = reference_grid(fixed.volume.shape, fixed.affine, steps.spacing)
+    grid = reference_grid(fixed.volume.shape, fixed.affine, spacing=steps.spacing)
     results: dict[str, Scan] = {}
     records: Records = {}
     for name, scan in scans.items():
@@ -80,7 +75,9 @@ def to_common_grid(scans: Mapping[str, Scan], steps: PreparationSteps) -> tuple[
         if name == reference and steps.spacing is None:
             results[name] = scan
             continue
-        results[name] = _with_warnings(resample_scan(scan, grid, world_map), records[name], fixed, scan, world_map)
+        volume = resample_to_grid(scan.volume, scan.affine, grid, world_map=world_map)
+        result = scan.with_volume(volume, grid.affine)
+        results[name] = _with_warnings(result, records[name], fixed, scan, world_map)
         voxels = [round(float(value), 4) for value in np.linalg.norm(grid.affine[:3, :3], axis=0)]
         records[name].append({"step": "resample", "to": f"grid of {reference}", "spacing": voxels, "by": "bspline"})
     return results, records
@@ -88,7 +85,7 @@ def to_common_grid(scans: Mapping[str, Scan], steps: PreparationSteps) -> tuple[
 
 def _register(fixed: Scan, moving: Scan, reference: str, seed: int) -> tuple[np.ndarray, dict[str, Any]]:
     """Return the map from the world of `fixed` to that of `moving`, and its record."""
-    from .registration import register_rigid
+    from .registration import register_rigid  # here, as ITK takes seconds to import and is not needed otherwise
 
     try:
         found = register_rigid(
@@ -104,21 +101,11 @@ def _register(fixed: Scan, moving: Scan, reference: str, seed: int) -> tuple[np.
         "to": reference,
         "matrix": matrix.tolist(),
         "metric": float(found.metric),
+        "overlap": round(float(found.overlap), 4),
         "translation_mm": round(float(np.linalg.norm((matrix @ center - center)[:3])), 3),
         "rotation_deg": round(float(np.degrees(np.arccos(cosine))), 3),
         "seed": seed,
     }
-
-
-def resample_scan(scan: Scan, grid: "Grid", world_map: np.ndarray) -> Scan:
-    """Resample with splines, within the scan's own range, and keep exact zeros where the nearest voxel is 0."""
-    from .regrid import resample_to_grid
-
-    volume = resample_to_grid(scan.volume, scan.affine, grid, world_map=world_map, interpolation="bspline")
-    inside = (scan.volume != 0).astype(np.float32)
-    inside = resample_to_grid(inside, scan.affine, grid, world_map=world_map, interpolation="nearest")
-    volume = np.clip(volume, scan.stack.min(), scan.stack.max())
-    return scan.with_volume(np.where(inside > 0.5, volume, 0), grid.affine)
 
 
 def _with_warnings(
