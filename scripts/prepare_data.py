@@ -1,77 +1,141 @@
-"""Turn scans (NIfTI, MetaImage, NRRD, ...) into subject files and a datalist.
+"""Turn scans (NIfTI, DICOM, MetaImage, NRRD, ...) into subject files and a datalist.
 
+From a known collection: `--input IXI --layout ixi --register_to t1 --output data`.
 From a folder: `--input scans --pattern "{subject}/{modality}.nii.gz" --modalities t1,t2,flair --output data`.
 From a table: `--table subjects.csv --output data`.
 """
 
 import logging
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from unicoal_components.command_line import run_command
-from unicoal_components.data.prepare import PreparationReport, prepare_cohort
-from unicoal_components.data.subject_files import SubjectFiles, find_subjects, read_table
+from unicoal_components.data.layouts import find_layout
+from unicoal_components.data.manifest import PREPARED
+from unicoal_components.data.prepare import INDEX_NAME, MANIFEST_NAME, PreparationReport, prepare_cohort
+from unicoal_components.data.steps import PreparationSteps
+from unicoal_components.data.subject_files import SubjectFiles, add_masks, find_subjects, read_table
 
 logger = logging.getLogger("prepare_data")
+
+PATTERN = "{subject}/{modality}.nii.gz"
 
 
 def prepare_data(
     *,
     output: str,
     input: str | None = None,
-    pattern: str = "{subject}/{modality}.nii.gz",
+    layout: str | None = None,
+    pattern: str | None = None,
     table: str | None = None,
     modalities: str | Sequence[str] | None = None,
     names: str | Sequence[str] | Mapping[str, str] | None = None,
+    bias_correction: bool = False,
+    register_to: str | None = None,
+    spacing: float | None = None,
+    crop: str = "none",
+    margin: float = 5.0,
+    mask: str | None = None,
     split: Sequence[float] | None = None,
     seed: int = 0,
     allow_missing: bool = False,
     overwrite: bool = False,
+    workers: int | None = None,
+    quality: bool = True,
 ) -> None:
-    """Prepare scans for training; the scans of one subject must lie on one grid.
+    """Prepare scans for training: subject files, datalist.json, manifest.csv, and quality/index.html to look through.
+
+    Without --register_to and --spacing the scans of one subject must lie on one grid. Stopped or failed, go on with the
+    same command: finished subjects are left alone unless their scans or the options have changed.
 
     Exit status 0: all subjects prepared; 1: at least one failed (named at the end, the others are there) or none could.
 
     Args:
-        output: folder for the subject files and datalist.json.
+        output: folder for the results.
         input: folder with the scans; or give table.
-        pattern: place of a scan below input, with {subject} and {modality}; * stands for anything.
-        table: CSV with the columns subject, one per modality (paths relative to the CSV), optionally section.
-        modalities: names in the order that gives the class index, such as t1,t2,flair; for a table, all its columns.
+        layout: how they are named: ixi, brats, bids, or dicom (one folder per subject); or give pattern.
+        pattern: place of a scan below input, with {subject} and {modality}; * stands for anything. The default is
+            {subject}/{modality}.nii.gz; a folder that matches is read as DICOM.
+        table: CSV with the columns subject, one per modality (paths relative to the CSV), optionally section, person
+            (whose scans never go into different sections) and mask.
+        modalities: names in the order that gives the class index, such as t1,t2,flair; for a table or a layout, all.
         names: spelling in file names where it differs, such as t1=T1w,t2=T2w.
+        bias_correction: correct the shading of the receive coils in every scan (N4).
+        register_to: modality that all others are registered to, rigidly, and whose grid they get.
+        spacing: edge in mm of the cubic voxels that all get; without register_to in the place that the headers tell.
+        crop: none, foreground (around the head), or brain (around the mask, 0 outside of it).
+        margin: in mm around what is cropped to.
+        mask: pattern of the brain masks below input, with {subject}, in the space of the reference.
         split: fractions for training, validation and test, 0.8,0.1,0.1 by default; not with a section column.
         seed: of the draw of the split.
         allow_missing: accept subjects that lack some modalities.
-        overwrite: replace earlier results of the same subjects in output.
+        overwrite: do finished subjects again too, and replace files of theirs that do not tell how they were made.
+        workers: processes, each with one subject and one thread; by default one per processor.
+        quality: draw a picture of each subject (--noquality: do not).
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    steps = PreparationSteps(
+        bias_correction=bias_correction, register_to=register_to, spacing=spacing, crop=str(crop), margin=margin
+    )
     wanted = _words(modalities)
-    subjects = _subjects(input, pattern, table, wanted, _spellings(names))
+    subjects = _subjects(input, layout, pattern, table, wanted, _spellings(names))
     report = prepare_cohort(
-        subjects,
-        modalities=wanted or list(dict.fromkeys(name for item in subjects for name in item.files)),
+        _masked(subjects, input, mask, steps),
+        modalities=wanted or _all_modalities(subjects),
         output=str(output),
         split=split,
         seed=seed,
         allow_missing=allow_missing,
         overwrite=overwrite,
+        steps=steps,
+        workers=workers,
+        quality=quality,
     )
-    _tell(report)
+    _tell(report, quality)
     if report.failed:
         sys.exit(1)
 
 
 def _subjects(
-    folder: str | None, pattern: str, table: str | None, modalities: list[str] | None, names: Mapping[str, str]
+    folder: str | None,
+    layout: str | None,
+    pattern: str | None,
+    table: str | None,
+    modalities: list[str] | None,
+    names: Mapping[str, str],
 ) -> list[SubjectFiles]:
-    """Find the subjects by exactly one of folder and table."""
+    """Find the subjects by exactly one of folder and table, and at most one of layout and pattern."""
     if (folder is None) == (table is None):
-        raise ValueError("give either --input (a folder, with --pattern and --modalities) or --table (a CSV).")
+        raise ValueError(
+            "give either --input (a folder, with --layout, or --pattern and --modalities) or --table (a CSV)."
+        )
+    if layout is not None and (pattern is not None or table is not None):
+        raise ValueError(f"--layout {layout} knows where the scans are; give no --pattern and no --table beside it.")
     if table is not None:
         return read_table(str(table), modalities=modalities)
+    if layout is not None:
+        return find_layout(str(folder), layout=str(layout), modalities=modalities, names=names)
     if modalities is None:
-        raise ValueError("--input needs --modalities, such as --modalities t1,t2,flair.")
-    return find_subjects(str(folder), pattern=pattern, modalities=modalities, names=names)
+        raise ValueError("--input needs --modalities, such as --modalities t1,t2,flair, or a --layout.")
+    return find_subjects(str(folder), pattern=pattern or PATTERN, modalities=modalities, names=names)
+
+
+def _masked(
+    subjects: list[SubjectFiles], folder: str | None, mask: str | None, steps: PreparationSteps
+) -> list[SubjectFiles]:
+    """Add the masks that the pattern finds."""
+    if mask is None:
+        return subjects
+    if folder is None or steps.crop != "brain":
+        raise ValueError("--mask is for --crop brain with --input; in a --table, a column mask has the masks.")
+    return add_masks(subjects, str(folder), pattern=str(mask))
+
+
+def _all_modalities(subjects: Sequence[SubjectFiles]) -> list[str]:
+    """Return every modality that somebody has, in the order of the first who has most."""
+    by_number = sorted(subjects, key=lambda item: -len(item.files))
+    return list(dict.fromkeys(name for item in by_number for name in item.files))
 
 
 def _words(value: str | Sequence[str] | None) -> list[str] | None:
@@ -95,13 +159,21 @@ def _spellings(value: str | Sequence[str] | Mapping[str, str] | None) -> dict[st
     return result
 
 
-def _tell(report: PreparationReport) -> None:
-    """Say what was written, and who failed and why."""
+def _tell(report: PreparationReport, quality: bool) -> None:
+    """Say what was written, who failed and why, and where to look."""
     counts = ", ".join(f"{len(subjects)} {section}" for section, subjects in report.sections.items())
     logger.info("wrote %s: %s", report.datalist, counts)
     for section, subjects in report.sections.items():
         if not subjects:
             logger.info("note: no subject for %s", section)
+    numbers = Counter(outcome.status for outcome in report.outcomes)
+    logger.info("%s", ", ".join(f"{number} {status}" for status, number in numbers.items()))
+    again = Counter(outcome.reason for outcome in report.outcomes if outcome.status == PREPARED and outcome.reason)
+    for reason, number in again.items():
+        logger.info("%d %s", number, reason)
+    logger.info("what became of each scan: %s", report.datalist.with_name(MANIFEST_NAME))
+    if quality:
+        logger.info("look through them: %s", report.datalist.parent / INDEX_NAME)
     for subject, reason in report.failed.items():
         logger.error("FAILED %s: %s", subject, reason)
 

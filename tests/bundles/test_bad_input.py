@@ -1,6 +1,8 @@
 """Bad input through the doors that users take: what they read names the file or key, and the way out."""
 
+import errno
 import json
+import os
 import runpy
 import shutil
 
@@ -67,6 +69,7 @@ def prepare(bundle, monkeypatch, caplog):
     script = bundle.root.parents[1] / "scripts" / "prepare_data.py"
 
     def call(**options):
+        options = {"workers": 1} | options
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         monkeypatch.setattr("sys.argv", [str(script), *words])
         caplog.set_level("INFO")
@@ -103,7 +106,8 @@ def test_preparation_names_the_subject_and_file_of_a_volume_that_is_no_scan(prep
     assert status == 1
     line = next(line for line in said.splitlines() if "FAILED" in line)
     matches(line, rf"FAILED p2: .*p2/t1\.nii\.gz.*{pattern}")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["datalist.json", "p1.h5"]
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["datalist.json", "manifest.csv", "p1.h5", "quality"]
 
 
 def test_preparation_names_a_missing_modality_and_different_grids(prepare, tmp_path):
@@ -117,6 +121,48 @@ def test_preparation_names_a_missing_modality_and_different_grids(prepare, tmp_p
     assert (status, len(failed)) == (1, 2)
     matches(failed[0], r"FAILED p2: .*has no file for \['t2'\].*--allow_missing")
     matches(failed[1], r"FAILED p3: .*t1\.nii\.gz' and .*t2\.nii\.gz' lie on different grids.*Register")
+
+
+@pytest.fixture
+def two_scans(tmp_path):
+    (tmp_path / "scans").mkdir()
+    for number, name in enumerate(("p1", "p2")):
+        save(tmp_path / "scans" / f"{name}_t1.nii.gz", brain(seed=number))
+    return {"input": tmp_path / "scans", "pattern": "{subject}_{modality}.nii.gz", "output": tmp_path / "out"}
+
+
+def test_preparation_names_a_modality_or_layout_that_is_not_there(prepare, two_scans, tmp_path):
+    matches(prepare(**two_scans, modalities="t1,pd")[1], r"no file .*scans' matches .* modality 'pd'.*names")
+    matches(prepare(**two_scans, modalities="t1", register_to="T1")[1], r"register_to is 'T1', .*none of .*\['t1'\]")
+    layout = {name: value for name, value in two_scans.items() if name != "pattern"} | {"layout": "ixi"}
+    matches(prepare(**layout)[1], r"nothing in the layout ixi for t1, t2, pd.*p1_t1\.nii\.gz.*another --layout")
+    assert not (tmp_path / "out").exists()
+
+
+def test_preparation_names_a_mask_that_is_empty_or_damaged(prepare, two_scans):
+    save(two_scans["input"] / "p1_mask.nii.gz", np.zeros((12, 12, 6), np.uint8))
+    (two_scans["input"] / "p2_mask.nii.gz").write_text("no image")
+    status, said = prepare(**two_scans, modalities="t1", crop="brain", mask="{subject}_mask.nii.gz")
+    assert status == 1
+    matches(said, r"p1: mask '.*p1_mask\.nii\.gz' is uint8 \(12, 12, 6\) with 0 voxels.*not empty.*correct --mask")
+    matches(said, r"p2: cannot read mask '.*p2_mask\.nii\.gz'.*damaged.*again")
+
+
+def test_preparation_on_a_full_disk_names_the_file_and_leaves_nothing_half_written(
+    prepare, two_scans, monkeypatch, tmp_path
+):
+    create = h5py.Group.create_dataset
+
+    def full(self, name, **options):
+        if "p2" in self.file.filename:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return create(self, name, **options)
+
+    monkeypatch.setattr(h5py.Group, "create_dataset", full)
+    status, said = prepare(**two_scans, modalities="t1", quality=False)
+    assert status == 1
+    matches(said, r"FAILED p2: cannot write '.*p2\.h5': No space left on device.*has space left")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["datalist.json", "manifest.csv", "p1.h5"]
 
 
 @pytest.mark.parametrize("kept", [0, 100, 0.7])

@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 from monai.transforms import ScaleIntensityRangePercentiles
 
+from unicoal_components.data.common_grid import check_common_grid
 from unicoal_components.data.datalist import read_datalist, read_modalities
-from unicoal_components.data.hdf5 import read_header, read_volume
-from unicoal_components.data.prepare import check_common_grid, prepare_cohort, prepare_subject, scale_intensity
+from unicoal_components.data.hdf5 import read_header, read_volume, write_subject
+from unicoal_components.data.history import read_history
+from unicoal_components.data.prepare import prepare_cohort
+from unicoal_components.data.prepare_subject import prepare_subject, scale_intensity
 from unicoal_components.data.scan import Scan
 from unicoal_components.data.subject_files import SubjectFiles
 
@@ -129,7 +132,13 @@ def test_a_cohort_is_split_and_listed(tmp_path):
     assert read_modalities(report.datalist) == ["t1", "t2"]
     for section, subjects in report.sections.items():
         assert [entry["subject"] for entry in read_datalist(report.datalist, section)] == subjects
-    assert sorted(path.name for path in output.iterdir()) == ["datalist.json", "p0.h5", "p1.h5", "p2.h5"]
+    assert sorted(path.name for path in output.iterdir()) == [
+        "datalist.json",
+        "manifest.csv",
+        "p0.h5",
+        "p1.h5",
+        "p2.h5",
+    ]
 
 
 def test_given_sections_are_kept_and_may_be_empty(tmp_path):
@@ -156,23 +165,41 @@ def test_when_all_fail_the_reasons_are_told_and_no_datalist_is_written(tmp_path)
     with pytest.raises(ValueError, match=r"none of the 5 subjects could be prepared.*p0: scan .*p0_t1.*empty") as error:
         prepare_cohort(subjects, modalities=["t1"], output=tmp_path / "out")
     assert "\n" not in str(error.value)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["manifest.csv"]
 
 
 def test_the_same_cohort_gives_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         prepare_cohort(cohort(tmp_path), modalities=["t1", "t2"], output=tmp_path / name, seed=7)
-    for path in (tmp_path / "a").iterdir():
+    for path in [*(tmp_path / "a").glob("*.h5"), tmp_path / "a" / "datalist.json"]:
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
-def test_an_output_folder_in_use_needs_overwrite(tmp_path):
-    subjects = cohort(tmp_path)
-    prepare_cohort(subjects, modalities=["t1", "t2"], output=tmp_path / "out")
-    with pytest.raises(ValueError, match=r"out' already holds results.*--overwrite"):
-        prepare_cohort(subjects, modalities=["t1", "t2"], output=tmp_path / "out")
-    report = prepare_cohort(subjects, modalities=["t1"], output=tmp_path / "out", overwrite=True)
-    assert read_modalities(report.datalist) == ["t1"]
+def make_unknown_subject_file(output):
+    volume = np.ones((2, 3, 4), np.uint8)
+    write_subject(
+        output / "p0.h5", volumes={"t1": volume}, affine=AFFINE, intensity={"t1": (0, 1)}, sources={"t1": "simulated"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (make_unknown_subject_file, "p0.h5"),
+        (lambda output: (output / "p1.h5").write_text("theirs"), "p1.h5"),
+        (lambda output: (output / "datalist.json").write_text("{}"), "datalist.json"),
+    ],
+)
+def test_results_that_do_not_tell_how_they_were_made_are_replaced_with_overwrite_only(tmp_path, make, name):
+    (tmp_path / "out").mkdir()
+    make(tmp_path / "out")
+    before = (tmp_path / "out" / name).read_bytes()
+    with pytest.raises(ValueError, match=rf"out' already holds results.*'{name}'.*--overwrite"):
+        prepare_cohort(cohort(tmp_path), modalities=["t1"], output=tmp_path / "out")
+    assert (tmp_path / "out" / name).read_bytes() == before
+    report = prepare_cohort(cohort(tmp_path), modalities=["t1"], output=tmp_path / "out", overwrite=True)
+    assert len(read_history(tmp_path / "out" / "p0.h5")["modalities"]) == 1
+    assert report.failed == {}
 
 
 def test_an_output_folder_with_other_subjects_is_refused_and_left_alone(tmp_path):

@@ -1,11 +1,10 @@
 import gzip
-import hashlib
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from unicoal_components.data.read_volume import check_affine, checksum, read_image
+from unicoal_components.data.read_volume import check_affine, read_image
 
 AFFINE = np.array([[-1.0, 0, 0, 20], [0, 2.0, 0, -30], [0, 0, 3.0, 5], [0, 0, 0, 1]])
 
@@ -127,11 +126,3 @@ def test_a_file_without_orientation_is_read_with_a_warning(tmp_path, caplog):
     nib.save(image, tmp_path / "plain.nii")
     assert read_image(tmp_path / "plain.nii").voxels.shape == (5, 6, 7)
     assert "plain.nii" in caplog.text and "left and right" in caplog.text
-
-
-def test_the_checksum_of_one_file_is_its_own_and_that_of_several_does_not_depend_on_their_names(tmp_path):
-    for name, content in {"a": b"one", "b": b"two", "c": b"one"}.items():
-        (tmp_path / name).write_bytes(content)
-    assert checksum([tmp_path / "a"]) == hashlib.sha256(b"one").hexdigest()
-    assert checksum([tmp_path / "a", tmp_path / "b"]) == checksum([tmp_path / "b", tmp_path / "c"])
-    assert checksum([tmp_path / "a", tmp_path / "b"]) != checksum([tmp_path / "a", tmp_path / "c"])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from unicoal_components.data.datalist import read_datalist, read_modalities
+from unicoal_components.data.hdf5 import read_header
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "prepare_data.py"
@@ -47,7 +48,7 @@ def test_a_folder_is_prepared_with_spellings_and_a_failed_subject_sets_the_exit_
     broken.write_bytes(broken.read_bytes()[:300])
     status, said = run(
         *("--input", scans, "--modalities", "t1,flair", "--names", "t1=T1w"),
-        *("--output", tmp_path / "out", "--split", "0.5,0,0.5", "--seed", 1),
+        *("--output", tmp_path / "out", "--split", "0.5,0,0.5", "--seed", 1, "--workers", 1),
     )
     assert status == 1
     assert "FAILED p2: cannot read scan" in said
@@ -62,7 +63,7 @@ def test_a_table_is_prepared_with_status_0(scans, tmp_path):
     rows = [f"{name},scans/{name}/flair.nii.gz,scans/{name}/T1w.nii.gz,training" for name in ("p1", "p2", "p3")]
     table.write_text("\n".join(["subject,flair,t1,section", *rows]))
     result = subprocess.run(
-        [sys.executable, str(SCRIPT), "--table", str(table), "--output", str(tmp_path / "out")],
+        [sys.executable, str(SCRIPT), "--table", str(table), "--output", str(tmp_path / "out"), "--workers=1"],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
@@ -74,9 +75,58 @@ def test_a_table_is_prepared_with_status_0(scans, tmp_path):
     assert read_modalities(tmp_path / "out" / "datalist.json") == ["flair", "t1"]
 
 
+def test_a_layout_is_prepared_with_all_its_modalities_in_processes_and_gone_on_with(scans, tmp_path):
+    for subject in ("p1", "p2", "p3"):
+        place = tmp_path / "bids" / f"sub-{subject}" / "anat"
+        place.mkdir(parents=True)
+        for name, suffix in (("T1w", "T1w"), ("flair", "FLAIR")):
+            (scans / subject / f"{name}.nii.gz").rename(place / f"sub-{subject}_{suffix}.nii.gz")
+    command = [sys.executable, str(SCRIPT), "--input", str(tmp_path / "bids"), "--layout=bids", "--workers=2"]
+    said = []
+    for _ in range(2):
+        result = subprocess.run(
+            [*command, "--output", str(tmp_path / "out"), "--spacing=2", "--crop=foreground"],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        said.append(result.stderr)
+    assert "3 prepared" in said[0]
+    assert "3 up to date" in said[1]
+    assert read_modalities(tmp_path / "out" / "datalist.json") == ["t1", "flair"]
+    pictures = sorted(path.name for path in (tmp_path / "out" / "quality").iterdir())
+    assert pictures == ["index.html", "sub-p1.png", "sub-p2.png", "sub-p3.png"]
+
+
+def test_masks_are_found_by_their_pattern(scans, tmp_path, run):
+    for subject in ("p1", "p2"):
+        array = np.zeros((6, 7, 5), np.uint8)
+        array[1:4, 2:5, 1:4] = 1
+        nib.save(nib.Nifti1Image(array, AFFINE), scans / subject / "mask.nii.gz")
+    status, said = run(
+        *("--input", scans, "--modalities", "flair", "--output", tmp_path / "out", "--crop", "brain", "--margin", 0),
+        *("--mask", "{subject}/mask.nii.gz", "--workers", 1, "--noquality"),
+    )
+    assert status == 1
+    assert "FAILED p3: crop to the brain needs a mask of it" in said
+    assert read_header(tmp_path / "out" / "p1.h5").shape == (3, 3, 3)
+    assert not (tmp_path / "out" / "quality").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--modalities", "flair", "--layout", "bids", "--pattern", "x"), "knows where the scans are"),
+        (("--layout", "adni"), "must be one of ixi, brats, bids, dicom"),
+        (("--modalities", "flair", "--register_to", "t1"), "register_to is 't1', which is none of the modalities"),
+        (("--modalities", "flair", "--crop", "head"), "none, foreground, brain"),
+        (("--modalities", "flair", "--spacing", "thin"), "spacing is 'thin'"),
+        (("--modalities", "flair", "--mask", "{subject}/m.nii", "--crop", "brain"), "matches the mask"),
+        (("--modalities", "flair", "--mask", "m.nii", "--crop", "brain"), "must contain {subject}"),
+        (("--modalities", "flair", "--mask", "{subject}/m.nii"), "is for --crop brain"),
+        (("--modalities", "flair", "--workers", "0"), "workers is 0"),
         (("--modalities", "t1,pd", "--names", "t1=T1w"), "for modality 'pd'"),
         (("--modalities", "T1w,flair"), "lower-case words"),
         (("--modalities", "flair", "--pattern", "{modality}.nii"), "must contain {subject}"),

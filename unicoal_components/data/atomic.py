@@ -1,5 +1,6 @@
 """Files that appear complete or not at all."""
 
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,3 +41,10 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         raise OSError(
             f"cannot write '{path}': {reason}. Choose an output folder that you may write to and that has space left."
         ) from error
+
+
+def remove_partials(path: str | os.PathLike) -> None:
+    """Remove what processes that were killed while writing `path` have left beside it."""
+    path = Path(path)
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        partial.unlink(missing_ok=True)

@@ -19,7 +19,8 @@ from .hdf5 import write_subject
 from .label_map import load_label_map, read_label_classes
 from .mr_signal import SEQUENCES
 from .phantom import Person, check_options, simulate_person
-from .prepare import DATALIST_NAME, scale_intensity
+from .prepare import DATALIST_NAME
+from .prepare_subject import scale_intensity
 from .scan import Scan
 from .split import split_subjects
 from .tissue_maps import TissueMaps, load_mni152
@@ -47,7 +48,7 @@ def simulate_cohort(
     """Simulate persons with t1, t2, pd and flair on one grid each, and write `sim_0000.h5`, ... and `datalist.json`.
 
     Person i depends on (seed, i) and the other options, not on the number of persons: the same seed gives the same
-    bytes. Intensities are scaled as scans are (`prepare.scale_intensity`).
+    bytes. Intensities are scaled as scans are (`prepare_subject.scale_intensity`).
 
     Args:
         output: folder, made if need be.

@@ -48,6 +48,7 @@ def write_subject(
     affine: np.ndarray,
     intensity: Mapping[str, tuple[float, float]],
     sources: Mapping[str, str],
+    history: str | None = None,
 ) -> None:
     """Write one subject's volumes, atomically and with the same bytes for the same input.
 
@@ -60,6 +61,7 @@ def write_subject(
         affine: `(4, 4)`, voxel (w, h, d, 1) to NIfTI RAS+ world mm.
         intensity: per modality the source intensities (low, high) that became 0 and 255.
         sources: per modality the name of the file that it came from.
+        history: how the volumes came about, as JSON text (`history.py`); kept as it is.
 
     Raises:
         ValueError: no volume, a volume of another type or shape, names that differ between the arguments.
@@ -75,6 +77,8 @@ def write_subject(
         file.attrs["affine"] = affine
         file.attrs["spacing"] = np.linalg.norm(affine[:3, :3], axis=0)[::-1]
         file.attrs["foreground_box"] = foreground_box(volumes)
+        if history is not None:
+            file.attrs["history"] = history
         for name in names:
             volume = volumes[name]
             dataset = file.create_dataset(name, data=volume, chunks=(1, *volume.shape[1:]), compression="gzip")

@@ -1,28 +1,36 @@
-"""From scans to subject files and a datalist."""
+"""From the scans of a cohort to subject files, a datalist, a manifest and pictures to look through."""
 
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from tqdm.auto import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from .atomic import remove_partials
+from .checksums import sha256_of
 from .datalist import SECTIONS, write_datalist
-from .hdf5 import write_subject
-from .intensity import percentile_range, scale_to_uint8
-from .scan import Scan, read_scan
+from .hdf5 import read_header
+from .history import make_recipe, read_history
+from .manifest import FAILED, PREPARED, UP_TO_DATE, Outcome, quality_name, write_manifest
+from .prepare_subject import NO_STEPS, prepare_subject, present_modalities
+from .quality_index import write_quality_index
+from .quality_panel import save_quality_panel
 from .split import split_subjects
+from .steps import PreparationSteps
 from .subject_files import SubjectFiles, check_modalities
+from .workers import default_workers, run_jobs
 
 logger = logging.getLogger(__name__)
 
 DATALIST_NAME = "datalist.json"
+MANIFEST_NAME = "manifest.csv"
+INDEX_NAME = "quality/index.html"
 DEFAULT_SPLIT = (0.8, 0.1, 0.1)
-GRID_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -31,13 +39,34 @@ class PreparationReport:
 
     Attributes:
         datalist: the JSON that was written.
-        sections: per section the subjects that were prepared.
-        failed: per subject that was not, the reason.
+        sections: per section the subjects that have a file now.
+        failed: per subject that has none, the reason.
+        outcomes: per subject, in the order given, all that the manifest tells.
     """
 
     datalist: Path
     sections: Mapping[str, list[str]]
     failed: Mapping[str, str]
+    outcomes: Sequence[Outcome] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs to prepare one subject."""
+
+    item: SubjectFiles
+    section: str
+    output: Path
+    modalities: tuple[str, ...]
+    allow_missing: bool
+    steps: PreparationSteps
+    overwrite: bool
+    quality: bool
+
+    @property
+    def path(self) -> Path:
+        """The subject file."""
+        return self.output / f"{self.item.subject}.h5"
 
 
 def prepare_cohort(
@@ -49,122 +78,138 @@ def prepare_cohort(
     seed: int = 0,
     allow_missing: bool = False,
     overwrite: bool = False,
+    steps: PreparationSteps = NO_STEPS,
+    workers: int | None = 1,
+    quality: bool = False,
 ) -> PreparationReport:
-    """Write `<subject>.h5` for every subject, and `datalist.json` for those that succeeded.
+    """Write `<subject>.h5` for every subject, `datalist.json` for those that succeeded, `manifest.csv` for all.
 
     A subject that fails is reported with its reason and the others go on (the official preparation drops it without a
-    word). Sections are drawn before the first scan is read, so a failure moves nobody else to another section.
+    word). Sections are drawn before the first scan is read, so a failure moves nobody else to another section. Subjects
+    that an earlier call finished with the same options from the same scans are left as they are; the others are done
+    again. So a call that was stopped is gone on with by the same call.
 
     Args:
         subjects: their files; with a section for all of them, or for none.
         modalities: lower-case names in the order that gives the class index.
-        output: folder, made if need be. It must hold no subject files or datalist yet, unless `overwrite`.
+        output: folder, made if need be.
         split: fractions of training, validation, test where subjects have no section; `None`: 0.8, 0.1, 0.1.
         seed: of the draw of the sections.
         allow_missing: accept subjects that lack some of the modalities (not all).
-        overwrite: replace the files of these subjects and the datalist. Other subjects' files are never touched, and
-            are refused, so that two data sets do not mix in one folder.
+        overwrite: do all subjects again, and replace files of theirs that no preparation is known to have written.
+            Other subjects' files are never touched, and are refused, so that two data sets do not mix in one folder.
+        steps: what to do with the scans before they are scaled.
+        workers: processes; 1: none but this one, `None`: one per processor.
+        quality: also draw `quality/<subject>.png` and `quality/index.html`.
 
     Raises:
         ValueError: unusable arguments, an output folder in use, or no subject could be prepared.
         OSError: the output folder or the datalist cannot be written.
     """
     check_modalities(modalities)
+    steps.check_modality(modalities)
+    if workers is not None and (not isinstance(workers, int) or workers < 1):
+        raise ValueError(f"workers is {workers!r}; it must be a number of processes, at least 1.")
     sections = _sections(subjects, split, seed)
     output = Path(output).absolute()
     _check_output(output, [item.subject for item in subjects], overwrite)
-    entries: dict[str, list[dict[str, str]]] = {name: [] for name in SECTIONS}
-    failed: dict[str, str] = {}
-    with logging_redirect_tqdm():
-        for item in tqdm(subjects, desc="preparing", unit="subject"):
-            path = output / f"{item.subject}.h5"
-            try:
-                prepare_subject(item, path, modalities=modalities, allow_missing=allow_missing)
-            except Exception as error:  # whatever is wrong with one subject must not stop the others
-                failed[item.subject] = str(error) or type(error).__name__
-                logger.debug("subject '%s' failed", item.subject, exc_info=True)
-            else:
-                entries[sections[item.subject]].append({"subject": item.subject, "path": path.name})
+    jobs = [
+        Job(item, sections[item.subject], output, tuple(modalities), allow_missing, steps, overwrite, quality)
+        for item in subjects
+    ]
+    outcomes = _run(jobs, default_workers(len(jobs)) if workers is None else workers, quality)
+    failed = {outcome.item.subject: outcome.reason for outcome in outcomes if outcome.status == FAILED}
     if len(failed) == len(subjects):
         reasons = "; ".join(f"{subject}: {reason}" for subject, reason in list(failed.items())[:3])
-        raise ValueError(f"none of the {len(subjects)} subjects could be prepared, nothing was written. {reasons}")
+        raise ValueError(
+            f"none of the {len(subjects)} subjects could be prepared; all reasons are in '{output / MANIFEST_NAME}'. "
+            f"{reasons}"
+        )
+    entries: dict[str, list[dict[str, str]]] = {name: [] for name in SECTIONS}
+    for outcome in outcomes:
+        if outcome.status != FAILED:
+            entries[outcome.section].append({"subject": outcome.item.subject, "path": outcome.output})
     datalist = output / DATALIST_NAME
     write_datalist(datalist, sections=entries, modalities=modalities)
-    return PreparationReport(datalist, {name: [e["subject"] for e in entries[name]] for name in SECTIONS}, failed)
+    prepared = {name: [entry["subject"] for entry in entries[name]] for name in SECTIONS}
+    return PreparationReport(datalist, prepared, failed, outcomes)
 
 
-def prepare_subject(
-    item: SubjectFiles, path: str | os.PathLike, *, modalities: Sequence[str], allow_missing: bool = False
-) -> None:
-    """Read one subject's scans, check that they share a grid, scale their intensities and write the subject file.
+def _run(jobs: Sequence[Job], workers: int, quality: bool) -> list[Outcome]:
+    """Do the jobs; write the manifest and the index of what is done, also when interrupted."""
+    done: dict[str, Outcome] = {}
+    try:
+        with logging_redirect_tqdm(), tqdm(total=len(jobs), desc="preparing", unit="subject") as progress:
+            for job, outcome in run_jobs(run_job, jobs, workers=workers, died=_died):
+                done[job.item.subject] = outcome
+                progress.update()
+    finally:
+        outcomes = [done[job.item.subject] for job in jobs if job.item.subject in done]
+        for job in jobs:
+            remove_partials(job.path)
+        if outcomes:
+            write_manifest(jobs[0].output / MANIFEST_NAME, outcomes, modalities=jobs[0].modalities)
+        if outcomes and quality:
+            write_quality_index(jobs[0].output / INDEX_NAME, outcomes, modalities=jobs[0].modalities)
+    return outcomes
 
-    Raises:
-        ValueError: a missing modality, an unusable scan, different grids.
-        OSError: a scan that cannot be read, a file that cannot be written.
-    """
-    missing = [name for name in modalities if name not in item.files]
-    if missing and (not allow_missing or len(missing) == len(modalities)):
-        raise ValueError(
-            f"subject '{item.subject}' has no file for {missing}, only for {sorted(item.files)}. "
-            "Add the scan, leave the subject out, or allow subjects with missing modalities (--allow_missing)."
-        )
-    scans = {name: read_scan(item.files[name]) for name in modalities if name in item.files}
-    check_common_grid(list(scans.values()))
-    scaled = {name: scale_intensity(scan) for name, scan in scans.items()}
-    write_subject(
-        path,
-        volumes={name: volume for name, (volume, _) in scaled.items()},
-        affine=next(iter(scans.values())).affine,
-        intensity={name: limits for name, (_, limits) in scaled.items()},
-        sources={name: scan.path.name for name, scan in scans.items()},
+
+def run_job(job: Job) -> Outcome:
+    """Prepare one subject unless its file is up to date; what is wrong with it becomes the reason of its failure."""
+    start = time.perf_counter()
+    try:
+        status, reason = _make(job)
+        outcome = _finished(job, status, reason)
+    except Exception as error:  # whatever is wrong with one subject must not stop the others
+        logger.debug("subject '%s' failed", job.item.subject, exc_info=True)
+        outcome = Outcome(job.item, FAILED, str(error) or type(error).__name__, job.section)
+    return replace(outcome, seconds=time.perf_counter() - start)
+
+
+def _make(job: Job) -> tuple[str, str]:
+    """Bring the subject file and its picture up to date; return the status, and why a finished file was done again."""
+    history = None if job.overwrite else read_history(job.path)
+    reason = "done again, as told" if job.overwrite and job.path.exists() else ""
+    status = UP_TO_DATE
+    if history is None or (reason := _difference(job, history)):
+        prepare_subject(job.item, job.path, modalities=job.modalities, allow_missing=job.allow_missing, steps=job.steps)
+        status = PREPARED
+    panel = job.output / quality_name(job.item.subject)
+    if job.quality and (status == PREPARED or not panel.exists()):
+        save_quality_panel(panel, job.path, title=job.item.subject)
+    return status, reason
+
+
+def _difference(job: Job, history: Mapping) -> str:
+    """Say in what a finished subject differs from what would be made of it now; empty if in nothing."""
+    recipe = make_recipe(job.item, present_modalities(job.item, job.modalities, job.allow_missing), job.steps)
+    changed = [name for name in sorted(recipe | history["recipe"]) if recipe.get(name) != history["recipe"].get(name)]
+    return f"done again, as changed: {', '.join(changed)}" if changed else ""
+
+
+def _finished(job: Job, status: str, reason: str) -> Outcome:
+    """Read what the subject file tells."""
+    header = read_header(job.path)
+    return Outcome(
+        job.item,
+        status,
+        reason,
+        job.section,
+        output=job.path.name,
+        output_sha256=sha256_of(job.path),
+        shape=header.shape[::-1],
+        spacing=tuple(round(value, 4) for value in (header.spacing or ())[::-1]),
+        history=read_history(job.path) or {},
     )
 
 
-def check_common_grid(scans: Sequence[Scan]) -> None:
-    """Refuse scans that do not share one grid with the first, after reorientation.
-
-    Shapes must be equal and affines agree within 0.001 of the smallest spacing in every entry.
-
-    Raises:
-        ValueError: names both files and how far apart their grids are.
-    """
-    first = scans[0]
-    for scan in scans[1:]:
-        same_shape = scan.stack.shape == first.stack.shape
-        tolerance = GRID_TOLERANCE * first.spacing.min()
-        if same_shape and np.abs(scan.affine - first.affine).max() <= tolerance:
-            continue
-        raise ValueError(
-            f"scans '{first.path}' and '{scan.path}' lie on different grids: {_describe(first)} against "
-            f"{_describe(scan)}. Register and resample them onto one grid first; this step does not."
-        )
-
-
-def _describe(scan: Scan) -> str:
-    """Return shape, spacing and origin in the words of an error."""
-    depth, height, width = scan.stack.shape
-    spacing = " x ".join(f"{value:.4g}" for value in scan.spacing)
-    origin = ", ".join(f"{value:.2f}" for value in scan.affine[:3, 3])
-    return f"{width} x {height} x {depth} voxels of {spacing} mm from ({origin})"
-
-
-def scale_intensity(scan: Scan) -> tuple[np.ndarray, tuple[float, float]]:
-    """Scale a scan to uint8 between the percentiles 0.5 and 99.5 of its non-zero voxels.
-
-    low and high are the percentiles p; v = round(255 clamp((x - low) / (high - low), 0, 1)). Voxels that are exactly 0
-    are background and stay 0, so that a skull-stripped scan keeps a clean surround whatever low is.
-
-    Returns:
-        The uint8 stack `(D, H, W)` and (low, high) in the scan's own units.
-
-    Raises:
-        ValueError: the two percentiles are equal.
-    """
-    try:
-        low, high = percentile_range(scan.stack)
-    except ValueError as error:
-        raise ValueError(f"scan '{scan.path}': {error}") from error
-    return scale_to_uint8(scan.stack, low, high), (low, high)
+def _died(job: Job) -> Outcome:
+    """Return the outcome of a subject whose process ended before it was done."""
+    reason = (
+        f"the process that prepared subject '{job.item.subject}' was ended from outside, often as memory ran out. Run "
+        "the same command again, with fewer --workers."
+    )
+    return Outcome(job.item, FAILED, reason, job.section)
 
 
 def _sections(subjects: Sequence[SubjectFiles], split: Sequence[float] | None, seed: int) -> dict[str, str]:
@@ -177,18 +222,25 @@ def _sections(subjects: Sequence[SubjectFiles], split: Sequence[float] | None, s
             f"not usable: {unusable}."
         )
     given = {item.subject: item.section for item in subjects if item.section is not None}
+    persons = {item.subject: item.person or item.subject for item in subjects}
     if not given:
-        return split_subjects(names, fractions=DEFAULT_SPLIT if split is None else split, seed=seed)
+        return split_subjects(names, fractions=DEFAULT_SPLIT if split is None else split, seed=seed, persons=persons)
     if len(given) < len(names) or split is not None:
         raise ValueError(
             f"{len(given)} of {len(names)} subjects have a section, and split is {split}: give a section to all "
             "subjects and no split, or no section to any."
         )
+    for person in persons.values():
+        places = {given[name]: name for name in names if persons[name] == person}
+        if len(places) > 1:
+            raise ValueError(
+                f"person '{person}' stands in several sections, {places}; give all their scans one section."
+            )
     return given
 
 
 def _check_output(output: Path, subjects: Sequence[str], overwrite: bool) -> None:
-    """Make the output folder, and refuse one that cannot be written or holds other results."""
+    """Make the output folder, and refuse one that cannot be written or holds what others made."""
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=output):
@@ -197,15 +249,18 @@ def _check_output(output: Path, subjects: Sequence[str], overwrite: bool) -> Non
         raise OSError(
             f"cannot write into the output folder '{output}': {error.strerror}. Choose one that you may write to."
         ) from error
-    ours = {f"{subject}.h5" for subject in subjects}
     present = {path.name for path in output.glob("*.h5")}
-    foreign = sorted(present - ours)
+    foreign = sorted(present - {f"{subject}.h5" for subject in subjects})
     if foreign:
         raise ValueError(
             f"output folder '{output}' holds {len(foreign)} files of other subjects, such as '{foreign[0]}'. "
             "Choose another folder, or remove those files yourself."
         )
-    if not overwrite and (present or (output / DATALIST_NAME).exists()):
+    unknown = [name for name in sorted(present) if read_history(output / name) is None]
+    if (output / DATALIST_NAME).exists() and not (output / MANIFEST_NAME).exists():
+        unknown.append(DATALIST_NAME)
+    if unknown and not overwrite:
         raise ValueError(
-            f"output folder '{output}' already holds results. Choose another folder, or replace them with --overwrite."
+            f"output folder '{output}' already holds results that do not tell how they were made, such as "
+            f"'{unknown[0]}'. Choose another folder, or replace them with --overwrite."
         )

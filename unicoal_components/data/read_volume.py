@@ -1,10 +1,8 @@
 """One volume from one image file or DICOM series, checked; the only place where scans enter the package."""
 
 import gzip
-import hashlib
 import logging
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,15 +87,6 @@ def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volum
     for warning in volume.warnings:
         logger.warning("scan '%s': %s.", volume.path, warning)
     return volume
-
-
-def checksum(files: Iterable[str | os.PathLike]) -> str:
-    """Return the SHA-256 of one file, or that of the sorted SHA-256 of several, in hexadecimal digits."""
-    sums = []
-    for file in files:
-        with open(file, "rb") as opened:
-            sums.append(hashlib.file_digest(opened, "sha256").hexdigest())
-    return sums[0] if len(sums) == 1 else hashlib.sha256("".join(sorted(sums)).encode()).hexdigest()
 
 
 def check_affine(affine: np.ndarray, path: str | os.PathLike) -> None:

@@ -1,22 +1,25 @@
 """The division of subjects into training, validation and test."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from .datalist import SECTIONS
 
 
-def split_subjects(subjects: Sequence[str], *, fractions: Sequence[float], seed: int) -> dict[str, str]:
-    """Draw the section of every subject.
+def split_subjects(
+    subjects: Sequence[str], *, fractions: Sequence[float], seed: int, persons: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Draw the section of every subject; subjects of one person share it.
 
     The draw depends on the set of names and the seed only, not on their order. Counts are rounded by largest
-    remainder; where there are subjects enough, every section with a fraction above 0 gets at least one.
+    remainder; where there are persons enough, every section with a fraction above 0 gets at least one.
 
     Args:
         subjects: different names.
-        fractions: of training, validation and test; each in [0, 1], together 1.
+        fractions: of persons for training, validation and test; each in [0, 1], together 1.
         seed: of the draw.
+        persons: per subject whose scans these are; subjects that are not named are persons of their own.
 
     Returns:
         Per subject its section.
@@ -28,11 +31,12 @@ def split_subjects(subjects: Sequence[str], *, fractions: Sequence[float], seed:
         >>> split_subjects(["a", "b"], fractions=(1, 0, 0), seed=0)
         {'a': 'training', 'b': 'training'}
     """
-    counts = _counts(len(subjects), fractions)
-    names = sorted(subjects)
+    person_of = {name: (persons or {}).get(name, name) for name in sorted(subjects)}
+    names = sorted(set(person_of.values()))
+    counts = _counts(len(names), fractions)
     shuffled = np.random.default_rng(seed).permutation(names).tolist()
     drawn = dict(zip(shuffled, np.repeat(SECTIONS, counts).tolist(), strict=True))
-    return {name: drawn[name] for name in names}
+    return {name: drawn[person] for name, person in person_of.items()}
 
 
 def _counts(total: int, fractions: Sequence[float]) -> list[int]:

@@ -1,13 +1,16 @@
-"""Which file is which modality of which subject: by a name pattern, or by a table."""
+"""Which file is which modality of which subject: by a name pattern, or by a table; `layouts` knows common folders."""
 
 import csv
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .datalist import SECTIONS
+
+COLUMNS = ("subject", "section", "person", "mask")
+"""Of a table, besides one column per modality."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +21,18 @@ class SubjectFiles:
         subject: the name, which becomes `<subject>.h5`.
         files: per modality (lower case) the scan; a modality without a file is absent.
         section: training, validation or test; `None` where the split is drawn.
+        person: whose scans these are; several subjects (sessions) of one person go into one section. `None`: the
+            subject is a person of its own.
+        mask: an image of the reference's space, non-zero in the brain; `None`: there is none.
+        notes: what was decided in finding the files, in words.
     """
 
     subject: str
     files: Mapping[str, Path]
     section: str | None = None
+    person: str | None = None
+    mask: Path | None = None
+    notes: tuple[str, ...] = ()
 
 
 def find_subjects(
@@ -85,14 +95,39 @@ def _matches(folder: Path, pattern: str) -> list[tuple[str, Path]]:
     return result
 
 
+def add_masks(subjects: Sequence[SubjectFiles], folder: str | os.PathLike, *, pattern: str) -> list[SubjectFiles]:
+    """Give every subject its mask, found by `pattern` below `folder`; a subject without one keeps what it has.
+
+    Raises:
+        ValueError: a pattern without `{subject}`, a mask for none of the subjects, or two for one.
+    """
+    if set(re.findall(r"\{(.*?)\}", pattern)) != {"subject"}:
+        raise ValueError(
+            f"mask '{pattern}' must contain {{subject}} and no other field, such as '{{subject}}/mask.nii'."
+        )
+    masks: dict[str, Path] = {}
+    for subject, path in _matches(Path(folder), pattern):
+        if subject in masks:
+            raise ValueError(
+                f"subject '{subject}' has two masks: '{masks[subject]}' and '{path}'. Specify --mask more."
+            )
+        masks[subject] = path
+    if not masks.keys() & {item.subject for item in subjects}:
+        raise ValueError(
+            f"no file below '{folder}' matches the mask '{pattern}' for any of the subjects, such as "
+            f"'{subjects[0].subject}'. Correct --mask."
+        )
+    return [replace(item, mask=masks.get(item.subject, item.mask)) for item in subjects]
+
+
 def read_table(path: str | os.PathLike, *, modalities: Sequence[str] | None = None) -> list[SubjectFiles]:
-    """Read a CSV with the column `subject`, one column per modality and, optionally, `section`, in its order.
+    """Read a CSV with the column `subject`, one per modality and, if wanted, `section`, `person`, `mask`, in its order.
 
     Paths are absolute or relative to the CSV's folder; an empty cell means that the subject lacks the modality.
 
     Args:
         path: the CSV file (comma separated, UTF-8, with a header row; case of the header does not matter).
-        modalities: the columns to take; `None` takes all besides subject and section.
+        modalities: the columns to take; `None` takes all besides subject, section, person and mask.
 
     Raises:
         FileNotFoundError: the table does not exist.
@@ -119,7 +154,8 @@ def read_table(path: str | os.PathLike, *, modalities: Sequence[str] | None = No
         if subject in result:
             raise ValueError(f"table '{path}' has subject '{subject}' twice; write one row per subject.")
         files = {name: path.parent / cells[name] for name in modalities if cells[name]}
-        result[subject] = SubjectFiles(subject, files, section)
+        mask = path.parent / cells["mask"] if cells.get("mask") else None
+        result[subject] = SubjectFiles(subject, files, section, cells.get("person") or None, mask)
     if not result:
         raise ValueError(f"table '{path}' has no rows below its header; write one row per subject.")
     return list(result.values())
@@ -127,7 +163,7 @@ def read_table(path: str | os.PathLike, *, modalities: Sequence[str] | None = No
 
 def _table_modalities(path: Path, header: Sequence[str], modalities: Sequence[str] | None) -> list[str]:
     """Return the modality columns to read, after checking the header."""
-    columns = [name for name in header if name not in ("subject", "section")]
+    columns = [name for name in header if name not in COLUMNS]
     if "subject" not in header or not columns or len(set(header)) < len(header):
         raise ValueError(
             f"table '{path}' must be comma separated with a header such as 'subject,t1,t2,section', "

@@ -13,8 +13,8 @@ from nibabel.orientations import aff2axcodes
 
 from .. import __version__
 from ..data.atomic import atomic_path
+from ..data.checksums import checksum
 from ..data.geometry import spacing_of
-from ..data.read_volume import checksum
 from .outcome import Outcome
 from .source import Source, now
 

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from monai.transforms import Transform
 
+from ..data.checksums import checksum
 from ..data.geometry import choose_plane, spacing_of, to_stack
 from ..data.in_plane import InPlane
 from ..data.intensity import percentile_range, scale_to_unit
-from ..data.read_volume import Volume, checksum, read_image
+from ..data.read_volume import Volume, read_image
 from ..keys import BLANK, Keys
 from .source import NATIVE, SOURCE, Source, now
 

@@ -1,0 +1,42 @@
+"""Preparation of a real person, whose scans have skulls, thick slices and grids of their own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unicoal_components.data.hdf5 import read_header, read_volume
+from unicoal_components.data.history import read_history
+from unicoal_components.data.prepare import prepare_cohort
+from unicoal_components.data.steps import PreparationSteps
+from unicoal_components.data.subject_files import find_subjects
+
+RAW = Path(__file__).parents[2] / ".." / "shared" / "data" / "lesjak_ms_longitudinal" / "raw"
+NAMES = {"flair": "FLAIR", "t1": "T1W", "t2": "T2W"}
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not RAW.is_dir(), reason=f"the scans of Lesjak 2016 are not in {RAW}"),
+]
+
+
+def test_thick_scans_of_one_person_come_onto_one_grid_of_1_mm(tmp_path):
+    subjects = find_subjects(RAW, pattern="{subject}_s1_{modality}.nii.gz", modalities=list(NAMES), names=NAMES)
+    steps = PreparationSteps(register_to="flair", spacing=1.0, crop="foreground")
+    report = prepare_cohort(subjects, modalities=list(NAMES), output=tmp_path, steps=steps, quality=True)
+    assert report.failed == {}
+    header = read_header(tmp_path / "p01.h5")
+    np.testing.assert_allclose(header.spacing, 1.0)
+    assert all(120 < size < 230 for size in header.shape)
+    known = read_history(tmp_path / "p01.h5")["modalities"]
+    for name in ("t1", "t2"):
+        record = known[name]["steps"][1]
+        assert (record["step"], record["to"]) == ("register", "flair")
+        assert record["translation_mm"] < 5
+        assert record["overlap"] > 0.9
+    flair, t1, t2 = (read_volume(tmp_path / "p01.h5", name) for name in ("flair", "t1", "t2"))
+    inside = (flair > -0.5) & (t1 > -1) & (t2 > -1)
+    csf = inside & (t2 > np.quantile(t2[inside], 0.97))  # bright in T2, dark in T1 and FLAIR if it lies in one place
+    assert flair[csf].mean() < flair[inside].mean()
+    assert t1[csf].mean() < t1[inside].mean()
+    assert (tmp_path / "quality" / "p01.png").stat().st_size > 100_000
