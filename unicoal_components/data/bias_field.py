@@ -60,8 +60,8 @@ def _tissue(volume: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Return the voxels of a mask that are above 0, whose logarithm exists."""
     if mask.shape != volume.shape or not np.any(volume[mask != 0] > 0):
         raise ValueError(
-            f"mask of shape {mask.shape} has no voxel above 0 in the volume of shape {volume.shape}: it must lie on the "
-            "same grid and cover tissue. Give such a mask, or none."
+            f"mask of shape {mask.shape} has no voxel above 0 in the volume of shape {volume.shape}: it must lie on "
+            "the same grid and cover tissue. Give such a mask, or none."
         )
     return (mask != 0) & (volume > 0)
 
@@ -76,7 +76,7 @@ def _thinning(spacing: np.ndarray, shape: tuple[int, ...], wanted: float) -> tup
 def _log_bias(
     volume: np.ndarray, tissue: np.ndarray, spacing: np.ndarray, meshes: np.ndarray, iterations: tuple[int, ...]
 ) -> np.ndarray:
-    """Return N4's logarithm of the bias at every voxel of the thinned volume; `meshes` are spans of the coarsest spline."""
+    """Return N4's log bias at every thinned voxel; `meshes` are the spans of the coarsest spline along each axis."""
     affine = np.diag([*spacing, 1.0])
     image = to_itk(np.where(tissue, volume, 0), affine)
     mask = itk.image_from_array(np.ascontiguousarray(tissue.T, dtype=np.uint8))

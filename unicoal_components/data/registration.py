@@ -28,7 +28,7 @@ LEVELS = (Level(8.0, 4.0, 20_000), Level(4.0, 2.0, 40_000), Level(2.0, 1.0, 60_0
 """From coarse to fine. In mm, so that thick slices are not smoothed or thinned like thin ones."""
 
 HISTOGRAM_BINS = 32
-FIRST_STEP, LAST_STEP, MAX_STEPS = 1.0, 0.005, 200
+FIRST_STEP, LAST_STEP, MAX_STEPS = 4.0, 0.005, 200
 """Step lengths in mm of the gradient descent, and how many steps a level may take."""
 
 POOR_OVERLAP = 0.5
@@ -46,7 +46,7 @@ class Registration:
         matrix: `(4, 4)`, rigid: maps world points (RAS+ mm) of the fixed scan to world points of the moving scan.
         metric: mutual information of the two at the end, in nats, 0 or more; higher is better. It compares only
             results for the same two scans.
-        overlap: in [0, 1]: how much of the foreground of one scan lies in the other's field of view, the larger of both.
+        overlap: in [0, 1]: how much of one scan's foreground lies in the other's field of view, the larger of both.
     """
 
     matrix: np.ndarray
