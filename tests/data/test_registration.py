@@ -6,7 +6,7 @@ import pytest
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from unicoal_components.data.registration import Registration, register_rigid
+from unicoal_components.data.registration import _check_plausible, register_rigid
 
 LESJAK = Path(__file__).parents[2] / ".." / "shared" / "data" / "lesjak_ms_longitudinal"
 FIXED_SHAPE = (48, 56, 40)
@@ -47,7 +47,9 @@ def head(points, contrast=(300.0, 100.0, 180.0, 40.0)):
 def scans(truth, contrast=(300.0, 100.0, 180.0, 40.0)):
     """A fixed scan, and a moving one with anisotropic voxels, whose world points are `truth` of the fixed ones'."""
     fixed = head(world(FIXED_SHAPE, FIXED_AFFINE))
-    moving = head(apply(np.linalg.inv(truth), world(MOVING_SHAPE, MOVING_AFFINE)), contrast)
+    offsets = [MOVING_AFFINE[:3, 2] * part for part in (-0.375, -0.125, 0.125, 0.375)]  # slices are thick, not points
+    places = world(MOVING_SHAPE, MOVING_AFFINE)
+    moving = np.mean([head(apply(np.linalg.inv(truth), places + offset), contrast) for offset in offsets], axis=0)
     return {"fixed": fixed, "fixed_affine": FIXED_AFFINE, "moving": moving, "moving_affine": MOVING_AFFINE}
 
 
@@ -101,10 +103,68 @@ def test_a_mask_limits_the_comparison():
     assert mean_error(register_rigid(**both, fixed_mask=mask).matrix, truth, BRAIN) < 0.3
 
 
-def test_what_cannot_be_one_person_is_refused():
+@pytest.mark.parametrize(
+    ("moved", "overlap"), [(rigid(50, (0, 0, 0)), 1.0), (rigid(0, (0, 90, 90)), 1.0), (np.eye(4), 0.2)]
+)
+def test_what_one_person_in_one_scanner_cannot_give_is_refused(moved, overlap):
+    _check_plausible(rigid(40, (0, 50, 50)), np.array((3.0, -15.0, 9.0)), 0.3)
+    with pytest.raises(ValueError, match="not plausible.*same person"):
+        _check_plausible(moved, np.array((3.0, -15.0, 9.0)), overlap)
+
+
+def test_bad_input_is_refused_with_the_way_out():
     both = scans(np.eye(4))
-    both["moving_affine"] = rigid(100, (0, 0, 0)) @ MOVING_AFFINE
-    both["moving_affine"][:3, 3] += 60
-    with pytest.raises(ValueError, match="not plausible|cannot be registered"):
-        result = register_rigid(**both)
-        assert isinstance(result, Registration)
+    with pytest.raises(ValueError, match="seed is -1"):
+        register_rigid(**both, seed=-1)
+    with pytest.raises(ValueError, match="fixed_mask of shape .* does not fit"):
+        register_rigid(**both, fixed_mask=np.ones((3, 3, 3)))
+    with pytest.raises(ValueError, match="no foreground"):
+        register_rigid(**{**both, "moving": np.zeros(MOVING_SHAPE)})
+    with pytest.raises(ValueError, match="cannot be registered.*same person"):
+        register_rigid(**{**both, "moving": both["moving"][30:33, 20:23, 9:12]})
+
+
+def insight_transform(path):
+    """Read an Insight transform file (LPS, with center) as a matrix of RAS+ points."""
+    fields = dict(line.split(": ") for line in path.read_text().splitlines() if ": " in line)
+    values = np.array(fields["Parameters"].split(), dtype=float)
+    center = np.array(fields["FixedParameters"].split(), dtype=float)
+    matrix = np.eye(4)
+    matrix[:3, :3] = values[:9].reshape(3, 3)
+    matrix[:3, 3] = values[9:] + center - matrix[:3, :3] @ center
+    lps = np.diag([-1.0, -1.0, 1.0, 1.0])
+    return lps @ matrix @ lps
+
+
+def load(name):
+    image = nibabel.load(LESJAK / name)
+    return image.get_fdata(dtype=np.float32), image.affine
+
+
+def edge_agreement(fixed, points, voxels, moving, affine, matrix):
+    """Correlate in-plane edge strengths at the brain's points: a measure other than mutual information."""
+    edges = [ndimage.gaussian_gradient_magnitude(scan, (1.5, 1.5, 0.01)) for scan in (fixed, moving)]
+    places = apply(np.linalg.inv(affine) @ matrix, points).T
+    return np.corrcoef(edges[0][tuple(voxels.T)], ndimage.map_coordinates(edges[1], places, order=1, mode="nearest"))[
+        0, 1
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not LESJAK.is_dir(), reason="the scans of ../shared/data are not here")
+@pytest.mark.parametrize("modality", ["T1W", "T2W"])
+def test_thick_scans_of_a_person_are_registered_to_a_millimeter_in_the_brain(modality):
+    fixed, fixed_affine = load("raw/p01_s1_FLAIR.nii.gz")
+    moving, affine = load(f"raw/p01_s1_{modality}.nii.gz")
+    voxels = np.argwhere(load("coreg_FLAIRspace/p01_s1_brainmask.nii.gz")[0] > 0)[::11]
+    brain = apply(fixed_affine, voxels)
+    truth = insight_transform(LESJAK / "raw" / f"p01_s1_{modality}_intrastudy_to_FLAIR.txt")
+    agreement = [
+        edge_agreement(fixed, brain, voxels, moving, affine, matrix) for matrix in (truth, np.linalg.inv(truth))
+    ]
+    assert agreement[0] > agreement[1]  # the files map points of the FLAIR to points of the other scan
+    for seed, motion in ((0, np.eye(4)), (1, rigid(8, (9, -7, 4), brain.mean(0)))):
+        result = register_rigid(
+            fixed=fixed, fixed_affine=fixed_affine, moving=moving, moving_affine=motion @ affine, seed=seed
+        )
+        assert mean_error(result.matrix, motion @ truth, brain) < 1.0

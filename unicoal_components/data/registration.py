@@ -31,6 +31,9 @@ HISTOGRAM_BINS = 32
 FIRST_STEP, LAST_STEP, MAX_STEPS = 4.0, 0.005, 200
 """Step lengths in mm of the gradient descent, and how many steps a level may take."""
 
+RELAXATION = 0.9
+"""Factor of the step where the direction turns; ITK's 0.5 stops before rotations about flat optima have converged."""
+
 POOR_OVERLAP = 0.5
 """Below this overlap of the scans as they come, the search starts with their centers of mass on each other."""
 
@@ -201,6 +204,7 @@ def _optimizer(metric: Any) -> Any:
     optimizer = itk.RegularStepGradientDescentOptimizerv4[itk.D].New(ScalesEstimator=scales)
     optimizer.SetLearningRate(FIRST_STEP)
     optimizer.SetMinimumStepLength(LAST_STEP)
+    optimizer.SetRelaxationFactor(RELAXATION)
     optimizer.SetNumberOfIterations(MAX_STEPS)
     optimizer.SetGradientMagnitudeTolerance(1e-7)
     optimizer.SetDoEstimateLearningRateOnce(False)
