@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from unicoal_components.data.itk_image import from_itk, to_itk
+from unicoal_components.data.itk_image import from_itk, one_thread, to_itk
 
 SIGNED_AXES = [
     (order, signs) for order in itertools.permutations(range(3)) for signs in itertools.product([1, -1], repeat=3)
@@ -62,3 +62,11 @@ def test_a_sheared_affine_is_refused():
 def test_four_axes_are_refused():
     with pytest.raises(ValueError, match=r"shape \(3, 4, 5, 1\)"):
         to_itk(np.zeros((3, 4, 5, 1)), np.eye(4))
+
+
+def test_one_thread_ends_with_its_context_also_after_an_error():
+    before = itk.MultiThreaderBase.GetGlobalDefaultNumberOfThreads()
+    with pytest.raises(KeyError), one_thread():
+        assert itk.MultiThreaderBase.GetGlobalDefaultNumberOfThreads() == 1
+        raise KeyError
+    assert itk.MultiThreaderBase.GetGlobalDefaultNumberOfThreads() == before

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from .crop import foreground_mask
 from .geometry import spacing_of
-from .itk_image import to_itk
+from .itk_image import one_thread, to_itk
 
 SPLINE_ORDER = 3
 
@@ -51,7 +51,8 @@ def correct_bias_field(
     thinned = _thinning(spacing_of(affine), volume.shape, spacing)
     steps = np.array([part.step for part in thinned])
     meshes = np.maximum(1, np.rint(np.array(volume.shape) * spacing_of(affine) / control_spacing)).astype(int)
-    field = _log_bias(volume[thinned], tissue[thinned], spacing_of(affine) * steps, meshes, iterations)
+    with one_thread():
+        field = _log_bias(volume[thinned], tissue[thinned], spacing_of(affine) * steps, meshes, iterations)
     corrected = volume / np.exp(_refine(field, volume.shape, thinned))
     return corrected * np.float32(volume[tissue].mean(dtype=np.float64) / corrected[tissue].mean(dtype=np.float64))
 
@@ -86,7 +87,6 @@ def _log_bias(
     n4.SetNumberOfControlPoints((meshes + SPLINE_ORDER).tolist())
     n4.SetNumberOfFittingLevels([len(iterations)] * 3)
     n4.SetMaximumNumberOfIterations(list(iterations))
-    n4.SetNumberOfWorkUnits(1)
     n4.Update()
     return itk.array_from_image(n4.ReconstructBiasField(n4.GetLogBiasFieldControlPointLattice())).T
 

@@ -1,5 +1,7 @@
 """Between the house's volumes (RAS+ world) and ITK's images (LPS world), the only place where the two meet."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import itk
@@ -46,6 +48,21 @@ def from_itk(image: Any) -> tuple[np.ndarray, np.ndarray]:
     affine[:3, :3] = itk.array_from_matrix(image.GetDirection()) * np.array(image.GetSpacing())
     affine[:3, 3] = image.GetOrigin()
     return itk.array_from_image(image).T, LPS @ affine
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let the ITK filters that are made within this context run in one thread; the setting before comes back after.
+
+    Sums over threads depend on how the work is shared, so one thread makes results repeatable. Persons run in parallel
+    processes anyway.
+    """
+    threads = itk.MultiThreaderBase.GetGlobalDefaultNumberOfThreads()
+    itk.MultiThreaderBase.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        itk.MultiThreaderBase.SetGlobalDefaultNumberOfThreads(threads)
 
 
 def _spacing_and_direction(affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

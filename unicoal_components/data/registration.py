@@ -7,7 +7,7 @@ import itk
 import numpy as np
 
 from .crop import foreground_mask
-from .itk_image import LPS, to_itk
+from .itk_image import LPS, one_thread, to_itk
 
 
 class Level(NamedTuple):
@@ -99,9 +99,9 @@ def register_rigid(
     if _overlap(fixed_points, moving_points, views, start) < POOR_OVERLAP:
         start[:3, 3] = moving_points.mean(0) - fixed_points.mean(0)
     transform = _euler(fixed_points.mean(0), start[:3, 3])
-    value = _optimize(
-        to_itk(fixed, fixed_affine), to_itk(moving, moving_affine), transform, seed=seed, mask=_mask(fixed_mask, fixed)
-    )
+    with one_thread():
+        images = to_itk(fixed, fixed_affine), to_itk(moving, moving_affine)
+        value = _optimize(*images, transform, seed=seed, mask=_mask(fixed_mask, fixed))
     matrix = _matrix(transform)
     overlap = _overlap(fixed_points, moving_points, views, matrix)
     _check_plausible(matrix @ np.linalg.inv(start), moving_points.mean(0), overlap)
@@ -189,12 +189,11 @@ def _optimize(fixed: Any, moving: Any, transform: Any, *, seed: int, mask: np.nd
 
 
 def _metric(image_type: Any) -> Any:
-    """Return the mutual information metric, computed in one thread: sums then do not depend on how work is shared."""
+    """Return the metric, mutual information with gradients by differences (images are smoothed already)."""
     metric = itk.MattesMutualInformationImageToImageMetricv4[image_type, image_type].New()
     metric.SetNumberOfHistogramBins(HISTOGRAM_BINS)
     metric.SetUseFixedImageGradientFilter(False)
     metric.SetUseMovingImageGradientFilter(False)
-    metric.SetMaximumNumberOfWorkUnits(1)
     return metric
 
 
