@@ -144,8 +144,8 @@ def test_preparation_names_a_mask_that_is_empty_or_damaged(prepare, two_scans):
     (two_scans["input"] / "p2_mask.nii.gz").write_text("no image")
     status, said = prepare(**two_scans, modalities="t1", crop="brain", mask="{subject}_mask.nii.gz")
     assert status == 1
-    matches(said, r"p1: mask '.*p1_mask\.nii\.gz' is uint8 \(12, 12, 6\) with 0 voxels.*not empty.*correct --mask")
-    matches(said, r"p2: cannot read mask '.*p2_mask\.nii\.gz'.*damaged.*again")
+    matches(said, r"p1: mask '.*p1_mask\.nii\.gz' is empty: no voxel.*correct --mask")
+    matches(said, r"p2: cannot read scan '.*p2_mask\.nii\.gz'.*damaged.*again")
 
 
 def test_preparation_on_a_full_disk_names_the_file_and_leaves_nothing_half_written(

@@ -288,9 +288,19 @@ def test_a_folder_of_anything_else_is_never_replaced(tmp_path, volume):
     assert len(files(write(tmp_path / "empty", volume))) == 5
 
 
-def test_another_grid_and_other_dimensions_are_refused(tmp_path, volume):
-    with pytest.raises(ValueError, match="in-plane grid of its source"):
-        write(tmp_path / "out", volume, volume.voxels[:-1])
+def test_a_volume_of_another_plane_lies_where_its_affine_says(tmp_path, volume):
+    turned = volume.affine[:, [1, 2, 0, 3]]  # slices along the columns of the source
+    turned[:3, 2] *= 0.5
+    voxels = np.repeat(volume.voxels.transpose(1, 2, 0), 2, axis=2)
+    folder = write_derived_series(
+        tmp_path / "out", voxels=voxels, affine=turned, source=volume.source, target_modality="t2"
+    )
+    back = read_series(choose_series(folder))
+    np.testing.assert_allclose(back.affine, turned, atol=1e-4)
+    assert back.voxels.shape == voxels.shape
+
+
+def test_other_dimensions_are_refused(tmp_path, volume):
     with pytest.raises(ValueError, match="2 dimensions"):
         write(tmp_path / "out", volume, volume.voxels[:, :, 0])
     assert not (tmp_path / "out").exists()

@@ -61,9 +61,7 @@ def test_zero_spacing_is_refused_whoever_says_so(tmp_path, which):
     flat = AFFINE.copy()
     flat[:, 2] = 0
     made = image(flat, 1) if which == "sform" else image(None, 0, AFFINE, 1) if which == "qform" else image()
-    with pytest.raises(
-        ValueError, match=r"flat\.nii' has an unusable affine, voxel spacing \[.*0\.0\] mm.*correct"
-    ):
+    with pytest.raises(ValueError, match=r"flat\.nii' has an unusable affine, voxel spacing \[.*0\.0\] mm.*correct"):
         read(made, tmp_path / "flat.nii", thickness=0)
 
 

@@ -31,9 +31,7 @@ def test_a_full_disk_is_told_before_anything_is_written(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(scratch, "reserve", full)
-    with pytest.raises(
-        OSError, match=r"cannot write 4 MB into '.*' while .*: No space left on device. Choose"
-    ):
+    with pytest.raises(OSError, match=r"cannot write 4 MB into '.*' while .*: No space left on device. Choose"):
         scratch_array((1000, 1000), np.float32, tmp_path)
     assert os.listdir(tmp_path) == []
 

@@ -17,7 +17,7 @@ from .atomic_folder import atomic_folder
 from .dicom_codes import code_item, decimal_strings
 from .dicom_deidentify import hashed_uid
 from .dicom_header import derived_header
-from .dicom_placement import Placement, place_slices
+from .dicom_placement import Placement, Plane, place_slices, plane_of
 from .dicom_series import is_dicom
 
 logger = logging.getLogger(__name__)
@@ -58,10 +58,10 @@ def write_derived_series(
 ) -> Path:
     """Write a volume as single-frame MR Image Storage objects, `0001.dcm`, `0002.dcm`, ... in order of z.
 
-    Person, study, frame of reference and scanner are the source's; orientation and pixel spacing are copied from it,
-    and the position of every slice that coincides with one of the source. Series and instances are new, marked as
-    derived (DERIVED, SECONDARY, OTHER), synthetic (SyntheticData) and not for diagnosis. How the source was measured
-    (TR, TE, ...) stays only where the modality does.
+    Person, study, frame of reference and scanner are the source's; so are orientation and pixel spacing where the plane
+    is the same, and the position of every slice that coincides with one of the source. Series and instances are new,
+    marked as derived (DERIVED, SECONDARY, OTHER), synthetic (SyntheticData) and not for diagnosis. How the source was
+    measured (TR, TE, ...) stays only where the modality does.
 
     Pixels are 12-bit integers on one scale for the whole series, from its least to its greatest finite value; the
     line back to real values is in RealWorldValueMappingSequence, as the MR object has no rescale elements.
@@ -70,7 +70,7 @@ def write_derived_series(
     Args:
         folder: to be made.
         voxels: `(x, y, z)` = (column, row, slice), real numbers; a memory map is read slice by slice, twice.
-        affine: `(4, 4)`, voxel to NIfTI RAS+ world mm. The in-plane grid must be the source's; slices may be more.
+        affine: `(4, 4)`, voxel to NIfTI RAS+ world mm. Slices may be more than the source's, or of another plane.
         source: headers of the source series in slice order (`DicomVolume.source`).
         target_modality: such as "t2".
         source_modality: such as "t1"; equal to the target for super-resolution alone, `None` where unknown.
@@ -89,7 +89,7 @@ def write_derived_series(
         The folder.
 
     Raises:
-        ValueError: the volume is not on the source's in-plane grid, has no finite value, or the window is empty.
+        ValueError: the volume's axes are not at right angles, it has no finite value, or the window is empty.
         OSError: the folder cannot be written, or holds other files than those of a series written before.
     """
     folder = Path(folder)
@@ -99,7 +99,8 @@ def write_derived_series(
             f"cannot write {voxels.ndim} dimensions beside {len(source)} source slices to '{folder}': a volume (x, "
             "y, z) and the headers of at least 2 slices are needed."
         )
-    placements = place_slices(affine, voxels.shape, source)
+    plane = plane_of(affine, voxels.shape, source)
+    placements = place_slices(affine, voxels.shape, source, shared=plane.shared)
     scale = series_scale(voxels)
     seed = None if uid_seed is None else (uid_seed, str(source[0].get("SeriesInstanceUID", "")), target_modality)
     with warnings.catch_warnings():
@@ -117,7 +118,7 @@ def write_derived_series(
             deidentify=deidentify,
             salt=salt,
         )
-        header.update(_geometry_of_series(source, placements))
+        header.update(_geometry_of_series(source, plane, placements))
         header.update(_pixel_format(scale, window, voxels.shape))
         references = [_reference(one, salt if deidentify else None) for one in source]
         with atomic_folder(folder) as partial:
@@ -168,12 +169,17 @@ def _check_replaceable(folder: Path) -> None:
         )
 
 
-def _geometry_of_series(source: Sequence[Dataset], placements: Sequence[Placement]) -> Dataset:
+def _geometry_of_series(source: Sequence[Dataset], plane: Plane, placements: Sequence[Placement]) -> Dataset:
     """Return orientation and spacings; those of the source as they are written there, where they are the same."""
     first, shared = source[0], Dataset()
-    shared.ImageOrientationPatient = decimal_strings(first.ImageOrientationPatient)
-    shared.PixelSpacing = decimal_strings(first.PixelSpacing)
-    same_slices = [placement.same for placement in placements] == list(range(len(source)))
+    if plane.shared:
+        shared.ImageOrientationPatient = decimal_strings(first.ImageOrientationPatient)
+        shared.PixelSpacing = decimal_strings(first.PixelSpacing)
+    else:
+        axes = np.concatenate([plane.row, plane.column])
+        shared.ImageOrientationPatient = decimal_strings(float(value) + 0.0 for value in axes)
+        shared.PixelSpacing = decimal_strings(plane.spacing)
+    same_slices = plane.shared and [placement.same for placement in placements] == list(range(len(source)))
     spacing = 0.0
     if len(placements) > 1:
         spacing = round(float(np.linalg.norm(placements[1].position - placements[0].position)), 6)

@@ -81,7 +81,7 @@ def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volum
     elif not place.is_file():
         raise FileNotFoundError(f"scan '{path}' does not exist; check the path, pattern or table.")
     else:
-        volume = _read_file(place)
+        volume = load_file(place)
     _check_voxels(volume.path, volume.voxels)
     check_affine(volume.affine, volume.path)
     for warning in volume.warnings:
@@ -118,8 +118,13 @@ def _read_dicom(folder: Path, uid: str | None, modality: str | None) -> Volume:
     )
 
 
-def _read_file(path: Path) -> Volume:
-    """Read a NIfTI file, or one that ITK knows."""
+def load_file(path: Path) -> Volume:
+    """Read one volume from a NIfTI file, or one that ITK knows, whatever its voxels and affine are; see `read_image`.
+
+    Raises:
+        OSError: it is damaged or of no known format.
+        ValueError: it is not one 3D volume of real numbers.
+    """
     try:
         _check_gzip(path)
         parts = _nifti_parts(path) if is_nifti(path) else _itk_parts(path)
