@@ -27,7 +27,7 @@ def test_a_folder_of_dicom_files_has_one_that_does_not_depend_on_its_place(tmp_p
         for name in ("IM1", "IM2"):
             (tmp_path / place / "series" / name).write_text(name)
     first = sha256_of(tmp_path / "a")
-    assert first == sha256_of(tmp_path / "b" / "c") == sha256_of(f"{tmp_path / 'a'}#1.2.840")
+    assert first == sha256_of(tmp_path / "b" / "c") == sha256_of(f"{tmp_path / 'a'}::1.2.840")
     (tmp_path / "a" / "series" / "IM2").write_text("changed")
     assert sha256_of(tmp_path / "a") != first
 

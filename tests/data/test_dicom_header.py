@@ -58,7 +58,7 @@ def test_super_resolution_keeps_how_the_source_was_measured(source):
     made = header(source, target_modality="t1")
     kept = [keyword for keyword in KEPT_OF_ACQUISITION if keyword in source]
     assert "EchoTime" in kept and all(made[keyword].value == source[keyword].value for keyword in kept)
-    assert made.SeriesDescription == "T1 super-resolved (Uni-COAL) NOT FOR DIAGNOSIS"
+    assert made.SeriesDescription == "T1 thin slices synthesized (Uni-COAL) NOT FOR DIAGNOSIS"
 
 
 def test_required_elements_are_there_though_empty():

@@ -135,7 +135,11 @@ def test_the_choice_is_left_to_the_user_with_a_list(tmp_path, dicom_series):
     for modality in (None, "flair"):
         with pytest.raises(ValueError, match="2 series") as error:
             choose_series(study, modality=modality)
-        for part in ("1.2.1 (number 1, 'AX T1 SE', 3 slices, t1)", "1.2.2 (number 2, 'AX T2 TSE', 4", f"{study}#1.2.1"):
+        for part in (
+            "1.2.1 (number 1, 'AX T1 SE', 3 slices, t1)",
+            "1.2.2 (number 2, 'AX T2 TSE', 4",
+            f"{study}::1.2.1",
+        ):
             assert part in str(error.value)
     with pytest.raises(ValueError, match="2 series, 2 of them t1"):
         choose_series(two(tmp_path, dicom_series, "SAG T1"), modality="t1")
@@ -161,9 +165,9 @@ def test_a_folder_without_dicom_is_told(tmp_path):
 
 
 def test_only_a_uid_is_parted_from_a_path():
-    assert [str(part) for part in split_uid("a/b#1.2.3")] == ["a/b", "1.2.3"]
-    assert split_uid("a#b#1.2.3:4")[1] == "1.2.3:4"
-    assert split_uid("scan #3")[1] is None and split_uid("a/b")[1] is None
+    assert [str(part) for part in split_uid("a/b::1.2.3")] == ["a/b", "1.2.3"]
+    assert split_uid("a::b::1.2.3:4")[1] == "1.2.3:4"
+    assert split_uid("scan::3")[1] is None and split_uid("a/b")[1] is None
 
 
 def test_headers_of_many_slices_are_read_without_their_pixels(dicom_series):

@@ -42,7 +42,7 @@ def test_a_folder_of_slices_is_one_image_and_so_is_a_study_of_several_series(tmp
     slice_file(tmp_path / "study" / "t2" / "IM1", series="1.2.3.6")
     assert paths(tmp_path / "one") == [str(tmp_path / "one")]
     assert paths(tmp_path / "study") == [str(tmp_path / "study")]
-    assert paths(f"{tmp_path / 'study'}#1.2.3.6") == [f"{tmp_path / 'study'}#1.2.3.6"]
+    assert paths(f"{tmp_path / 'study'}::1.2.3.6") == [f"{tmp_path / 'study'}::1.2.3.6"]
 
 
 def test_a_folder_of_studies_is_an_image_each(tmp_path):
@@ -52,12 +52,17 @@ def test_a_folder_of_studies_is_an_image_each(tmp_path):
     assert paths(tmp_path) == [str(tmp_path / "p01"), str(tmp_path / "p02")]
 
 
+def test_a_name_with_the_mark_that_monai_replaces_is_found(tmp_path):
+    (tmp_path / "p#1.nii").touch()
+    assert paths(str(tmp_path / "p::1.nii")) == [str(tmp_path / "p#1.nii")]
+
+
 def test_a_study_is_called_after_its_folder():
-    assert stem_of("scans/p.01#1.2.840.5:2") == "p.01" and stem_of("a/b.c/T1.NII.GZ") == "T1"
+    assert stem_of("scans/p.01::1.2.840.5:2") == "p.01" and stem_of("a/b.c/T1.NII.GZ") == "T1"
 
 
 def test_an_input_without_images_is_refused(tmp_path):
-    for missing in (str(tmp_path / "nowhere"), "", f"{tmp_path / 'nowhere'}#1.2.3"):
+    for missing in (str(tmp_path / "nowhere"), "", f"{tmp_path / 'nowhere'}::1.2.3"):
         with pytest.raises(FileNotFoundError, match="does not exist"):
             check_images(missing)
         assert list_images(missing) == []  # a workflow can be built before there are scans

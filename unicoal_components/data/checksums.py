@@ -12,7 +12,7 @@ HEADERS = (".mhd", ".nhdr", ".hdr", ".img")
 
 
 def files_of(path: str | os.PathLike) -> list[Path]:
-    """List the files that hold a scan, in order; of `folder#<SeriesInstanceUID>` all of the folder.
+    """List the files that hold a scan, in order; of `folder::<SeriesInstanceUID>` all of the folder.
 
     Raises:
         FileNotFoundError: nothing is there.

@@ -63,10 +63,10 @@ def describe(target_modality: str, source_modality: str | None, software: str = 
         >>> describe("t2", "t1")
         'T2 synthesized from T1 (Uni-COAL) NOT FOR DIAGNOSIS'
         >>> describe("t1", "t1")
-        'T1 super-resolved (Uni-COAL) NOT FOR DIAGNOSIS'
+        'T1 thin slices synthesized (Uni-COAL) NOT FOR DIAGNOSIS'
     """
     target, source = target_modality.upper(), (source_modality or "").upper()
-    how = "super-resolved" if target == source else f"synthesized from {source}" if source else "synthesized"
+    how = "thin slices synthesized" if target == source else f"synthesized from {source}" if source else "synthesized"
     return f"{target} {how} ({software}) {NOT_FOR_DIAGNOSIS}"
 
 

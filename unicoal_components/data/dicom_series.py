@@ -69,7 +69,7 @@ class DicomSeries:
 
     @property
     def key(self) -> str:
-        """What to write after `folder#`: the UID, and ":part" where the series has parts."""
+        """What to write after `folder::`: the UID, and ":part" where the series has parts."""
         return f"{self.uid}:{self.part}" if self.part else self.uid
 
     def __str__(self) -> str:
@@ -104,14 +104,14 @@ def has_dicom(folder: str | os.PathLike) -> bool:
 
 
 def split_uid(path: str | os.PathLike) -> tuple[Path, str | None]:
-    """Part `folder#SeriesInstanceUID` into the folder and the UID; a "#" that no UID follows belongs to the name.
+    """Part `folder::SeriesInstanceUID` into the folder and the UID; a "::" that no UID follows belongs to the name.
 
     Example:
-        >>> folder, uid = split_uid("study#1.2.840.3:2")
-        >>> str(folder), uid, split_uid("scan #3")[1]
+        >>> folder, uid = split_uid("study::1.2.840.3:2")
+        >>> str(folder), uid, split_uid("scan::3")[1]
         ('study', '1.2.840.3:2', None)
     """
-    found = re.fullmatch(r"(.+)#([0-9]+(?:\.[0-9]+)+(?::[0-9]+)?)", os.fspath(path))
+    found = re.fullmatch(r"(.+)::([0-9]+(?:\.[0-9]+)+(?::[0-9]+)?)", os.fspath(path))
     return (Path(found[1]), found[2]) if found else (Path(path), None)
 
 
@@ -166,8 +166,8 @@ def choose_series(folder: str | os.PathLike, *, uid: str | None = None, modality
         listed = "; ".join(map(str, chosen))
     what = f"{len(chosen) or len(series)} series" + (f", {len(chosen)} of them {modality}" if modality else "")
     raise ValueError(
-        f"'{folder}' holds {what}; one is needed: {listed}. Write the path as 'folder#SeriesInstanceUID', such as "
-        f"'{folder}#{(chosen or series)[0].key}', or give a folder or a table with one series per scan."
+        f"'{folder}' holds {what}; one is needed: {listed}. Write the path as 'folder::SeriesInstanceUID', such as "
+        f"'{folder}::{(chosen or series)[0].key}', or give a folder or a table with one series per scan."
     )
 
 

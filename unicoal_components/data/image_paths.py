@@ -26,7 +26,7 @@ def stem_of(path: str | os.PathLike) -> str:
     """Return the name of an image without its folder and its suffix, `.nii.gz` counting as one.
 
     Example:
-        >>> stem_of("scans/p01.T1.nii.gz"), stem_of("p01.mha"), stem_of("dicom/series.4#1.2.3")
+        >>> stem_of("scans/p01.T1.nii.gz"), stem_of("p01.mha"), stem_of("dicom/series.4::1.2.3")
         ('p01.T1', 'p01', 'series.4')
     """
     place, _ = split_uid(path)
@@ -44,7 +44,7 @@ def list_images(input: Input) -> list[dict[str, str]]:
 
     Args:
         input: an image file (NIfTI, `.mha`, `.nrrd`, ...); a folder of such files; a folder of DICOM files, of one or
-            several series, also as `folder#SeriesInstanceUID`; a folder of such folders, one a study; a text file that
+            several series, also as `folder::SeriesInstanceUID`; a folder of such folders, one a study; a text file that
             ends in `.txt`, one path a line, relative to its own folder (empty lines and those after `#` count not); or
             a list of any of these.
 
@@ -87,7 +87,13 @@ def check_images(input: Input) -> None:
 
 
 def _inputs(input: Input) -> list[str | os.PathLike]:
-    return [input] if isinstance(input, str | os.PathLike) else list(input)
+    return [_as_typed(given) for given in ([input] if isinstance(input, str | os.PathLike) else input)]
+
+
+def _as_typed(given: str | os.PathLike) -> str | os.PathLike:
+    """Undo what MONAI does to a name: it makes "::" of every "#" in a configuration."""
+    typed = str(given).replace("::", "#")
+    return typed if typed != str(given) and not os.path.exists(given) and os.path.exists(typed) else given
 
 
 def _paths(input: Input) -> list[str]:

@@ -40,7 +40,7 @@ class Volume:
     """A scan as it lies in its file.
 
     Attributes:
-        path: file or folder; of a DICOM series `folder#SeriesInstanceUID`.
+        path: file or folder; of a DICOM series `folder::SeriesInstanceUID`.
         format: "nifti", "dicom", or "itk" for every other one.
         voxels: float32 `(x, y, z)`, in the scan's own units.
         affine: `(4, 4)`, float64, voxel (x, y, z, 1) to NIfTI RAS+ world mm.
@@ -68,7 +68,7 @@ def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volum
     through MONAI's `ITKReader`. A fourth axis of length 1 is dropped.
 
     Args:
-        path: file, or folder with DICOM files; `folder#SeriesInstanceUID` for one of several series.
+        path: file, or folder with DICOM files; `folder::SeriesInstanceUID` for one of several series.
         modality: of several series in a folder, the one of this modality; see `choose_series`.
 
     Raises:
@@ -107,7 +107,7 @@ def _read_dicom(folder: Path, uid: str | None, modality: str | None) -> Volume:
     series = choose_series(folder, uid=uid, modality=modality)
     read = read_series(series)
     return Volume(
-        path=f"{folder}#{series.key}",
+        path=f"{folder}::{series.key}",
         format="dicom",
         voxels=read.voxels,
         affine=read.affine,

@@ -22,7 +22,7 @@ class Source:
     """A scan as it came, besides its voxels.
 
     Attributes:
-        path: file, or `folder#SeriesInstanceUID`.
+        path: file, or `folder::SeriesInstanceUID`.
         format: "nifti", "dicom" or "itk".
         sha256: checksum, see `checksum`.
         dtype: how the file keeps its numbers, see `Storage`; also the next two.
