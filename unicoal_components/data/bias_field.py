@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from .crop import foreground_mask
 from .geometry import spacing_of
-from .itk_image import to_itk
+from .itk_image import one_thread, to_itk
 
 SPLINE_ORDER = 3
 
@@ -51,7 +51,8 @@ def correct_bias_field(
     thinned = _thinning(spacing_of(affine), volume.shape, spacing)
     steps = np.array([part.step for part in thinned])
     meshes = np.maximum(1, np.rint(np.array(volume.shape) * spacing_of(affine) / control_spacing)).astype(int)
-    field = _log_bias(volume[thinned], tissue[thinned], spacing_of(affine) * steps, meshes, iterations)
+    with one_thread():
+        field = _log_bias(volume[thinned], tissue[thinned], spacing_of(affine) * steps, meshes, iterations)
     corrected = volume / np.exp(_refine(field, volume.shape, thinned))
     return corrected * np.float32(volume[tissue].mean(dtype=np.float64) / corrected[tissue].mean(dtype=np.float64))
 
@@ -60,8 +61,8 @@ def _tissue(volume: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Return the voxels of a mask that are above 0, whose logarithm exists."""
     if mask.shape != volume.shape or not np.any(volume[mask != 0] > 0):
         raise ValueError(
-            f"mask of shape {mask.shape} has no voxel above 0 in the volume of shape {volume.shape}: it must lie on the "
-            "same grid and cover tissue. Give such a mask, or none."
+            f"mask of shape {mask.shape} has no voxel above 0 in the volume of shape {volume.shape}: it must lie on "
+            "the same grid and cover tissue. Give such a mask, or none."
         )
     return (mask != 0) & (volume > 0)
 
@@ -76,7 +77,7 @@ def _thinning(spacing: np.ndarray, shape: tuple[int, ...], wanted: float) -> tup
 def _log_bias(
     volume: np.ndarray, tissue: np.ndarray, spacing: np.ndarray, meshes: np.ndarray, iterations: tuple[int, ...]
 ) -> np.ndarray:
-    """Return N4's logarithm of the bias at every voxel of the thinned volume; `meshes` are spans of the coarsest spline."""
+    """Return N4's log bias at every thinned voxel; `meshes` are the spans of the coarsest spline along each axis."""
     affine = np.diag([*spacing, 1.0])
     image = to_itk(np.where(tissue, volume, 0), affine)
     mask = itk.image_from_array(np.ascontiguousarray(tissue.T, dtype=np.uint8))
@@ -86,7 +87,6 @@ def _log_bias(
     n4.SetNumberOfControlPoints((meshes + SPLINE_ORDER).tolist())
     n4.SetNumberOfFittingLevels([len(iterations)] * 3)
     n4.SetMaximumNumberOfIterations(list(iterations))
-    n4.SetNumberOfWorkUnits(1)
     n4.Update()
     return itk.array_from_image(n4.ReconstructBiasField(n4.GetLogBiasFieldControlPointLattice())).T
 

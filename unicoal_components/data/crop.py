@@ -4,7 +4,6 @@ import numpy as np
 from scipy import ndimage
 
 from .geometry import spacing_of
-from .itk_image import otsu_threshold
 
 CLEAN = 0.02
 """A background of zeros is real, not noise cut off at 0, when smoothing moves less than 2 % of the foreground."""
@@ -19,8 +18,8 @@ FLOOR = 0.02
 def foreground_mask(volume: np.ndarray) -> np.ndarray:
     """Tell head or brain from the background.
 
-    Where the scan has a clean surround of zeros (brain-stripped, or masked by the scanner) the foreground is what is not
-    0. Else noisy air is told from the head by Otsu's threshold (Otsu 1979) of the logarithm of the median-smoothed
+    Where the scan has a clean surround of zeros (brain-stripped, or masked by the scanner) the foreground is what is
+    not 0. Else noisy air is told from the head by Otsu's threshold (Otsu 1979) of the logarithm of the median-smoothed
     volume: the logarithm keeps dark tissue with the head, though fat may be many times brighter. Of that the largest
     connected part is taken. In both cases holes (ventricles, sinuses) are filled.
 
@@ -113,7 +112,7 @@ def _brighter_than_air(volume: np.ndarray) -> np.ndarray:
     coarse = ndimage.median_filter(volume[tuple(slice(None, None, step) for step in steps)].astype(np.float32), 3)
     low, high = np.percentile(coarse, [0.0, 99.0])
     logarithm = np.log(FLOOR + np.clip((coarse - low) / max(high - low, 1e-12), 0, 1))
-    mask = logarithm > otsu_threshold(logarithm)
+    mask = logarithm > _otsu_threshold(logarithm)
     for axis in range(3):  # bone is as dark as air: a hole of one slice, though open to the outside in three axes
         for index in range(mask.shape[axis]):
             part = (slice(None),) * axis + (index,)
@@ -121,6 +120,19 @@ def _brighter_than_air(volume: np.ndarray) -> np.ndarray:
     for axis, step in enumerate(steps):
         mask = np.repeat(mask, step, axis=axis)
     return mask[tuple(slice(length) for length in volume.shape)]
+
+
+def _otsu_threshold(values: np.ndarray) -> float:
+    """Return the value that parts a histogram into its two most separate classes, by maximal between-class variance.
+
+    Of equally good values, as in an empty gap, the middle one. (ITK has this too, but takes seconds to load for it.)
+    """
+    counts, edges = np.histogram(values, 256)
+    weight = counts / counts.sum()
+    below = np.cumsum(weight)[:-1]
+    moment = np.cumsum(weight * (edges[:-1] + edges[1:]) / 2)
+    between = (moment[-1] * below - moment[:-1]) ** 2 / np.maximum(below * (1 - below), 1e-12)
+    return float(edges[1:-1][between >= between.max() * (1 - 1e-9)].mean())
 
 
 def _largest_part(mask: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Between the house's volumes (RAS+ world) and ITK's images (LPS world), the only place where the two meet."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import itk
@@ -9,7 +11,7 @@ LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Turns points of the RAS+ world into ITK's LPS world, and back: x and y change sign."""
 
 SHEAR = 1e-3
-"""Voxel axes may deviate from a right angle by a cosine of 0.001 (0.06 degrees), which headers' rounding stays below."""
+"""Voxel axes may deviate from a right angle by a cosine of 0.001 (0.06 degrees), more than headers round."""
 
 
 def to_itk(volume: np.ndarray, affine: np.ndarray) -> Any:
@@ -27,8 +29,8 @@ def to_itk(volume: np.ndarray, affine: np.ndarray) -> Any:
 
     Example:
         >>> image = to_itk(np.zeros((2, 3, 4)), np.diag([1.0, 2.0, 3.0, 1.0]))
-        >>> [list(image.GetSpacing()), [direction for direction in np.diag(itk.array_from_matrix(image.GetDirection()))]]
-        [[1.0, 2.0, 3.0], [-1.0, -1.0, 1.0]]
+        >>> list(image.GetSpacing()), np.diag(itk.array_from_matrix(image.GetDirection())).tolist()
+        ([1.0, 2.0, 3.0], [-1.0, -1.0, 1.0])
     """
     if volume.ndim != 3:
         raise ValueError(f"volume has shape {volume.shape}; ITK needs one 3D volume (x, y, z). Drop the other axes.")
@@ -48,6 +50,21 @@ def from_itk(image: Any) -> tuple[np.ndarray, np.ndarray]:
     return itk.array_from_image(image).T, LPS @ affine
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let the ITK filters that are made within this context run in one thread; the setting before comes back after.
+
+    Sums over threads depend on how the work is shared, so one thread makes results repeatable. Persons run in parallel
+    processes anyway.
+    """
+    threads = itk.MultiThreaderBase.GetGlobalDefaultNumberOfThreads()
+    itk.MultiThreaderBase.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        itk.MultiThreaderBase.SetGlobalDefaultNumberOfThreads(threads)
+
+
 def _spacing_and_direction(affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Split an affine into voxel sizes in mm and the unit vectors of its axes, as columns."""
     columns = np.asarray(affine, dtype=np.float64)[:3, :3]
@@ -61,16 +78,3 @@ def _spacing_and_direction(affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             "angles first, for example with `dcm2niix` (it writes a '_Tilt' file) or MONAI's `Spacing`."
         )
     return spacing, direction
-
-
-def otsu_threshold(volume: np.ndarray) -> float:
-    """Return the value that parts a volume's histogram into its two most separate classes (Otsu 1979).
-
-    Example:
-        >>> 1.0 <= otsu_threshold(np.array([1.0, 1.0, 1.0, 9.0, 9.0, 9.0, 9.0, 1.0]).reshape(2, 2, 2)) < 9.0
-        True
-    """
-    image = to_itk(volume, np.eye(4))
-    otsu = itk.OtsuThresholdImageFilter[type(image), itk.Image[itk.UC, 3]].New(Input=image)
-    otsu.Update()
-    return float(otsu.GetThreshold())

@@ -7,7 +7,7 @@ import itk
 import numpy as np
 
 from .crop import foreground_mask
-from .itk_image import LPS, to_itk
+from .itk_image import LPS, one_thread, to_itk
 
 
 class Level(NamedTuple):
@@ -28,8 +28,11 @@ LEVELS = (Level(8.0, 4.0, 20_000), Level(4.0, 2.0, 40_000), Level(2.0, 1.0, 60_0
 """From coarse to fine. In mm, so that thick slices are not smoothed or thinned like thin ones."""
 
 HISTOGRAM_BINS = 32
-FIRST_STEP, LAST_STEP, MAX_STEPS = 1.0, 0.005, 200
+FIRST_STEP, LAST_STEP, MAX_STEPS = 4.0, 0.005, 200
 """Step lengths in mm of the gradient descent, and how many steps a level may take."""
+
+RELAXATION = 0.9
+"""Factor of the step where the direction turns; ITK's 0.5 stops before rotations about flat optima have converged."""
 
 POOR_OVERLAP = 0.5
 """Below this overlap of the scans as they come, the search starts with their centers of mass on each other."""
@@ -46,7 +49,7 @@ class Registration:
         matrix: `(4, 4)`, rigid: maps world points (RAS+ mm) of the fixed scan to world points of the moving scan.
         metric: mutual information of the two at the end, in nats, 0 or more; higher is better. It compares only
             results for the same two scans.
-        overlap: in [0, 1]: how much of the foreground of one scan lies in the other's field of view, the larger of both.
+        overlap: in [0, 1]: how much of one scan's foreground lies in the other's field of view, the larger of both.
     """
 
     matrix: np.ndarray
@@ -96,9 +99,9 @@ def register_rigid(
     if _overlap(fixed_points, moving_points, views, start) < POOR_OVERLAP:
         start[:3, 3] = moving_points.mean(0) - fixed_points.mean(0)
     transform = _euler(fixed_points.mean(0), start[:3, 3])
-    value = _optimize(
-        to_itk(fixed, fixed_affine), to_itk(moving, moving_affine), transform, seed=seed, mask=_mask(fixed_mask, fixed)
-    )
+    with one_thread():
+        images = to_itk(fixed, fixed_affine), to_itk(moving, moving_affine)
+        value = _optimize(*images, transform, seed=seed, mask=_mask(fixed_mask, fixed))
     matrix = _matrix(transform)
     overlap = _overlap(fixed_points, moving_points, views, matrix)
     _check_plausible(matrix @ np.linalg.inv(start), moving_points.mean(0), overlap)
@@ -186,12 +189,11 @@ def _optimize(fixed: Any, moving: Any, transform: Any, *, seed: int, mask: np.nd
 
 
 def _metric(image_type: Any) -> Any:
-    """Return the mutual information metric, computed in one thread: sums then do not depend on how work is shared."""
+    """Return the metric, mutual information with gradients by differences (images are smoothed already)."""
     metric = itk.MattesMutualInformationImageToImageMetricv4[image_type, image_type].New()
     metric.SetNumberOfHistogramBins(HISTOGRAM_BINS)
     metric.SetUseFixedImageGradientFilter(False)
     metric.SetUseMovingImageGradientFilter(False)
-    metric.SetMaximumNumberOfWorkUnits(1)
     return metric
 
 
@@ -201,6 +203,7 @@ def _optimizer(metric: Any) -> Any:
     optimizer = itk.RegularStepGradientDescentOptimizerv4[itk.D].New(ScalesEstimator=scales)
     optimizer.SetLearningRate(FIRST_STEP)
     optimizer.SetMinimumStepLength(LAST_STEP)
+    optimizer.SetRelaxationFactor(RELAXATION)
     optimizer.SetNumberOfIterations(MAX_STEPS)
     optimizer.SetGradientMagnitudeTolerance(1e-7)
     optimizer.SetDoEstimateLearningRateOnce(False)

@@ -76,10 +76,10 @@ def resample_to_grid(
     A grid voxel i reads the volume at affine⁻¹ world_map grid.affine i. Where the grid is coarser than the volume along
     one of the volume's axes, by r > 1.2, a Gaussian along that axis comes first, of full width at half maximum
     √(r² - 1) voxels: that widens a voxel's profile of width 1 to the new spacing r (Cardoso 2015,
-    doi 10.1007/978-3-319-24571-3_10). Axes that are thick already are not smoothed.
+    doi 10.1007/978-3-319-24571-3_81). Axes that are thick already are not smoothed.
 
-    Zero background stays exactly 0: the result is 0 where less than half of the linearly interpolated surround is not 0.
-    What lies outside the volume's field of view (half a voxel beyond its outer centers) is 0. Splines overshoot at
+    Zero background stays exactly 0: the result is 0 where less than half of the linearly interpolated surround is not
+    0. What lies outside the volume's field of view (half a voxel beyond its outer centers) is 0. Splines overshoot at
     edges; the result is clipped to the range of the volume.
 
     Args:
