@@ -61,7 +61,7 @@ def find_layout(
         spellings: dict[str, tuple[str, ...]] = dict.fromkeys(modalities, ())
     else:
         spellings = _spellings(layout, words, modalities, names or {})
-    subjects = _collect(finder(folder, spellings))
+    subjects = _collect(finder(folder, spellings), list(spellings))
     _check_found(subjects, folder, layout, modalities, spellings)
     return subjects
 
@@ -81,7 +81,7 @@ def _spellings(
     return {name: known[name] for name in (known if modalities is None else modalities)}
 
 
-def _collect(found: Found) -> list[SubjectFiles]:
+def _collect(found: Found, modalities: Sequence[str]) -> list[SubjectFiles]:
     """Gather the files of each subject; of several for one modality the first stays, and a note says so."""
     candidates: dict[str, dict[str, list[Path]]] = {}
     persons: dict[str, str | None] = {}
@@ -91,8 +91,8 @@ def _collect(found: Found) -> list[SubjectFiles]:
     result = []
     for subject in sorted(candidates):
         files, notes = {}, []
-        for modality, paths in candidates[subject].items():
-            files[modality], *others = sorted(paths, key=_natural)
+        for modality in (name for name in modalities if name in candidates[subject]):
+            files[modality], *others = sorted(candidates[subject][modality], key=_natural)
             if others:
                 notes.append(
                     f"{modality}: took '{files[modality].name}', the first of {1 + len(others)}; not "
