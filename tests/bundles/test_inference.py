@@ -1,4 +1,4 @@
-"""Any scan in, any thickness out, through `python -m monai.bundle run`'s own door: formats, spacing, samples, record."""
+"""Any scan in, any thickness out, as a user runs it: formats, spacing, units, samples, record."""
 
 import errno
 import hashlib
