@@ -163,8 +163,6 @@ def test_thick_scans_of_a_person_are_registered_to_a_millimeter_in_the_brain(mod
         edge_agreement(fixed, brain, voxels, moving, affine, matrix) for matrix in (truth, np.linalg.inv(truth))
     ]
     assert agreement[0] > agreement[1]  # the files map points of the FLAIR to points of the other scan
-    for seed, motion in ((0, np.eye(4)), (1, rigid(8, (9, -7, 4), brain.mean(0)))):
-        result = register_rigid(
-            fixed=fixed, fixed_affine=fixed_affine, moving=moving, moving_affine=motion @ affine, seed=seed
-        )
-        assert mean_error(result.matrix, motion @ truth, brain) < 1.0
+    motion = rigid(8, (9, -7, 4), brain.mean(0))
+    result = register_rigid(fixed=fixed, fixed_affine=fixed_affine, moving=moving, moving_affine=motion @ affine)
+    assert mean_error(result.matrix, motion @ truth, brain) < 1.0
