@@ -27,7 +27,7 @@ class Level(NamedTuple):
 LEVELS = (Level(8.0, 4.0, 20_000), Level(4.0, 2.0, 40_000), Level(2.0, 1.0, 60_000))
 """From coarse to fine. In mm, so that thick slices are not smoothed or thinned like thin ones."""
 
-HISTOGRAM_BINS = 32
+HISTOGRAM_BINS = 50
 FIRST_STEP, LAST_STEP, MAX_STEPS = 4.0, 0.005, 200
 """Step lengths in mm of the gradient descent, and how many steps a level may take."""
 
