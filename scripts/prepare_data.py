@@ -6,6 +6,7 @@ From a table: `--table subjects.csv --output data`.
 """
 
 import logging
+import signal
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -80,18 +81,21 @@ def prepare_data(
     )
     wanted = _words(modalities)
     subjects = _subjects(input, layout, pattern, table, wanted, _spellings(names))
-    report = prepare_cohort(
-        _masked(subjects, input, mask, steps),
-        modalities=wanted or _all_modalities(subjects),
-        output=str(output),
-        split=split,
-        seed=seed,
-        allow_missing=allow_missing,
-        overwrite=overwrite,
-        steps=steps,
-        workers=workers,
-        quality=quality,
-    )
+    try:
+        report = prepare_cohort(
+            _masked(subjects, input, mask, steps),
+            modalities=wanted or _all_modalities(subjects),
+            output=str(output),
+            split=split,
+            seed=seed,
+            allow_missing=allow_missing,
+            overwrite=overwrite,
+            steps=steps,
+            workers=workers,
+            quality=quality,
+        )
+    except KeyboardInterrupt:
+        sys.exit("stopped; finished subjects are kept. Go on with the same command.")
     _tell(report, quality)
     if report.failed:
         sys.exit(1)
@@ -179,4 +183,5 @@ def _tell(report: PreparationReport, quality: bool) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is that of Ctrl-C
     run_command(prepare_data)

@@ -1,5 +1,6 @@
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -98,6 +99,21 @@ def test_a_layout_is_prepared_with_all_its_modalities_in_processes_and_gone_on_w
     assert read_modalities(tmp_path / "out" / "datalist.json") == ["t1", "flair"]
     pictures = sorted(path.name for path in (tmp_path / "out" / "quality").iterdir())
     assert pictures == ["index.html", "sub-p1.png", "sub-p2.png", "sub-p3.png"]
+
+
+def test_stopped_by_a_batch_system_it_says_how_to_go_on(scans, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), "--input", str(scans), "--modalities=flair", "--output", str(tmp_path / "out")],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+    said = process.stderr.read(20)  # the progress bar: it is at work
+    process.send_signal(signal.SIGTERM)
+    said += process.communicate(timeout=300)[1]
+    assert process.returncode == 1, said
+    assert "stopped; finished subjects are kept. Go on with the same command." in said
+    assert not (tmp_path / "out" / "datalist.json").exists()
 
 
 def test_masks_are_found_by_their_pattern(scans, tmp_path, run):
