@@ -76,6 +76,7 @@ def test_python_runs_as_documented(bundle, task, save_scan, tmp_path, monkeypatc
     names = {}
     exec(use, names)
     assert not names["network"].training
-    (written,) = (tmp_path / "OUT").iterdir()
-    assert tuple(names["pred"].shape) == (1, *nib.load(written).shape[::-1])
+    (written,) = (tmp_path / "OUT").glob("*.nii.gz")
+    columns, rows, slices = nib.load(written).shape
+    assert tuple(names["pred"].shape) == (1, slices, 2 * rows, 2 * columns)  # pixels of 1 mm, those of the scan 2 mm
     assert sorted(os.listdir()) == ["OUT", "bundles", "t1.nii.gz", "thick_t1.nii.gz"]
