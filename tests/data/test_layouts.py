@@ -111,13 +111,28 @@ def test_bids_spellings_may_ask_for_entities(tmp_path):
     }
 
 
-def test_a_dicom_subject_is_a_folder_with_files_at_any_depth(tmp_path):
-    touch(tmp_path, "anna/study/3/IM0001", "bert/IM0001", "bert/IM0002", "notes.txt")
+def series(place, words, uid):
+    return {"folder": place, "tags": {"SeriesDescription": words, "ProtocolName": words, "SeriesInstanceUID": uid}}
+
+
+def test_a_dicom_subject_is_a_folder_whose_series_are_told_apart(tmp_path, dicom_series):
+    dicom_series(3, **series(tmp_path / "anna" / "study" / "3", "AX T1 SE", "1.2.1"))
+    dicom_series(3, **series(tmp_path / "anna" / "study" / "4", "AX FLAIR", "1.2.2"))
+    dicom_series(3, **series(tmp_path / "bert" / "1", "AX T1 SE", "1.2.3"))
+    dicom_series(3, **series(tmp_path / "bert" / "2", "AX T1 SE", "1.2.4"))
     (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").touch()
     assert found(tmp_path, layout="dicom", modalities=["t1", "flair"]) == {
-        "anna": {"t1": "anna", "flair": "anna"},
-        "bert": {"t1": "bert", "flair": "bert"},
+        "anna": {"t1": "anna::1.2.1", "flair": "anna::1.2.2"},
+        "bert": {"t1": "bert"},  # which one, reading will ask
     }
+
+
+def test_a_damaged_dicom_file_is_left_to_the_reading(tmp_path, dicom_series):
+    folder = dicom_series(3, **series(tmp_path / "anna", "AX T1 SE", "1.2.1"))
+    file = next(folder.iterdir())
+    file.write_bytes(file.read_bytes()[:300])
+    assert found(tmp_path, layout="dicom", modalities=["t1"]) == {"anna": {"t1": "anna"}}
 
 
 @pytest.mark.parametrize(

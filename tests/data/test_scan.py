@@ -123,7 +123,7 @@ def test_files_that_are_no_scan_are_named(tmp_path, name):
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.nii"):
         read_scan(tmp_path / "none.nii")
-    with pytest.raises(OSError, match="is a folder.*dcm2niix"):
+    with pytest.raises(FileNotFoundError, match="holds no DICOM image. Give the folder"):
         read_scan(tmp_path)
 
 

@@ -1,3 +1,4 @@
+import csv
 import os
 import runpy
 import signal
@@ -172,3 +173,27 @@ def test_the_output_of_another_data_set_is_refused(scans, tmp_path, run):
     status, said = run("--input", scans, "--modalities", "flair", "--output", tmp_path / "out", "--overwrite")
     assert status == 1
     assert "files of other subjects, such as 'other.h5'" in said
+
+
+def test_dicom_studies_become_subject_files(run, dicom_series, tmp_path):
+    """A T1 and a FLAIR each, with a localizer beside them; one study lacks the FLAIR."""
+    for number, subject in enumerate(("p1", "p2", "p3")):
+        words = ["AX T1 SE", "AX FLAIR", "LOC"] if subject != "p3" else ["AX T1 SE"]
+        for place, description in enumerate(words):
+            tags = {"SeriesDescription": description, "ProtocolName": description, "SeriesNumber": place}
+            tags["SeriesInstanceUID"] = f"1.2.{number}.{place}"
+            dicom_series(4, folder=tmp_path / "scans" / subject / str(place), tags=tags)
+    options = ["--input", tmp_path / "scans", "--layout", "dicom", "--modalities", "t1,flair", "--workers", 1]
+    status, said = run(*options, "--output", tmp_path / "out")
+    assert status == 1 and "FAILED p3: subject 'p3' has no file for ['flair']" in said
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.h5")) == ["p1.h5", "p2.h5"]
+    status, said = run(*options, "--output", tmp_path / "all", "--allow_missing")
+    assert status == 0
+    rows = list(csv.DictReader((tmp_path / "all" / "manifest.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(row["subject"], row["modality"]) for row in rows if row["status"] == "prepared"] == [
+        ("p1", "t1"),
+        ("p1", "flair"),
+        ("p2", "t1"),
+        ("p2", "flair"),
+        ("p3", "t1"),
+    ]

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from .dicom_series import find_series, has_dicom
 from .subject_files import SubjectFiles, check_modalities
 
 IXI_WORDS = {"t1": "T1", "t2": "T2", "pd": "PD"}
@@ -183,11 +184,24 @@ def _is_spelled(word: str, entities: Sequence[str], suffix: str) -> bool:
 
 
 def _dicom(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
-    """Take each folder as a subject that may have every modality, if there is a file in it at any depth."""
+    """Take each folder as a subject, and of its series those whose modality can be told.
+
+    Where it cannot be told which one is meant, or a file is damaged, the folder itself is given: reading it says why.
+    """
     for place in sorted(folder.iterdir()):
-        holds_files = place.is_dir() and any(path.is_file() for path in place.rglob("*"))
-        if holds_files and not place.name.startswith("."):
+        if place.name.startswith(".") or not place.is_dir() or not has_dicom(place):
+            continue
+        try:
+            series = find_series(place)
+        except OSError:
             yield from ((place.name, modality, None, place) for modality in spellings)
+            continue
+        for modality in spellings:
+            fitting = [one.key for one in series if one.modality == modality]
+            if len(fitting) == 1:
+                yield place.name, modality, None, place.with_name(f"{place.name}::{fitting[0]}")
+            elif fitting or len(spellings) == 1:
+                yield place.name, modality, None, place
 
 
 Words = Mapping[str, str | tuple[str, ...]]
