@@ -189,9 +189,21 @@ def _warnings(source: Sequence[Dataset], spacing: float, series: DicomSeries, na
     expected = int_or_none(first.get("ImagesInAcquisition"))
     if not series.part and expected and expected > len(source):
         yield f"series {name} has {len(source)} slices, but ImagesInAcquisition says {expected}; some may be missing."
-    thickness = first.get("SliceThickness")
-    if thickness and spacing - float(thickness) > BIG_GAP * float(thickness):
-        yield (
-            f"series {name} has slices of {float(thickness):.2f} mm at a distance of {spacing:.2f} mm: nothing was "
-            f"measured in the gaps of {spacing - float(thickness):.2f} mm between them."
-        )
+    gap = gap_warning(float(first.get("SliceThickness") or 0), spacing)
+    if gap is not None:
+        yield f"series {name}: {gap}."
+
+
+def gap_warning(thickness: float, spacing: float) -> str | None:
+    """Return a clause on a big gap between slices, all in mm; `None` where there is none or no thickness is known.
+
+    Example:
+        >>> gap_warning(5.0, 5.5), gap_warning(0.0, 5.5)
+        (None, None)
+    """
+    if not thickness > 0 or spacing - thickness <= BIG_GAP * thickness:
+        return None
+    return (
+        f"it has slices of {thickness:.2f} mm at a distance of {spacing:.2f} mm: nothing was measured in the gaps of "
+        f"{spacing - thickness:.2f} mm between them"
+    )

@@ -11,10 +11,10 @@ import nibabel as nib
 import numpy as np
 from monai.data.image_reader import ITKReader
 
+from .bids_sidecar import sidecar_facts
 from .dicom_series import choose_series, split_uid
 from .dicom_volume import read_series
 from .image_paths import is_nifti
-from .modality_rules import modality_of_name
 from .nifti_place import nifti_affine, usable
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Volume:
         affine: `(4, 4)`, float64, voxel (x, y, z, 1) to NIfTI RAS+ world mm.
         files: those that were read.
         storage: how they keep the numbers.
-        modality: t1, t2, ... if its name, or what the scanner wrote, says so; `None` where nothing does.
+        modality: t1, t2, ... if its header, the JSON beside it or its name says so; `None` where nothing does.
         warnings: what a user should know of it, a clause each whose subject is the scan.
     """
 
@@ -114,7 +114,7 @@ def _read_dicom(folder: Path, uid: str | None, modality: str | None) -> Volume:
         files=series.files,
         storage=Storage(read.stored_dtype),
         modality=series.modality,
-        warnings=read.warnings,
+        warnings=tuple(warning.rstrip(".") for warning in read.warnings),
     )
 
 
@@ -135,6 +135,7 @@ def load_file(path: Path) -> Volume:
             "Copy or export the file again."
         ) from error
     voxels, affine, storage, warnings = parts
+    modality, more = sidecar_facts(path)
     return Volume(
         path=str(path),
         format="nifti" if is_nifti(path) else "itk",
@@ -142,8 +143,8 @@ def load_file(path: Path) -> Volume:
         affine=np.asarray(affine, dtype=np.float64),
         files=(path,),
         storage=storage,
-        modality=modality_of_name(path.name),
-        warnings=tuple(warnings),
+        modality=modality,
+        warnings=(*warnings, *more),
     )
 
 
