@@ -152,6 +152,60 @@ def test_a_dicom_series_can_be_written_as_nifti(infer, dicom_series):
     np.testing.assert_allclose(image.affine, read_series(choose_series(folder)).affine, atol=1e-4)
 
 
+@pytest.mark.parametrize(("slope", "intercept"), [("0.001", "0"), ("4", "-30000")])
+def test_rescaled_dicom_comes_back_in_its_units_as_nifti(infer, dicom_series, slope, intercept):
+    folder = dicom_series(4, tags={"RescaleSlope": slope, "RescaleIntercept": intercept})
+    out = infer(str(folder), target_modality="t1", output_format="nifti")
+    values, want = nib.load(out / f"{folder.name}_t1.nii.gz").get_fdata(), read_series(choose_series(folder)).voxels
+    assert abs(values.mean() - want.mean()) < 0.2 * np.ptp(want)  # by untrained weights
+    assert want.min() - float(slope) <= values.min() < values.max() <= want.max() + float(slope)
+    assert len(np.unique(values)) > 100
+
+
+def test_whole_numbers_stay_what_they_are_in_a_derived_series(infer, dicom_series):
+    folder = dicom_series(4)
+    made = read_series(choose_series(infer(str(folder), target_modality="t1") / f"{folder.name}_t1"))
+    mapping = made.source[0].RealWorldValueMappingSequence[0]
+    assert (mapping.RealWorldValueSlope, mapping.RealWorldValueIntercept) == (1, 0)
+
+
+def test_image_and_deviation_are_two_series_of_one_study(infer, dicom_series):
+    folder = dicom_series(4)
+    out = infer(str(folder), num_samples=2, deidentify=True)
+    image, deviation = (read_series(choose_series(path)).source[0] for path in sorted(out.iterdir()) if path.is_dir())
+    assert image.StudyInstanceUID == deviation.StudyInstanceUID
+    assert image.FrameOfReferenceUID == deviation.FrameOfReferenceUID
+    assert image.SeriesNumber != deviation.SeriesNumber and image.SeriesInstanceUID != deviation.SeriesInstanceUID
+
+
+def test_a_measured_scan_and_its_record_are_never_replaced(bundle, weights, scan, tmp_path):
+    options = {"ckpt_path": str(weights), "output_dir": str(tmp_path)}
+    for name, content in (("p01_t2.nii.gz", scan.read_bytes()), ("p01_t2.json", b'{"EchoTime": 0.1}')):
+        (tmp_path / name).write_bytes(content)
+        words = bundle.mistake("inference.json", input=str(scan), **options)
+        assert f"{name}', which is no earlier output. Choose another output_dir" in words
+        assert (tmp_path / name).read_bytes() == content
+        (tmp_path / name).unlink()
+    for _ in range(2):
+        bundle.run("inference.json", input=str(scan), **options)  # an earlier output is
+
+
+def test_an_earlier_deviation_does_not_stay_beside_a_new_image(infer, scan):
+    out = infer(str(scan), num_samples=2)
+    infer(str(scan))
+    assert sorted(os.listdir(out)) == ["p01_t2.json", "p01_t2.nii.gz"]
+
+
+def test_no_image_stays_without_its_record(bundle, weights, scan, tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("unicoal_components.transforms.save_stack.write_sidecar", full)
+    options = {"ckpt_path": str(weights), "output_dir": str(tmp_path / "out")}
+    assert "No space left" in bundle.mistake("inference.json", input=str(scan), **options)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_the_series_of_the_source_modality_is_taken_of_a_study(infer, dicom_series, tmp_path):
     for number, words in enumerate(("AX T1 SE", "AX T2 TSE", "Localizer")):
         tags = {"SeriesDescription": words, "SeriesInstanceUID": f"1.2.3.{number}", "SeriesNumber": number}
@@ -165,13 +219,14 @@ def test_the_series_of_the_source_modality_is_taken_of_a_study(infer, dicom_seri
 
 
 def test_nobody_can_be_known_by_a_deidentified_output(infer, dicom_series, tmp_path):
-    folder = dicom_series(4, folder=tmp_path / "Müller_Jürgen")
+    folder = dicom_series(4, folder=tmp_path / "Müller_Jürgen", thickness=2.0)  # with a gap to be warned of
     out = infer(str(folder), deidentify=True)
     (series,) = (path for path in out.iterdir() if path.is_dir())
     assert "Jürgen" not in series.name
+    assert "nothing was measured in the gaps" in series.with_suffix(".json").read_text()
     record = series.with_suffix(".json").read_text(encoding="utf-8")
     header = pydicom.dcmread(next(series.iterdir()), stop_before_pixels=True)
-    for secret in ("Müller", "PID-123456", "1.2.840.99999.7", "ACC-77", "Secrets"):
+    for secret in ("Müller", "M\\u00fcller", "PID-123456", "1.2.840.99999.7", "ACC-77", "Secrets"):
         assert secret not in str(header) and secret not in record
     assert header.PatientIdentityRemoved == "YES"
 

@@ -304,3 +304,22 @@ def test_other_dimensions_are_refused(tmp_path, volume):
     with pytest.raises(ValueError, match="2 dimensions"):
         write(tmp_path / "out", volume, volume.voxels[:, :, 0])
     assert not (tmp_path / "out").exists()
+
+
+def test_a_name_in_japanese_stays_one(tmp_path, dicom_series):
+    tags = {"SpecificCharacterSet": ["", "ISO 2022 IR 87"], "PatientName": "Yamada^Tarou=山田^太郎"}
+    source = read_series(choose_series(dicom_series(3, tags=tags)))
+    (first, *_) = files(write(tmp_path / "out", source))
+    assert str(first.PatientName) == "Yamada^Tarou=山田^太郎"
+
+
+def test_whole_numbers_are_kept_where_they_fit(tmp_path, volume):
+    kept = files(write(tmp_path / "kept", volume, keep_integers=True))[0]
+    np.testing.assert_array_equal(kept.pixel_array, volume.voxels[:, :, 0].T)
+    for name, voxels in {
+        "large": volume.voxels * 5,
+        "negative": volume.voxels - 9,
+        "fine": volume.voxels / 1000,
+    }.items():
+        mapping = files(write(tmp_path / name, volume, voxels, keep_integers=True))[0].RealWorldValueMappingSequence[0]
+        assert mapping.RealWorldValueSlope != 1

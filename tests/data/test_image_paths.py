@@ -32,7 +32,7 @@ def test_a_list_of_paths_and_a_text_file_of_them_become_items(tmp_path):
         (tmp_path / name).touch()
     both = [str(tmp_path / "b.nii"), str(tmp_path / "a.nii")]
     assert paths(both) == both
-    (tmp_path / "list.txt").write_text("# today's\nb.nii\n\n" + both[1] + "\n")
+    (tmp_path / "list.txt").write_text("# today's\nb.nii\n\n" + both[1] + "\n", encoding="utf-8-sig")
     assert paths(str(tmp_path / "list.txt")) == both
 
 
@@ -49,6 +49,7 @@ def test_a_folder_of_studies_is_an_image_each(tmp_path):
     for number, name in enumerate(("p02", "p01")):
         slice_file(tmp_path / name / "t1" / "IM1", study=f"1.2.{number}")
     (tmp_path / "empty").mkdir()
+    slice_file(tmp_path / ".p03.partial" / "IM1", study="1.2.9")
     assert paths(tmp_path) == [str(tmp_path / "p01"), str(tmp_path / "p02")]
 
 

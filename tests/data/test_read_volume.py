@@ -56,7 +56,7 @@ def test_a_fourth_axis_of_length_one_is_dropped(tmp_path):
     ("volume", "message"),
     [
         (scan((5, 6, 7, 2)), "4 dimensions"),
-        (scan((5, 6)), "3D volume"),
+        (scan((5, 6)), "a 3D volume of at least 2"),
         (scan((5, 6, 1)), "single slice"),
         (np.zeros((5, 6, 7), np.float32), "empty: every voxel is 0"),
         (np.full((5, 6, 7), 3, np.int16), "constant: every non-zero voxel is 3"),

@@ -248,3 +248,18 @@ def test_an_output_on_the_disk_is_the_same_and_leaves_no_file(tmp_path):
     in_memory = samples(2)
     on_disk = samples(2, scratch_dir=str(tmp_path / "new"))
     assert torch.equal(on_disk, in_memory) and list((tmp_path / "new").iterdir()) == []
+
+
+def test_values_that_are_not_finite_are_refused():
+    def broken(groups, **conditions):
+        return torch.full_like(groups[:, :1], float("nan"))
+
+    with pytest.raises(ValueError, match="not finite.*--precision float32"):
+        VolumeInferer(resolution=8)(stack(), broken)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (3, 1)])
+def test_slices_of_a_single_pixel_keep_their_position(size):
+    network = Recorder()
+    VolumeInferer(resolution=8)(stack(5, *size), network, factor=2.0)
+    assert sorted(set(network.collected("position").tolist())) == [0, 0.5]

@@ -126,7 +126,7 @@ def _copied(source: Dataset, keywords: Iterable[str]) -> Dataset:
         if element.VR == "DS":
             element = DataElement(element.tag, "DS", decimal_strings(values))
         form = FORMS.get(element.VR)
-        if form is None or all(re.fullmatch(form, str(value).strip()) for value in values):
+        if form is None or all(not str(value).strip() or re.fullmatch(form, str(value).strip()) for value in values):
             copy[element.tag] = element
     return copy
 

@@ -37,7 +37,8 @@ class DicomVolume:
         affine: float64 `(4, 4)`, voxel (x, y, z, 1) to NIfTI RAS+ world mm.
         source: the data sets of the slices without their pixels, in the order of z.
         stored_dtype: of the pixels in the files, such as "int16".
-        warnings: sentences that the user should see, each naming the series.
+        rescale: slope and intercept that all slices share; `None` where they differ.
+        warnings: what the user should know, a clause each whose subject is the series. Nothing in it tells who it is.
     """
 
     series: DicomSeries
@@ -45,6 +46,7 @@ class DicomVolume:
     affine: np.ndarray
     source: tuple[Dataset, ...]
     stored_dtype: str
+    rescale: tuple[float, float] | None
     warnings: tuple[str, ...]
 
 
@@ -76,7 +78,9 @@ def read_series(series: DicomSeries) -> DicomVolume:
     source = tuple(headers[index] for index in order)
     spacing = float(np.linalg.norm(affine[:3, 2]))
     dtype = str(np.result_type(*pixels))
-    return DicomVolume(series, voxels, affine, source, dtype, tuple(_warnings(source, spacing, series, name)))
+    rescales = {_rescale(header) for header in headers}
+    shared = rescales.pop() if len(rescales) == 1 else None
+    return DicomVolume(series, voxels, affine, source, dtype, shared, tuple(_warnings(source, spacing, series)))
 
 
 @contextmanager
@@ -167,31 +171,36 @@ def _check_one_series(headers: Sequence[Dataset], series: DicomSeries, name: str
 
 def _scaled(header: Dataset, values: np.ndarray) -> np.ndarray:
     """Return slope * stored + intercept, computed in float64; both are optional, and may differ among slices."""
+    slope, intercept = _rescale(header)
+    return values * slope + intercept
+
+
+def _rescale(header: Dataset) -> tuple[float, float]:
     slope, intercept = header.get("RescaleSlope"), header.get("RescaleIntercept")
-    return values * float(1 if slope is None else slope) + float(intercept or 0)
+    return float(1 if slope is None else slope), float(intercept or 0)
 
 
-def _warnings(source: Sequence[Dataset], spacing: float, series: DicomSeries, name: str) -> Iterator[str]:
+def _warnings(source: Sequence[Dataset], spacing: float, series: DicomSeries) -> Iterator[str]:
     """Yield what the user should know about a series that can be read."""
     first = source[0]
     modality = str(first.get("Modality") or "unknown")
     if modality != "MR":
-        yield f"series {name} is of Modality {modality}, not MR; results on it mean nothing."
+        yield f"it is of Modality {modality}, not MR; results on it mean nothing"
     if first.get("SyntheticData") == "YES":
-        yield f"series {name} is itself synthetic (SyntheticData YES); give the acquired series."
+        yield "it is itself synthetic (SyntheticData YES); give the acquired series"
     numbers = sorted({number for one in source if (number := int_or_none(one.get("InstanceNumber"))) is not None})
     steps = np.diff(numbers)
     if not series.part and len(steps) and steps.max() > steps.min():
         yield (
-            f"series {name} has gaps in InstanceNumber ({numbers[0]} to {numbers[-1]}, {len(numbers)} of them); see "
-            "that all slices were exported."
+            f"it has gaps in InstanceNumber ({numbers[0]} to {numbers[-1]}, {len(numbers)} of them); see that all "
+            "slices were exported"
         )
     expected = int_or_none(first.get("ImagesInAcquisition"))
     if not series.part and expected and expected > len(source):
-        yield f"series {name} has {len(source)} slices, but ImagesInAcquisition says {expected}; some may be missing."
+        yield f"it has {len(source)} slices, but ImagesInAcquisition says {expected}; some may be missing"
     gap = gap_warning(float(first.get("SliceThickness") or 0), spacing)
     if gap is not None:
-        yield f"series {name}: {gap}."
+        yield gap
 
 
 def gap_warning(thickness: float, spacing: float) -> str | None:

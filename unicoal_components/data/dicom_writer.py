@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 LEVELS = 4095
 """The largest stored value: 12 bits, which every viewer shows."""
 
+COARSE = 255
+"""Below this, rounding to whole numbers would show."""
+
 
 class StoredScale(NamedTuple):
     """The one line between stored integers and real values of a series: real = slope * stored + intercept."""
@@ -52,6 +55,7 @@ def write_derived_series(
     versions: Sequence[str] = (),
     series_number: int | None = None,
     window: tuple[float, float] | None = None,
+    keep_integers: bool = False,
     uid_seed: str | None = None,
     deidentify: bool = False,
     salt: str = "",
@@ -80,6 +84,7 @@ def write_derived_series(
         versions: of the program and the bundle.
         series_number: `None` is the source's plus 1000.
         window: (black, white) in units of `voxels`; `None` is the whole range.
+        keep_integers: store values as they are, rounded, where all lie in 0..4095 and reach beyond 255.
         uid_seed: the same seed and source give the same UIDs; `None` gives new ones each time.
         deidentify: take out the person, see :func:`deidentified`. `description`, `notes` and `versions` are written as
             given. Burned-in text and faces stay in the pixels.
@@ -101,7 +106,7 @@ def write_derived_series(
         )
     plane = plane_of(affine, voxels.shape, source)
     placements = place_slices(affine, voxels.shape, source, shared=plane.shared)
-    scale = series_scale(voxels)
+    scale = series_scale(voxels, keep_integers=keep_integers)
     seed = None if uid_seed is None else (uid_seed, str(source[0].get("SeriesInstanceUID", "")), target_modality)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pydicom, on odd values in the source
@@ -133,8 +138,10 @@ def write_derived_series(
     return folder
 
 
-def series_scale(voxels: np.ndarray) -> StoredScale:
+def series_scale(voxels: np.ndarray, *, keep_integers: bool = False) -> StoredScale:
     """Return the scale that maps the range of finite values to 0..4095, read slice by slice.
+
+    With `keep_integers` it is the identity where the values fit, see :func:`write_derived_series`.
 
     Raises:
         ValueError: no value is finite.
@@ -152,6 +159,8 @@ def series_scale(voxels: np.ndarray) -> StoredScale:
         logger.warning(
             "%d voxels are not finite; NaN and -inf are written as the least value, inf as the greatest.", broken
         )
+    if keep_integers and low >= 0 and COARSE < high <= LEVELS:
+        return StoredScale(1.0, 0.0)
     slope = (high - low) / LEVELS
     return StoredScale(slope if slope > np.finfo(np.float32).tiny else 1.0, low)
 

@@ -110,7 +110,7 @@ def _paths_of(given: str | os.PathLike) -> list[str]:
     if place.is_dir():
         return _paths_in(place)
     if place.suffix.lower() == LIST_SUFFIX:
-        lines = [line.strip() for line in place.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in place.read_text(encoding="utf-8-sig").splitlines()]
         return [str(place.parent / line) for line in lines if line and not line.startswith(COMMENT)]
     return [str(place)]
 
@@ -128,10 +128,11 @@ def _studies_in(folder: Path) -> list[Path]:
     entries = sorted(folder.iterdir())
     if any(entry.is_file() and is_dicom(entry) for entry in entries):
         return [folder]
-    inner = [entry for entry in entries if entry.is_dir() and has_dicom(entry)]
+    inner = [entry for entry in entries if entry.is_dir() and entry.name[0] != "." and has_dicom(entry)]
     return [folder] if len(inner) > 1 and len({_study_uid(entry) for entry in inner}) == 1 else inner
 
 
 def _study_uid(folder: Path) -> str:
-    first = next(path for path in sorted(folder.rglob("*")) if path.is_file() and is_dicom(path))
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name[0] != ".")
+    first = next(path for path in files if path.name != "DICOMDIR" and is_dicom(path))
     return str(pydicom.dcmread(first, force=True, specific_tags=["StudyInstanceUID"]).get("StudyInstanceUID", folder))

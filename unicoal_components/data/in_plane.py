@@ -85,9 +85,10 @@ class InPlane:
     """
 
     def __init__(self, shape: tuple[int, int], spacing: tuple[float, float], wanted: float | None) -> None:
-        if wanted is not None and not 0 < wanted < math.inf:
+        number = isinstance(wanted, int | float) and not isinstance(wanted, bool)
+        if wanted is not None and not (number and 0 < wanted < math.inf):
             raise ValueError(
-                f"in_plane_spacing is {wanted}; it must be a positive number of mm, the pixel size of the network's "
+                f"in_plane_spacing is {wanted!r}; it must be a positive number of mm, the pixel size of the network's "
                 "training data, or null to take pixels as they are."
             )
         self.rows = axis_map(shape[0], spacing[0], wanted)

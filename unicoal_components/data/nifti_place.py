@@ -20,6 +20,8 @@ def nifti_affine(image: nib.Nifti1Image) -> tuple[np.ndarray, list[str]]:
         `(4, 4)`, float64, voxel (x, y, z, 1) to RAS+ world mm, which may be unusable itself; and warnings, a clause
         each whose subject is the scan.
     """
+    if len(image.shape) < 3:
+        return np.eye(4), []  # no volume; who reads it says so
     stated = stated_spacing(image)
     sform, scode = image.header.get_sform(coded=True)
     qform, qcode = _qform(image)

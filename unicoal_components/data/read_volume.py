@@ -12,6 +12,7 @@ import numpy as np
 from monai.data.image_reader import ITKReader
 
 from .bids_sidecar import sidecar_facts
+from .checksums import files_of
 from .dicom_series import choose_series, split_uid
 from .dicom_volume import read_series
 from .image_paths import is_nifti
@@ -106,15 +107,16 @@ def check_affine(affine: np.ndarray, path: str | os.PathLike) -> None:
 def _read_dicom(folder: Path, uid: str | None, modality: str | None) -> Volume:
     series = choose_series(folder, uid=uid, modality=modality)
     read = read_series(series)
+    named = f"{folder}::{series.key}"
     return Volume(
-        path=f"{folder}::{series.key}",
+        path=named if split_uid(named)[1] == series.key else str(folder),  # some UIDs are none
         format="dicom",
         voxels=read.voxels,
         affine=read.affine,
         files=series.files,
-        storage=Storage(read.stored_dtype),
+        storage=Storage() if read.rescale is None else Storage(read.stored_dtype, *read.rescale),
         modality=series.modality,
-        warnings=tuple(warning.rstrip(".") for warning in read.warnings),
+        warnings=read.warnings,
     )
 
 
@@ -141,7 +143,7 @@ def load_file(path: Path) -> Volume:
         format="nifti" if is_nifti(path) else "itk",
         voxels=_one_volume(path, voxels),
         affine=np.asarray(affine, dtype=np.float64),
-        files=(path,),
+        files=tuple(files_of(path)),
         storage=storage,
         modality=modality,
         warnings=(*warnings, *more),

@@ -90,6 +90,7 @@ def stored(values: np.ndarray, storage: Storage) -> np.ndarray:
     dtype = np.dtype(storage.dtype)
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
-        # float32 has no 2^31 - 1; the next number below it that it has does as well
-        numbers = np.clip(np.rint(numbers.astype(np.float64)), limits.min, limits.max)
+        high = float(limits.max)  # of 64 bits one too many, as float64 has no such number
+        high = high if high <= limits.max else float(np.nextafter(high, 0))
+        numbers = np.clip(np.rint(numbers.astype(np.float64)), limits.min, high)
     return numbers.astype(dtype)

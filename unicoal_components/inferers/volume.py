@@ -188,6 +188,11 @@ class VolumeInferer(Inferer):
         groups = slice_groups(stack, torch.as_tensor(anchors, dtype=torch.int64), self.slice_group_size)
         positions = torch.as_tensor(depths - anchors, dtype=stack.dtype, device=stack.device)
         samples = [self._predict(groups, positions, network, one)[:, 0].clamp(-1, 1) for one in conditions]
+        if not all(bool(sample.isfinite().all()) for sample in samples):
+            raise ValueError(
+                "the network gave values that are not finite: its weights are damaged, or do not bear the precision; "
+                "give other weights (--ckpt_path), or --precision float32."
+            )
         if len(samples) == 1:
             output[0] = samples[0]
         else:
@@ -204,7 +209,7 @@ class VolumeInferer(Inferer):
         """
 
         def predictor(windows: Tensor) -> Tensor:
-            center = self.resolution // 2
+            center = (self.resolution - 1) // 2  # within any slice, also one of a single pixel
             filled = (windows[:, :-1] > BLANK).flatten(1).any(1)
             output = torch.full_like(windows[:, :1], BLANK)
             if filled.any():

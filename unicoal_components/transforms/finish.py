@@ -71,12 +71,18 @@ def synthesized_slices(
 
 
 def deviation_slices(
-    deviation: np.ndarray, *, native: np.ndarray, source: Source, scale: tuple[float, float]
+    deviation: np.ndarray, *, native: np.ndarray, source: Source, factor: float, scale: tuple[float, float]
 ) -> Iterator[np.ndarray]:
-    """Yield the standard deviation of samples, `(K, H', W')` on the scale of [-1, 1], in the units of the output."""
+    """Yield the standard deviation of samples, `(K, H', W')` on the scale of [-1, 1], in the units of the output.
+
+    0 where the output is 0 whatever the network says; see `finished_slices`.
+    """
     pixels = in_plane_of(native.shape[-2:], source)
-    for image in deviation:
-        yield np.maximum(pixels.back(image), 0) * np.float32((scale[1] - scale[0]) / 2)
+    for image, depth in zip(deviation, thin_depths(np.arange(len(deviation)), factor), strict=True):
+        below, above = neighbors(depth, len(native))
+        values = np.maximum(pixels.back(image), 0) * np.float32((scale[1] - scale[0]) / 2)
+        values[(native[below] == 0) & (native[above] == 0)] = 0
+        yield values
 
 
 def neighbors(depth: float, count: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from ..data.geometry import from_stack, thin_affine
 from ..data.read_volume import Storage
 from ..data.write_nifti import nifti_storage
 from ..keys import Keys
+from .earlier_results import MARK
 from .finish import deviation_slices, finished_slices, synthesized_slices
 from .source import NATIVE, Source
 
@@ -53,6 +54,7 @@ class Outcome:
         self.source_modality = modalities[int(data[Keys.SOURCE_MODALITY])]
         self.target_modality = modalities[int(data[Keys.MODALITY])]
         self.factor = float(data[Keys.FACTOR])
+        self.target_index = int(data[Keys.MODALITY])
         self.same = self.source_modality == self.target_modality
         self.scale: Scale = (self.source.low, self.source.high) if self.same else synthesis_range
         self._prediction = torch.as_tensor(data[key]).detach().cpu().numpy()
@@ -90,14 +92,14 @@ class Outcome:
         if self.same:
             slices = finished_slices(self._prediction[0], seen=self._seen, factor=self.factor, **where)
             stored = nifti_storage(Storage(self.source.dtype, self.source.slope, self.source.intercept))
-            image = Image("", slices, f"UniCOAL: {about}", stored)
+            image = Image("", slices, f"{MARK}: {about}", stored, display=self.scale)
         else:
             slices = synthesized_slices(self._prediction[0], factor=self.factor, scale=self.scale, **where)
-            words = f"UniCOAL: {about}, scale {self.scale[0]:g}-{self.scale[1]:g}"
+            words = f"{MARK}: {about}, scale {self.scale[0]:g}-{self.scale[1]:g}"
             image = Image("", slices, words, display=self.scale)
         if len(self._prediction) == 1:
             return {"image": image}
-        deviations = deviation_slices(self._prediction[1], scale=self.scale, **where)
-        words = f"UniCOAL: standard deviation of {about}"
+        deviations = deviation_slices(self._prediction[1], factor=self.factor, scale=self.scale, **where)
+        words = f"{MARK}: standard deviation of {about}"
         title = f"Standard deviation of {self.target_modality} synthesized"
         return {"image": image, "standard_deviation": Image("_std", deviations, words, title=title)}

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import secrets
+import shutil
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,8 +21,9 @@ from ..data.read_volume import Storage
 from ..data.scratch import release, scratch_array
 from ..data.write_nifti import stored, write_nifti
 from ..keys import Keys
+from .earlier_results import NOTE, check_replaceable
 from .outcome import Image, Outcome
-from .sidecar import NOTE, bundle_of, seconds_of, sidecar, software_of, write_sidecar
+from .sidecar import bundle_of, seconds_of, sidecar, software_of, write_sidecar
 from .source import NATIVE, Source, now
 
 logger = logging.getLogger(__name__)
@@ -75,7 +78,7 @@ class SaveStackd(Transform):
     ) -> None:
         if output_format not in FORMATS:
             raise ValueError(f"output_format is {output_format!r}; it must be one of {', '.join(map(repr, FORMATS))}.")
-        if len(synthesis_range) != 2 or not synthesis_range[0] < synthesis_range[1]:
+        if not _is_range(synthesis_range):
             raise ValueError(
                 f"synthesis_range is {synthesis_range!r}; it must be two numbers, the smaller one first, as [0, 1]."
             )
@@ -88,6 +91,7 @@ class SaveStackd(Transform):
         self.bundle_root = bundle_root
         self.ckpt_path = ckpt_path
         self.options = dict(options or {})
+        self._salt = secrets.token_hex(16)  # of the UIDs of one run: the same for what belongs together, untraceable
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Write the files and return the item as it came."""
@@ -101,22 +105,36 @@ class SaveStackd(Transform):
         as_dicom = self._as_dicom(outcome.source)
         stem = f"{self._stem(outcome.source)}_{outcome.target_modality}"
         write = self._write_dicom if as_dicom else self._write_nifti
-        outputs = {
-            role: write(self.output_dir / f"{stem}{image.suffix}", image, outcome)
-            for role, image in outcome.images().items()
-        }
-        told = sidecar(
-            outcome,
-            outputs=outputs,
-            bundle=bundle_of(self.bundle_root),
-            weights=self.ckpt_path,
-            options=self.options | {"output_format": "dicom" if as_dicom else "nifti"},
-            seconds=seconds_of(outcome.source, writing),
-            anonymous=self.deidentify,
-        )
-        write_sidecar(self.output_dir / f"{stem}.json", told)
+        record = self.output_dir / f"{stem}.json"
+        self._make_room(stem, record, outcome)
+        outputs: dict[str, Path] = {}
+        try:
+            for role, image in outcome.images().items():
+                outputs[role] = write(self.output_dir / f"{stem}{image.suffix}", image, outcome)
+            told = sidecar(
+                outcome,
+                outputs=outputs,
+                bundle=bundle_of(self.bundle_root),
+                weights=self.ckpt_path,
+                options=self.options | {"output_format": "dicom" if as_dicom else "nifti"},
+                seconds=seconds_of(outcome.source, writing),
+                anonymous=self.deidentify,
+            )
+            write_sidecar(record, told)
+        except BaseException:  # no image without its record, nor a part of the images
+            for output in outputs.values():
+                _remove(output)
+            raise
         logger.info("wrote %s and its .json", ", ".join(map(str, outputs.values())))
         return dict(data)
+
+    def _make_room(self, stem: str, record: Path, outcome: Outcome) -> None:
+        """See that only earlier results are replaced, and take away the record and deviation that will be wrong."""
+        image, deviation = (self.output_dir / f"{stem}{suffix}.nii.gz" for suffix in ("", "_std"))
+        self._spare_input(image, outcome.source.path)
+        check_replaceable([image, deviation, record])
+        for path in (record, deviation):
+            path.unlink(missing_ok=True)
 
     def _as_dicom(self, source: Source) -> bool:
         """Tell whether to write DICOM, which needs DICOM to start from."""
@@ -133,7 +151,6 @@ class SaveStackd(Transform):
 
     def _write_nifti(self, stem: Path, image: Image, outcome: Outcome) -> Path:
         path = stem.with_name(f"{stem.name}.nii.gz")
-        self._spare_input(path, outcome.source.path)
         voxels = self._voxels(image, image.storage, outcome)
         planes = (voxels[..., z] for z in range(voxels.shape[2]))
         shape, affine = outcome.grid
@@ -143,18 +160,23 @@ class SaveStackd(Transform):
     def _write_dicom(self, stem: Path, image: Image, outcome: Outcome) -> Path:
         place, uid = split_uid(outcome.source.path)
         self._spare_input(stem, place)
+        series = read_series(choose_series(place, uid=uid, modality=outcome.source_modality))
+        number = (series.series.number or 0) + 1000 + 10 * outcome.target_index + bool(image.suffix)
         write_derived_series(
             stem,
             voxels=self._voxels(image, Storage(), outcome),
             affine=outcome.grid[1],
-            source=read_series(choose_series(place, uid=uid)).source,
+            source=series.source,
             target_modality=outcome.target_modality,
             source_modality=outcome.source_modality,
             description=image.title,
             notes=[image.description, NOTE],
             versions=software_of(bundle_of(self.bundle_root)),
             window=image.display,
+            series_number=number,
+            keep_integers=outcome.same and not image.suffix,
             deidentify=self.deidentify,
+            salt=self._salt,
         )
         return stem
 
@@ -173,3 +195,18 @@ class SaveStackd(Transform):
             stack[start : start + BLOCK] = [stored(values, storage) for values in islice(slices, BLOCK)]
             release(voxels)
         return voxels
+
+
+def _is_range(values: Any) -> bool:
+    """Tell two finite numbers, the smaller one first."""
+    if not isinstance(values, Sequence) or len(values) != 2:
+        return False
+    return all(isinstance(value, int | float) for value in values) and -np.inf < values[0] < values[1] < np.inf
+
+
+def _remove(output: Path) -> None:
+    """Remove a file, or a folder with all in it."""
+    if output.is_dir():
+        shutil.rmtree(output, ignore_errors=True)
+    else:
+        output.unlink(missing_ok=True)

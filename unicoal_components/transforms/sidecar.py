@@ -15,10 +15,9 @@ from .. import __version__
 from ..data.atomic import atomic_path
 from ..data.checksums import checksum
 from ..data.geometry import spacing_of
+from .earlier_results import NOTE
 from .outcome import Outcome
 from .source import Source, now
-
-NOTE = "Synthesized by a network; research only, not for diagnosis."
 
 
 def bundle_of(folder: str | os.PathLike | None) -> dict[str, str]:
@@ -89,7 +88,7 @@ def sidecar(
 def write_sidecar(path: Path, content: Mapping[str, Any]) -> None:
     """Write the file atomically."""
     with atomic_path(path) as partial:
-        partial.write_text(json.dumps(content, indent=4, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
 
 
 def seconds_of(source: Source, written: float) -> dict[str, float]:
