@@ -161,7 +161,7 @@ def test_inference_on_a_folder_writes_thin_volumes_where_the_thick_ones_lie(run,
             output_dir="out",
         )
     )
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["LAI_t1.nii.gz", "PSR_t1.nii.gz"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.nii.gz")) == ["LAI_t1.nii.gz", "PSR_t1.nii.gz"]
     for codes, scan in thick.items():
         thin = nib.load(tmp_path / "out" / f"{codes}_t1.nii.gz")
         assert "".join(nib.aff2axcodes(thin.affine)) == codes

@@ -71,7 +71,7 @@ def test_inference_is_a_run_that_ends(bundle, weights, scan, tmp_path, elsewhere
     bundle.run("inference.json", tracking="mlflow", save_execute_config=False, **options)
     ((run, metrics),) = tracked_runs(tmp_path / "out")
     assert (run.info.status, run.data.params["epoch_length"], metrics) == ("FINISHED", "1", {})
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["mlruns.db", "t1_t2.nii.gz"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["mlruns.db", "t1_t2.json", "t1_t2.nii.gz"]
     assert list(elsewhere.iterdir()) == []
 
 

@@ -133,8 +133,8 @@ class SaveStackd(Transform):
         image, deviation = (self.output_dir / f"{stem}{suffix}.nii.gz" for suffix in ("", "_std"))
         self._spare_input(image, outcome.source.path)
         check_replaceable([image, deviation, record])
-        for path in (record, deviation):
-            path.unlink(missing_ok=True)
+        for path in filter(Path.is_file, (record, deviation)):
+            path.unlink()
 
     def _as_dicom(self, source: Source) -> bool:
         """Tell whether to write DICOM, which needs DICOM to start from."""
