@@ -1,0 +1,330 @@
+"""Measure whether a network's output moves as its input does, beside the same network with plain filters.
+
+    python scripts/measure_equivariance.py --datalist DATA/datalist.json --source t1 --target t2 --factor 1
+        --output OUT [--weights model.pt] [--plain plain.pt] [--images 32]
+
+Networks: `alias_free` with the weights; `plain_same_weights`, the same with bilinear up and average down; with
+--plain also `plain_trained`, weights that were trained with plain filters, for which a training of the bundle takes
+`"--network_def#filters" plain`. OUT gets
+
+    equivariance.json   everything, also spectra and the sweep of the position
+    equivariance.csv    a row for each network, part, kind of motion and mode
+    equivariance.png    outputs, differences, spectra, steps along the sweep
+
+Modes: "still", the network's Fourier input stays where it is; "moved", it moves with the image; "moved_style_held", and
+the image style is that of the unmoved image. Parts: "whole"; within one modality also "network", what is added to the
+interpolation.
+"""
+
+import csv
+import json
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from equivariance_figure import draw_figure
+from monai.bundle import ConfigParser
+from monai.transforms import ResizeWithPadOrCrop
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from unicoal_components.command_line import run_command
+from unicoal_components.data.atomic import atomic_path
+from unicoal_components.data.cases import CaseDataset
+from unicoal_components.data.datalist import read_datalist
+from unicoal_components.data.slice_group import thin_depths
+from unicoal_components.data.writable import check_writable
+from unicoal_components.engines.weights import load_weights
+from unicoal_components.inferers.volume import slice_groups
+from unicoal_components.keys import BLANK, Keys
+from unicoal_components.metrics.equivariance import (
+    KINDS,
+    PEAK,
+    Equivariance,
+    both_sides,
+    draw_motions,
+    equivariance,
+    unmoved_map,
+)
+from unicoal_components.metrics.shift_and_rotate import Motion
+from unicoal_components.metrics.spectrum import power_above, radial_spectrum
+from unicoal_components.metrics.through_plane import sweep_roughness
+from unicoal_components.networks.generator import interpolate_slices
+from unicoal_components.networks.plain_filters import use_plain_filters
+
+SCHEMA_VERSION = 1
+MODES = ("still", "moved", "moved_style_held")
+STEPS = 32
+"""Of the position from one thick slice to the next in the sweep."""
+LEAST_FOREGROUND = 0.1
+"""Share of the pixels that a slice must fill to be measured."""
+
+
+class Slice:
+    """A slice to synthesize.
+
+    Attributes:
+        groups: the group of thick slices `(1, S, R, R)` and the next one.
+        position: between its two middle slices.
+        truth: `(R, R)`.
+    """
+
+    def __init__(self, groups: Sequence[Tensor], position: float, truth: Tensor) -> None:
+        self.groups, self.position, self.truth = groups, position, truth
+
+
+class Probe:
+    """A generator as a map of groups `(1, S, R, R)` to slices, with its Fourier input and its image style in hand."""
+
+    def __init__(self, network: Any, *, modality: int, same: bool) -> None:
+        self.network, self.modality, self.same = network, modality, same
+        self.hold_style = False
+        self._style: Tensor | None = None
+        network.encoder.style_linear.register_forward_hook(self._on_style)
+
+    def move_input(self, matrix: Tensor) -> None:
+        """Move the Fourier input along with the image."""
+        self.network.synthesis.input.transform.copy_(matrix)
+
+    def at(self, position: float, part: str = "whole") -> Callable[[Tensor], Tensor]:
+        """Return the map for a position: the whole, or the "network" alone without the interpolation."""
+
+        def run(groups: Tensor) -> Tensor:
+            here = groups.new_full((1, 1), position)
+            output = self.network(
+                groups, modality=torch.tensor([self.modality]), position=here, same_modality=torch.tensor([self.same])
+            )
+            return output if part == "whole" else output - interpolate_slices(groups, here) + BLANK
+
+        return run
+
+    def _on_style(self, _module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+        """Keep the style of an unmoved image and, if it is to be held, give it for the moved one that follows."""
+        transform = self.network.synthesis.input.transform
+        if self.hold_style and self._style is not None and not torch.equal(transform, torch.eye(3)):
+            return self._style
+        self._style = output
+        return output
+
+
+def main(
+    *,
+    datalist: str,
+    output: str,
+    source: str = "t1",
+    target: str = "t2",
+    factor: float = 1,
+    bundle: str = "bundles/unified",
+    weights: str | None = None,
+    plain: str | None = None,
+    section: str = "test",
+    images: int = 32,
+    margin: float = 10,
+    seed: int = 0,
+) -> None:
+    """Measure, and write the three files.
+
+    Args:
+        datalist: JSON of prepare_data.py or simulate_cohort.py.
+        output: folder for the results.
+        source: modality of the input.
+        target: modality of the output.
+        factor: thick over thin slice spacing.
+        bundle: folder of the bundle whose inference.json describes the network.
+        weights: of the network; otherwise the bundle's models/model.pt.
+        plain: weights trained with plain filters.
+        section: of the datalist.
+        images: slices, divided among the persons of the section; each is moved once in each way.
+        margin: pixels along the border that do not count.
+        seed: of the motions.
+    """
+    if isinstance(images, bool) or not isinstance(images, int) or images < 1:
+        raise ValueError(f"images is {images!r}; it must be a whole number of at least 1.")
+    check_writable(output)
+    config = read_config(bundle)
+    case = {"source": source, "target": target, "factor": factor}
+    dataset = CaseDataset(
+        data=read_datalist(datalist, section), modalities=config["modalities"], cases=[case], skip_missing=True
+    )
+    networks = build_networks(config, weights or f"{bundle}/models/model.pt", plain)
+    size = config["resolution"]
+    slices = [one for some in choose(dataset, images, size, config["slice_group_size"]) for one in some]
+    same = source == target
+    motions = {kind: draw_motions(kind, count=len(slices), size=size, seed=seed) for kind in KINDS}
+    result: dict[str, Any] = {
+        "schema": SCHEMA_VERSION,
+        **case,
+        "subjects": sorted({subject["subject"] for subject, _ in dataset.items}),
+        "images": len(slices),
+        "margin": margin,
+        "ceiling": {kind: number(ceiling(slices, motions[kind], margin).decibels) for kind in KINDS},
+        "truth": spectrum_of(torch.stack([one.truth for one in slices])),
+        "networks": {},
+    }
+    pictures = {}
+    progress = tqdm(total=len(networks) * (2 if same else 1) * len(KINDS) * len(MODES) * len(slices), unit="slice")
+    with torch.no_grad():
+        for name, network in networks.items():
+            probe = Probe(network, modality=config["modalities"].index(target), same=same)
+            rows = list(measure(probe, slices, motions, margin, progress.update))
+            result["networks"][name] = {"equivariance": rows, **describe(probe, slices)}
+            pictures[name] = picture(probe, slices[len(slices) // 2], motions["fractional"][0])
+    progress.close()
+    write(Path(output), result, pictures)
+
+
+def read_config(bundle: str) -> ConfigParser:
+    """Read a bundle's inference.json; its parts come from the package that is installed."""
+    path = Path(bundle) / "configs" / "inference.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no '{path}'; give the folder of a bundle, such as bundles/unified.")
+    parser = ConfigParser(json.loads(path.read_text(encoding="utf-8")))
+    parser["network_def#_target_"] = "unicoal_components.networks.generator.Generator"
+    return parser
+
+
+def build_networks(config: ConfigParser, weights: str, plain: str | None) -> dict[str, nn.Module]:
+    """Build the networks to compare, by name."""
+    network = load_weights(network=config.get_parsed_content("network_def"), path=weights)
+    networks = {"alias_free": network, "plain_same_weights": use_plain_filters(network)}
+    if plain:
+        networks["plain_trained"] = load_weights(network=use_plain_filters(network), path=plain)
+    return networks
+
+
+def choose(dataset: CaseDataset, images: int, size: int, group_size: int) -> Iterator[list[Slice]]:
+    """Choose slices of each person, equally spaced among those that show enough."""
+    for number, item in enumerate(tqdm(dataset, desc="persons", total=len(dataset))):
+        share = images // len(dataset) + (number < images % len(dataset))
+        stack, truth = (_fit(item[key][0], size) for key in (Keys.IMAGE, Keys.LABEL))
+        depths = thin_depths(item[Keys.INDICES], float(item[Keys.FACTOR]))
+        shown = np.flatnonzero((truth > BLANK).float().mean(dim=(1, 2)) > LEAST_FOREGROUND)
+        if not len(shown):
+            raise ValueError(f"subject '{item[Keys.SUBJECT]}' has no slice with anything to see in it.")
+        yield [
+            _slice(stack, float(depths[k]), truth[k], group_size)
+            for k in shown[np.linspace(0, len(shown) - 1, share + 2).round().astype(int)[1:-1]]
+        ]
+
+
+def _fit(stack: Tensor, size: int) -> Tensor:
+    """Crop or pad slices `(N, H, W)` about their middle."""
+    return torch.as_tensor(ResizeWithPadOrCrop((size, size), mode="constant", value=BLANK)(stack))
+
+
+def _slice(stack: Tensor, depth: float, truth: Tensor, group_size: int) -> Slice:
+    anchor = math.floor(depth)
+    groups = slice_groups(stack, torch.tensor([anchor, anchor + 1]), group_size)
+    return Slice(groups.split(1), depth - anchor, truth)
+
+
+def ceiling(slices: Sequence[Slice], motions: Sequence[Motion], margin: float) -> Equivariance:
+    """Measure the map that does nothing."""
+    groups = torch.cat([one.groups[0] for one in slices])
+    return equivariance(unmoved_map, groups, motions=motions, margin=margin)
+
+
+def measure(
+    probe: Probe,
+    slices: Sequence[Slice],
+    motions: Mapping[str, Sequence[Motion]],
+    margin: float,
+    advance: Callable[[], object],
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each part, kind of motion and mode."""
+    for part in ("whole", "network") if probe.same else ("whole",):
+        for kind, mode in ((kind, mode) for kind in KINDS for mode in MODES):
+            probe.hold_style = mode == "moved_style_held"
+            errors: list[float] = []
+            for one, motion in zip(slices, motions[kind], strict=True):
+                move_input = None if mode == "still" else probe.move_input
+                function = probe.at(one.position, part)
+                options = {"motions": [motion], "margin": margin, "move_input": move_input}
+                errors += equivariance(function, one.groups[0], **options).errors  # type: ignore[arg-type]
+                advance()
+            probe.hold_style = False
+            found = Equivariance(tuple(errors))
+            numbers = {"decibels": number(found.decibels), "standard_error": number(found.standard_error)}
+            yield {"part": part, "kind": kind, "mode": mode, **numbers}
+
+
+def describe(probe: Probe, slices: Sequence[Slice]) -> dict[str, Any]:
+    """Tell a network's error, its spectrum and how its output goes along the position."""
+    outputs = torch.cat([probe.at(one.position)(one.groups[0])[0] for one in slices])
+    truth = torch.stack([one.truth for one in slices])
+    error = (outputs.clamp(-1, 1) - truth).double().square().mean().item()
+    return {
+        "psnr": 10 * math.log10(PEAK**2 / error),
+        "spectrum": spectrum_of(outputs),
+        "sweep": sweep(probe, slices[len(slices) // 2]),
+    }
+
+
+def spectrum_of(images: Tensor) -> dict[str, Any]:
+    """Return the radial spectrum of `(N, R, R)` and the share of its power above the safe band."""
+    frequencies, power = radial_spectrum(images)
+    return {"above": power_above(images), "frequencies": frequencies.tolist(), "power": power.tolist()}
+
+
+def sweep(probe: Probe, one: Slice) -> dict[str, Any]:
+    """Go from a thick slice to the next in equal steps, and in the next group on to the one after that.
+
+    Returns:
+        `sweep_roughness` of the first way and of both; the mean absolute steps; `seam`, the change at the one place
+        that both groups reach (the end of the first, the start of the second), over the median step.
+    """
+    first, second = (
+        torch.cat([probe.at(i / STEPS)(groups)[0] for i in range(STEPS + 1)]).double() for groups in one.groups
+    )
+    both = torch.cat([first[:-1], second])
+    steps = both.diff(dim=0).abs().mean(dim=(1, 2))
+    seam = (second[0] - first[-1]).abs().mean() / steps.median()
+    return {
+        "within": finite(sweep_roughness(first)),
+        "across": finite(sweep_roughness(both)),
+        "seam": number(seam.item()),
+        "steps": steps.tolist(),
+    }
+
+
+def picture(probe: Probe, one: Slice, motion: Motion) -> dict[str, Tensor]:
+    """Return what the figure shows of a network."""
+    result, expected = both_sides(probe.at(one.position), one.groups[0], motion, probe.move_input)
+    return {"output": probe.at(one.position)(one.groups[0])[0, 0], "of moved": result[0, 0], "moved": expected[0, 0]}
+
+
+def number(value: float) -> float | None:
+    """Return a finite number, or None, which JSON has a word for."""
+    return value if math.isfinite(value) else None
+
+
+def finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Return finite numbers, and None for others."""
+    return {name: number(value) for name, value in values.items()}
+
+
+def write(folder: Path, result: Mapping[str, Any], pictures: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Write the three files and print the table."""
+    with atomic_path(folder / "equivariance.json") as partial:
+        partial.write_text(json.dumps(result, indent=4) + "\n", encoding="utf-8")
+    rows = [
+        {"network": name, **row, "ceiling": result["ceiling"][row["kind"]]}
+        for name, network in result["networks"].items()
+        for row in network["equivariance"]
+    ]
+    with atomic_path(folder / "equivariance.csv") as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    draw_figure(folder / "equivariance.png", result=result, pictures=pictures)
+    for row in rows:
+        print(" ".join(f"{'-' if value is None else value!s:<18.18}" for value in row.values()))
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    run_command(main)
