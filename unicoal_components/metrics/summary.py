@@ -1,30 +1,16 @@
-"""Rows of a report: written per subject, summarized per case and method."""
+"""Rows of a report, summarized per case and method."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import os
-import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from ..data.atomic import atomic_path
 from .measure import Column
+from .rows import CASE_FIELDS, Row, case_name
 from .statistics import bootstrap_interval
 
-CASE_FIELDS = ("source", "target", "factor")
-ROW_FIELDS = ("subject", *CASE_FIELDS, "method")
 STATISTICS = ("mean", "std", "low", "high")
-
-Row = dict[str, Any]
-
-
-def row_fields(columns: Sequence[Column]) -> list[str]:
-    """Name the columns of `per_subject.csv`."""
-    return [*ROW_FIELDS, *(column.name for column in columns)]
 
 
 def summary_fields(columns: Sequence[Column]) -> list[str]:
@@ -61,25 +47,12 @@ def _moments(group: Sequence[Row], columns: Sequence[Column]) -> dict[str, float
     return moments
 
 
-def write_csv(path: str | os.PathLike, *, rows: Sequence[Row], fields: Sequence[str]) -> None:
-    """Write the rows under a header, all or nothing; a number that is NaN is an empty cell."""
-    with atomic_path(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(fields))
-        writer.writeheader()
-        writer.writerows({key: _short(value) for key, value in row.items()} for row in rows)
-
-
-def _short(value: Any) -> Any:
-    if not isinstance(value, float):
-        return value
-    return "" if np.isnan(value) else f"{value:.6g}"
-
-
 def table(summary: Sequence[Row], *, columns: Sequence[Column]) -> str:
     """Lay the means and standard deviations over subjects of a few columns out as text.
 
     >>> columns = [Column("psnr", "PSNR", "dB", digits=2), Column("mae", "MAE", better="lower")]
-    >>> row = {"subject": "p", "source": "t1", "target": "t2", "factor": 4.0, "method": "ours", "psnr": 20.0, "mae": 0.1}
+    >>> row = {"subject": "p", "source": "t1", "target": "t2", "factor": 4.0, "method": "ours"}
+    >>> row |= {"psnr": 20.0, "mae": 0.1}
     >>> print(table(summarize([row], columns=columns), columns=columns))
     case               method    n        PSNR [dB]              MAE
     t1 → t2 ×4         ours      1     20.00 ± 0.00    0.100 ± 0.000
@@ -93,27 +66,3 @@ def table(summary: Sequence[Row], *, columns: Sequence[Column]) -> str:
         ]
         lines.append(f"{case_name(row):<18} {row['method']:<8}{row['n']:>3}" + "".join(f"{cell:>17}" for cell in cells))
     return "\n".join(lines)
-
-
-def case_name(row: Row) -> str:
-    """Name a case for people.
-
-    >>> case_name({"source": "t1", "target": "t2", "factor": 4.0})
-    't1 → t2 ×4'
-    """
-    return f"{row['source']} → {row['target']} ×{float(row['factor']):g}"
-
-
-def case_stem(row: Row) -> str:
-    """Name the files of a subject's case; what a file system may not like is replaced, and a checksum keeps it unique.
-
-    >>> case_stem({"subject": "p1", "source": "t1", "target": "t2", "factor": 4.0})
-    'p1_t1_to_t2_x4'
-    >>> case_stem({"subject": "site/p1", "source": "t1", "target": "t2", "factor": 4.0})
-    'site_p1-7a8ade_t1_to_t2_x4'
-    """
-    subject = str(row["subject"])
-    safe = re.sub(r"[^A-Za-z0-9._-]", "_", subject)
-    if safe != subject:
-        safe += "-" + hashlib.sha256(subject.encode()).hexdigest()[:6]
-    return f"{safe}_{row['source']}_to_{row['target']}_x{float(row['factor']):g}"
