@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from unicoal_components.data.hdf5 import read_header, read_volume
 from unicoal_components.data.slice_profile import thick_volume
+from unicoal_components.metrics.foreground import foreground
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.stats import bootstrap, wilcoxon
 
 from .measure import BETTER, Column
-from .summary import CASE_FIELDS, case_name
+from .rows import CASE_FIELDS, Row, case_name
 
 LEVEL = 0.05
 """Of the family-wise error: a verdict needs an adjusted p below it."""
@@ -20,8 +19,6 @@ COMPARISON_FIELDS = (
     *CASE_FIELDS,
     *("baseline", "metric", "n", "difference", "low", "high", "p", "p_holm", "verdict"),
 )
-
-Row = dict[str, Any]
 
 
 def bootstrap_interval(
