@@ -61,7 +61,7 @@ def test_it_goes_on_from_an_earlier_training_with_its_sizes(datalist, tmp_path):
     ("options", "message"),
     [
         ({}, "give images, minutes or both"),
-        ({"images": 2, "modalities": "t2,t9"}, "t9"),
+        ({"images": 2, "factors": 0.5}, "factor"),
     ],
 )
 def test_wrong_arguments_are_refused(datalist, tmp_path, options, message):
