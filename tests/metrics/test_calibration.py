@@ -51,6 +51,11 @@ def test_the_scale_makes_the_deviation_cover_one_sigma(gaussian):
     assert np.mean(np.abs(error) <= scale * gaussian[1] * (1 + 1e-12)) == pytest.approx(erf(np.sqrt(0.5)), abs=1e-4)
 
 
+def test_the_scale_is_the_smallest_multiple_that_covers_enough_voxels():
+    error = np.arange(1.0, 11.0).reshape(1, 2, 5)  # of ten, seven are the first part of at least 68.27 %
+    assert calibration(error=error, deviation=np.full((1, 2, 5), 0.5), foreground=error > 0).scale == 14
+
+
 def test_the_correlation_sees_where_the_error_is_but_not_its_scale(gaussian):
     size = np.abs(gaussian[0])
     assert calibration(error=gaussian[0], deviation=7 * size**2, foreground=EVERYWHERE).spearman == pytest.approx(1)

@@ -30,11 +30,13 @@ def through_plane_consistency(*, prediction: Volume, target: Volume, foreground:
         roughness    = mean |p[d+1] - 2 p[d] + p[d-1]| / the same of the target
         error_jitter = sum (e[d+1] - e[d])^2 / sum (e[d+1]^2 + e[d]^2)
 
-    A roughness of 1 is that of the truth; above is flicker or steps, below is blur through plane. The jitter is 1 minus
-    the correlation of the error between neighbors, half the Durbin-Watson statistic: 0 where the error does not
-    change from slice to slice, 1 where it is independent, 2 where its sign alternates. Neither depends on the scale of
-    the intensities. Both depend on the slice spacing: compare methods on one grid only. Slices far apart (every 7th)
-    are independent in any volume, and then neither says anything about flicker.
+    A roughness of 1 is that of the truth; above is flicker or steps, below is blur through plane. Steps and blur can
+    cancel: of a real T2 thickened to 4 times the spacing, the copied slices have 0.84, the cubic interpolation 0.23.
+    :func:`banding` tells them apart. The jitter is 1 minus the correlation of the error between neighbors, half the
+    Durbin-Watson statistic: 0 where the error does not change from slice to slice, 1 where it is independent, 2 where
+    its sign alternates. Neither depends on the scale of the intensities. Both depend on the slice spacing: compare
+    methods on one grid only. Slices far apart (every 7th) share little in any volume, and then neither says anything
+    about flicker.
 
     Args:
         prediction: `(D, H, W)`, neighboring slices along D.
