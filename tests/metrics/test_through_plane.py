@@ -108,15 +108,17 @@ def test_without_foreground_or_with_a_straight_truth_there_is_no_roughness(rng):
 
 def test_the_measure_gives_its_columns_and_looks_at_all_slices(rng):
     prediction, target = rng.normal(size=(2, *SHAPE)).astype(np.float32)
-    case = CaseVolumes(prediction, target, EVERYWHERE, evaluated_slices=np.array([3, 9]))
+    case = CaseVolumes(prediction, target, EVERYWHERE, evaluated_slices=np.array([3, 9]), factor=3.0)
     measure = ThroughPlane()
-    assert measure(case) == consistency(prediction, target)
+    bands = banding(prediction=prediction, target=target, foreground=EVERYWHERE, factor=3.0)
+    expected = consistency(torch.from_numpy(prediction), target, torch.from_numpy(EVERYWHERE)) | {"banding": bands}
+    assert measure(case) == expected
     assert [(column.name, column.better) for column in measure.columns] == [
         ("roughness", "one"),
+        ("banding", "one"),
         ("error_jitter", "none"),
     ]
     assert measure.note == ""
-    assert consistency(torch.from_numpy(prediction), target, torch.from_numpy(EVERYWHERE)) == measure(case)
 
 
 @pytest.mark.parametrize("factor", [2, 3.0, 5])

@@ -124,8 +124,9 @@ class CaseEvaluation:
         """Return the rows of all methods, and of all that was segmented in them."""
         rows, segmentation = [], []
         counted = evaluated_slices(case[Keys.INDICES], facts)
+        factor = facts["factor"] if _step(case) == 1 else 1.0
         for name, image in images.items():
-            volumes = CaseVolumes(image, target, mask, counted, _spacing(case))
+            volumes = CaseVolumes(image, target, mask, counted, _spacing(case), factor)
             row = facts | {"method": name}
             for measure in self.measures:
                 row |= measure(volumes)
@@ -156,9 +157,7 @@ class CaseEvaluation:
     ) -> None:
         header = read_header(path)
         affine = np.diag([1.0, 1.0, 1.0, 1.0]) if header.affine is None else header.affine
-        indices = np.asarray(case[Keys.INDICES])
-        step = int(indices[1] - indices[0]) if len(indices) > 1 else 1
-        thin, thick = (affine @ np.diag([1, 1, scale, 1]) for scale in (step, facts["factor"]))
+        thin, thick = (affine @ np.diag([1, 1, scale, 1]) for scale in (_step(case), facts["factor"]))
         volumes = {name: images[name] for name in (self.method, *VIEWER_METHODS, *self.networks) if name in images}
         stem = case_stem(facts)
         for name, volume in (volumes | {"truth": target}).items():
@@ -183,6 +182,12 @@ def evaluated_slices(indices: Any, facts: Row) -> np.ndarray | None:
         return None
     depths = thin_depths(indices, facts["factor"])
     return np.flatnonzero(np.abs(depths - np.rint(depths)) > 1e-6)
+
+
+def _step(case: Mapping[str, Any]) -> int:
+    """Return the distance of the evaluated slices, in slices."""
+    indices = case[Keys.INDICES]
+    return int(indices[1] - indices[0]) if len(indices) > 1 else 1
 
 
 def _spacing(case: Mapping[str, Any]) -> tuple[float, float, float]:

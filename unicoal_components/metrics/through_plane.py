@@ -18,6 +18,7 @@ STRIP = 16
 
 COLUMNS = (
     Column(name="roughness", label="roughness", better="one"),
+    Column(name="banding", label="banding", better="one"),
     Column(name="error_jitter", label="error jitter", better="none"),
 )
 
@@ -142,7 +143,7 @@ def sweep_roughness(slices: Volume) -> dict[str, float]:
 
 
 class ThroughPlane:
-    """Measure :func:`through_plane_consistency` of a case.
+    """Measure :func:`through_plane_consistency` and :func:`banding` of a case.
 
     All slices of the case count, since each needs its neighbors: `evaluated_slices` is not looked at. The distance to
     the neighbors is the first of `spacing`; cases with slices left out in between are not comparable to whole ones.
@@ -152,8 +153,9 @@ class ThroughPlane:
     note = ""
 
     def __call__(self, case: CaseVolumes) -> dict[str, float]:
-        """Return `roughness` and `error_jitter`."""
-        return through_plane_consistency(prediction=case.prediction, target=case.target, foreground=case.foreground)
+        """Return `roughness`, `banding` and `error_jitter`."""
+        volumes = {"prediction": case.prediction, "target": case.target, "foreground": case.foreground}
+        return through_plane_consistency(**volumes) | {"banding": banding(**volumes, factor=case.factor)}
 
 
 def _strips(
