@@ -35,9 +35,10 @@ def save_panel(
     """Draw an axial, a coronal and a sagittal slice of every volume, and the absolute error of one, as a PNG.
 
     The coronal and sagittal rows, cut across the slices, show what slice-wise numbers hide: steps and flicker from
-    slice to slice. Left in the picture is the patient's right, in the sagittal row the front. All volumes share one gray scale, [-1, 1] as black to white. Where both ``prediction`` and
-    ``truth`` are among the images, a last column shows |prediction - truth| / 2, the error on a scale where the
-    data range is 1, with a color bar from 0 to ``error_limit`` that is the same in every panel.
+    slice to slice. Left in the picture is the patient's right, in the sagittal row the front. All volumes share one
+    gray scale, [-1, 1] as black to white. Where both ``prediction`` and ``truth`` are among the images, a last column
+    shows |prediction - truth| / 2, the error on a scale where the data range is 1, with a color bar from 0 to
+    ``error_limit`` that is the same in every panel.
 
     Args:
         path: PNG file; written as a whole or not at all.
