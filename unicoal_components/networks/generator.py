@@ -8,6 +8,7 @@ from .alias_free import AliasFreeLayer
 from .encoder import Encoder
 from .inputs import complete_inputs
 from .mapping import MappingNetwork
+from .plain_filters import FILTERS, set_plain_filters
 from .schedule import check_resolution
 from .synthesis import Synthesis
 from .torchscript import ScriptableGenerator
@@ -41,6 +42,7 @@ class Generator(nn.Module):
             mappings so, as one more class (ours: there the network makes what is missing, elsewhere the whole slice).
         checkpointing: in training, compute what lies between the filters again instead of keeping it: less memory, a
             little more time, the same result.
+        filters: "alias_free", or "plain" for bilinear up and average down, the rival in comparisons (`plain_filters`).
 
     Raises:
         ValueError: if `resolution` is no power of two, or an option is not among those named.
@@ -70,8 +72,11 @@ class Generator(nn.Module):
         position_embedding: str = "linear",
         residual: bool = False,
         checkpointing: bool = False,
+        filters: str = "alias_free",
     ) -> None:
         super().__init__()
+        if filters not in FILTERS:
+            raise ValueError(f"filters is {filters!r}; it must be one of {', '.join(map(repr, FILTERS))}")
         self.resolution = check_resolution(resolution)
         if residual and (in_channels % 2 or in_channels < 4):
             raise ValueError(f"residual interpolates four slices: in_channels must be even and ≥ 4, got {in_channels}")
@@ -113,6 +118,8 @@ class Generator(nn.Module):
         for module in self.modules():
             if isinstance(module, AliasFreeLayer):
                 module.keep_activations = not checkpointing
+        if filters == "plain":
+            set_plain_filters(self)
 
     def forward(
         self,
