@@ -52,9 +52,9 @@ def compare_labels(
 class DownstreamDice:
     """Dice of a frozen segmenter's map of the prediction against its map of the truth, and the error of its volumes.
 
-    It says whether the anatomy that the segmenter sees is kept, not whether either map is right. `dice` is the mean over
-    the classes that the truth's map has, `volume_error` the mean over them of |V_prediction - V_truth| / V_truth in
-    percent; NaN where the truth's map has none. All slices count: a segmenter looks at a volume.
+    It says whether the anatomy that the segmenter sees is kept, not whether either map is right. `dice` is the mean
+    over the classes that the truth's map has, `volume_error` the mean over them of |V_prediction - V_truth| / V_truth
+    in percent; NaN where the truth's map has none. All slices count: a segmenter looks at a volume.
 
     Args:
         segmenter: see :class:`.segmenter.Segmenter`; `None` leaves the columns empty.

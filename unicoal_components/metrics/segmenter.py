@@ -12,9 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-HOW = (
-    "give a TorchScript file such as net.ts, or a Python callable as package.module:function or path/file.py:function"
-)
+HOW = "give a TorchScript file such as net.ts, or a Python callable as package.module:function or path/file.py:function"
 
 
 class Segmenter:

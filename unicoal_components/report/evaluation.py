@@ -6,14 +6,13 @@ import csv
 import json
 import math
 import os
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..metrics.measure import BETTER, Column
-from ..metrics.summary import CASE_FIELDS, Row
+from ..metrics.rows import CASE_FIELDS, Row
 
 SCHEMA = 1
 TEXTS = ("subject", "source", "target", "method", "baseline", "metric", "class", "verdict")
@@ -78,16 +77,6 @@ class Evaluation:
 def case_key(row: Row) -> tuple[str, str, float]:
     """Return source, target and factor, by which rows of the same case are found."""
     return row["source"], row["target"], row["factor"]
-
-
-def case_stem(row: Row) -> str:
-    """Name the files of a subject's case.
-
-    >>> case_stem({"subject": "site/p1", "source": "t1", "target": "t2", "factor": 3.3})
-    'site_p1_t1_to_t2_x3.3'
-    """
-    stem = f"{row['subject']}_{row['source']}_to_{row['target']}_x{row['factor']:g}"
-    return re.sub(r"[^A-Za-z0-9._-]", "_", stem)
 
 
 def read_evaluation(folder: str | os.PathLike) -> Evaluation:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..metrics.summary import Row, case_name
+from ..metrics.rows import Row, case_name
 from .evaluation import Evaluation, case_key
 from .html import Html, element, section, table
 from .numbers import NONE, number

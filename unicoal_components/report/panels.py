@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from ..metrics.summary import Row, case_name
-from .evaluation import Evaluation, case_stem
+from ..metrics.rows import Row, case_name, case_stem
+from .evaluation import Evaluation
 from .html import Html, details, element, section, table
 from .numbers import counted, number
 

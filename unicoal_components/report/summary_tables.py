@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from ..metrics.measure import Column
-from ..metrics.summary import Row, case_name
+from ..metrics.rows import Row, case_name
 from .evaluation import Evaluation, case_key
 from .html import Html, details, element, joined, section, table
 from .numbers import NONE, counted, number, p_value

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics.summary import case_name
+from ..metrics.rows import case_name
 from .chart import Line, line_chart
 from .evaluation import Evaluation
 from .html import Html, element, section, table
