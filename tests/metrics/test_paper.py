@@ -58,6 +58,13 @@ def test_all_five_numbers_are_those_computed_by_hand(pair):
     assert paper_protocol(prediction=pair[0], target=pair[1]) == pytest.approx(expected, abs=1e-5)
 
 
+def test_both_percentiles_are_those_of_the_paper():
+    rng = np.random.default_rng(0)
+    prediction, target = rng.normal(0.5, 0.3, (2, 8, 9, 10))  # no background, no value below -1
+    expected = np.abs(rescaled(prediction) - rescaled(target)).mean()
+    assert paper_protocol(prediction=prediction, target=target)["mae"] == pytest.approx(expected, abs=1e-12)
+
+
 def test_psnr_and_ssim_are_scikit_images_defaults_in_double_precision(pair):
     p, t = rescaled(pair[0]), rescaled(pair[1])
     quality = paper_protocol(prediction=pair[0], target=pair[1])

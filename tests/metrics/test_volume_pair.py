@@ -8,7 +8,14 @@ from monai.data import MetaTensor
 from unicoal_components.metrics.volume_pair import checked_mask, finite_volume, volume_pair
 
 
-@pytest.mark.parametrize("kind", [np.asarray, torch.tensor, MetaTensor, lambda x: torch.tensor(x, requires_grad=True)])
+def bfloat16(values):
+    """A kind that numpy does not know."""
+    return torch.tensor(values, dtype=torch.bfloat16)
+
+
+@pytest.mark.parametrize(
+    "kind", [np.asarray, torch.tensor, MetaTensor, lambda x: torch.tensor(x, requires_grad=True), bfloat16]
+)
 def test_arrays_and_tensors_become_the_same_plain_array(kind):
     values = np.arange(8.0).reshape(2, 2, 2)
     volume = finite_volume(kind(values), name="target")
