@@ -6,7 +6,7 @@ SCRIPT = r"""
   const root = document.documentElement;
   const find = (id) => document.getElementById(id);
 
-  // Faults are counted where tests and curious readers find them: <html data-errors="n" data-fault="text">.
+  // Faults are counted in attributes of the root element, where tests and curious readers find them.
   const fault = (text) => {
     root.dataset.errors = Number(root.dataset.errors || 0) + 1;
     root.dataset.fault = String(text).slice(0, 300);
@@ -98,6 +98,7 @@ SCRIPT = r"""
     const code = document.createElement("script");
     code.textContent = find("niivue-code").textContent;
     document.head.append(code);
+    code.remove();
     library = globalThis.niivue;
     if (!library) throw new Error("the viewer's code is not niivue.umd.js");
     for (const name of names) {
@@ -138,13 +139,18 @@ SCRIPT = r"""
     for (const viewer of viewers) viewer.setInterpolation(!find("viewer-smooth").checked);
   });
 
-  fillMethods();
+  let begun = false;
+  const begin = () => {
+    if (begun) return;
+    begun = true;
+    watch.disconnect();
+    then(start);
+  };
   const watch = new IntersectionObserver((seen) => {
-    if (seen.some((entry) => entry.isIntersecting)) {
-      watch.disconnect();
-      then(start);
-    }
+    if (seen.some((entry) => entry.isIntersecting)) begin();
   }, { rootMargin: "200px" });
+  fillMethods();
   watch.observe(place);
+  place.addEventListener("pointerdown", begin);
 })();
 """
