@@ -46,6 +46,24 @@ const waitFor = async (test) => { while (!test()) await new Promise((done) => se
   canvas.dispatchEvent(new MouseEvent("mouseup", at));
   await new Promise((done) => setTimeout(done, 200));
   note("corner", all());
+  const turn = (times, options) => {
+    for (let k = 0; k < times; k++) {
+      canvas.dispatchEvent(new WheelEvent("wheel", {
+        deltaY: 100, clientX: box.left + box.width / 2, clientY: box.top + box.height / 2,
+        bubbles: true, cancelable: true, ...options,
+      }));
+    }
+  };
+  document.getElementById("viewer-reset").click();
+  await new Promise((done) => setTimeout(done, 200));
+  turn(12, {});
+  note("untouched", all());
+  canvas.dispatchEvent(new PointerEvent("pointerdown", { bubbles: true }));
+  turn(4, { ctrlKey: true });
+  note("zoomed", all());
+  canvas.dispatchEvent(new MouseEvent("dblclick", { bubbles: true }));
+  turn(12, {});
+  note("scrolled", all());
   choose("viewer-method", "cubic");
   await waitFor(() => text("title-prediction") === "cubic");
   await new Promise((done) => setTimeout(done, 500));
@@ -117,6 +135,8 @@ def test_three_volumes_are_linked_and_can_be_exchanged(chromium, page):
     assert attribute(dom, "done") == "yes"
     assert attribute(dom, "first") == "0.251 0.502 0.749"  # on one scale: a quarter, a half, three quarters
     assert attribute(dom, "corner") == "0.000 0.000 0.000"  # a click into one moves all
+    assert attribute(dom, "untouched") == attribute(dom, "zoomed") == "0.251 0.502 0.749"
+    assert attribute(dom, "scrolled") == "0.000 0.000 0.000"
     assert attribute(dom, "second") == "0.251 0.600 0.749"
     assert attribute(dom, "third") == "0.251 0.600 0.749 cubic"
 

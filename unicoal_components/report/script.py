@@ -105,14 +105,15 @@ SCRIPT = r"""
       const viewer = new library.Niivue({
         backColor: [0, 0, 0, 1], crosshairColor: [0.25, 0.75, 1, 0.7], crosshairWidth: 0.8, crosshairWidthUnit: "mm",
         isRadiologicalConvention: true, sagittalNoseLeft: true, isNearestInterpolation: true, isColorbar: false,
-        show3Dcrosshair: false, multiplanarShowRender: 0, multiplanarLayout: 2, dragMode: 3, dragAndDropEnabled: false,
-        logLevel: "error", loadingText: "", fontMinPx: 14,
+        show3Dcrosshair: false, multiplanarShowRender: 0, multiplanarLayout: 2, dragMode: PAN,
+        dragAndDropEnabled: false, logLevel: "error", loadingText: "", fontMinPx: 14,
       });
       viewer.onLocationChange = (data) => {
         const value = data.values && data.values.length ? data.values[0].value : NaN;
         find("value-" + name).textContent = Number.isFinite(value) ? value.toFixed(3) : "";
       };
       await viewer.attachToCanvas(find("canvas-" + name), true);
+      tame(viewer, find("canvas-" + name));
       viewer.setSliceType(planes()[find("viewer-plane").value]);
       viewers.push(viewer);
     }
@@ -120,6 +121,21 @@ SCRIPT = r"""
       viewer.broadcastTo(viewers.filter((other) => other !== viewer), { "2d": true, "3d": false });
     }
     await showCase();
+  };
+
+  // The wheel scrolls the page until a picture was clicked; then it goes through slices, with Ctrl it zooms. A double
+  // click would change the gray scale of one picture alone.
+  const PAN = 3;
+  const tame = (viewer, canvas) => {
+    const screen = canvas.parentElement;
+    let active = false;
+    addEventListener("pointerdown", (event) => { active = screen.contains(event.target); });
+    screen.addEventListener("mousedown", () => { viewer.opts.dragMode = PAN; }, true);
+    screen.addEventListener("dblclick", (event) => event.stopPropagation(), true);
+    screen.addEventListener("wheel", (event) => {
+      if (!active) event.stopPropagation();
+      viewer.opts.dragMode = event.ctrlKey ? PAN : 0;
+    }, { capture: true, passive: true });
   };
 
   const then = (job) => {
@@ -140,17 +156,14 @@ SCRIPT = r"""
   });
 
   let begun = false;
-  const begin = () => {
-    if (begun) return;
+  const beginWhenSeen = () => {
+    const box = place.getBoundingClientRect();
+    if (begun || box.top > innerHeight + 200 || box.bottom < -200) return;
     begun = true;
-    watch.disconnect();
     then(start);
   };
-  const watch = new IntersectionObserver((seen) => {
-    if (seen.some((entry) => entry.isIntersecting)) begin();
-  }, { rootMargin: "200px" });
   fillMethods();
-  watch.observe(place);
-  place.addEventListener("pointerdown", begin);
+  setTimeout(beginWhenSeen, 50);  // the page is painted first
+  for (const type of ["load", "scroll", "resize"]) addEventListener(type, beginWhenSeen, { passive: true });
 })();
 """

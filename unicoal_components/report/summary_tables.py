@@ -190,7 +190,7 @@ def _legend(evaluation: Evaluation) -> Html:
         [element("span", "▼", class_="mark worse"), f" {method} is worse than this row: "],
     ]
     labels = {column.name: column.label for column in evaluation.columns}
-    compared = dict.fromkeys(labels.get(row["metric"], row["metric"]) for row in evaluation.comparisons)
+    compared = dict.fromkeys(str(labels.get(row["metric"], row["metric"])) for row in evaluation.comparisons)
     test = (
         "Wilcoxon's signed ranks of the subjects' differences, two-sided, p < 0.05 after Holm's correction over all "
         "comparisons, and the 95 % interval of the mean difference on one side of 0. "

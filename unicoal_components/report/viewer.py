@@ -16,9 +16,9 @@ from .volumes import INPUT, TRUTH, ViewedCase, viewed_cases
 CANVASES = (("input", "Input"), ("prediction", "Prediction"), ("truth", "Truth"))
 PLANES = (("multi", "all three planes"), ("axial", "axial"), ("coronal", "coronal"), ("sagittal", "sagittal"))
 HELP = (
-    "Click or drag to move the crosshair, in all three at once; scroll over a picture to go through the slices; drag "
-    "with the right button to pan. Radiological convention: left in the picture is the patient's right. All volumes "
-    "are shown on one gray scale, from 0 (black) to 1 (white). The input lies on its own thick slices."
+    "Click or drag to move the crosshair, in all three at once; then scroll to go through the slices, scroll with Ctrl "
+    "to zoom, and drag with the right button to pan. Radiological convention: left in the picture is the patient's "
+    "right. All volumes are shown on one gray scale, from 0 (black) to 1 (white). The input lies on its own thick slices."
 )
 
 
