@@ -18,7 +18,8 @@ PLANES = (("multi", "all three planes"), ("axial", "axial"), ("coronal", "corona
 HELP = (
     "Click or drag to move the crosshair, in all three at once; then scroll to go through the slices, scroll with Ctrl "
     "to zoom, and drag with the right button to pan. Radiological convention: left in the picture is the patient's "
-    "right. All volumes are shown on one gray scale, from 0 (black) to 1 (white). The input lies on its own thick slices."
+    "right. All volumes are shown on one gray scale, from 0 (black) to 1 (white). The input lies on its own thick "
+    "slices."
 )
 
 
