@@ -38,7 +38,7 @@ def line_chart(
     x_range: tuple[float, float] | None = None,
     y_range: tuple[float, float] | None = None,
 ) -> Html:
-    """Draw the lines on common axes, with a legend where there is more than one.
+    """Draw the lines on common axes, with a legend.
 
     Args:
         lines: of at least one point in all.
@@ -67,7 +67,7 @@ def line_chart(
     title = f"{y_label} over {x_label}"
     picture = element("svg", grid, drawn, labels, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=title)
     legend = [element("span", element("i", class_=f"line {line.style}"), line.label) for line, _ in kept]
-    return element("figure", picture, element("figcaption", legend) if len(kept) > 1 else None, class_="chart")
+    return element("figure", picture, element("figcaption", legend), class_="chart")
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:

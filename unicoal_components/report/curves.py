@@ -14,8 +14,9 @@ from .html import Html, element, section
 
 Curve = tuple[list[int], list[float]]
 
-LOSSES = {"loss": ("loss", "main"), "generator_l1": ("L1", "second")}
-QUALITY = {"val_psnr": ("validation", "main"), "train_psnr": ("training slices", "second")}
+LOSS = {"loss": ("whole objective", "main")}
+DISTANCE = {"generator_l1": ("mean absolute error of the training slices", "second")}
+QUALITY = {"val_psnr": ("validation volumes", "main"), "train_psnr": ("training slices", "second")}
 KEPT = 5000
 """Points of a curve that are read; TensorBoard draws as many from a longer one."""
 
@@ -48,7 +49,8 @@ def training_section(evaluation: Evaluation) -> Html:
         text = f"The record of the training is not there any more: no TensorBoard event file in {place}."
         return section("Training", "training", element("p", text))
     charts = [
-        _chart(curves, LOSSES, x_label="step", y_label="loss"),
+        _chart(curves, LOSS, x_label="step", y_label="loss"),
+        _chart(curves, DISTANCE, x_label="step", y_label="L1"),
         _chart(curves, QUALITY, x_label="epoch", y_label="PSNR [dB]"),
     ]
     if "val_psnr" not in curves:

@@ -27,7 +27,7 @@ POLICY = (
 """The browser is told to refuse whatever is not in the file, so that patients' images go nowhere."""
 
 CONTENTS = (
-    ("look", "Look at it"),
+    ("look", "Look at the images"),
     ("results", "Results"),
     ("anatomy", "Anatomy"),
     ("alias", "Alias-freeness"),

@@ -6,7 +6,7 @@ SCRIPT = r"""
   const root = document.documentElement;
   const find = (id) => document.getElementById(id);
 
-  // Faults are counted where tests and curious readers find them: <html data-errors="n" data-fault="text">.
+  // Faults are counted in attributes of the root element, where tests and curious readers find them.
   const fault = (text) => {
     root.dataset.errors = Number(root.dataset.errors || 0) + 1;
     root.dataset.fault = String(text).slice(0, 300);
@@ -98,20 +98,22 @@ SCRIPT = r"""
     const code = document.createElement("script");
     code.textContent = find("niivue-code").textContent;
     document.head.append(code);
+    code.remove();
     library = globalThis.niivue;
     if (!library) throw new Error("the viewer's code is not niivue.umd.js");
     for (const name of names) {
       const viewer = new library.Niivue({
         backColor: [0, 0, 0, 1], crosshairColor: [0.25, 0.75, 1, 0.7], crosshairWidth: 0.8, crosshairWidthUnit: "mm",
         isRadiologicalConvention: true, sagittalNoseLeft: true, isNearestInterpolation: true, isColorbar: false,
-        show3Dcrosshair: false, multiplanarShowRender: 0, multiplanarLayout: 2, dragMode: 3, dragAndDropEnabled: false,
-        logLevel: "error", loadingText: "", fontMinPx: 14,
+        show3Dcrosshair: false, multiplanarShowRender: 0, multiplanarLayout: 2, dragMode: PAN,
+        dragAndDropEnabled: false, logLevel: "error", loadingText: "", fontMinPx: 14,
       });
       viewer.onLocationChange = (data) => {
         const value = data.values && data.values.length ? data.values[0].value : NaN;
         find("value-" + name).textContent = Number.isFinite(value) ? value.toFixed(3) : "";
       };
       await viewer.attachToCanvas(find("canvas-" + name), true);
+      tame(viewer, find("canvas-" + name));
       viewer.setSliceType(planes()[find("viewer-plane").value]);
       viewers.push(viewer);
     }
@@ -119,6 +121,21 @@ SCRIPT = r"""
       viewer.broadcastTo(viewers.filter((other) => other !== viewer), { "2d": true, "3d": false });
     }
     await showCase();
+  };
+
+  // The wheel scrolls the page until a picture was clicked; then it goes through slices, with Ctrl it zooms. A double
+  // click would change the gray scale of one picture alone.
+  const PAN = 3;
+  const tame = (viewer, canvas) => {
+    const screen = canvas.parentElement;
+    let active = false;
+    addEventListener("pointerdown", (event) => { active = screen.contains(event.target); });
+    screen.addEventListener("mousedown", () => { viewer.opts.dragMode = PAN; }, true);
+    screen.addEventListener("dblclick", (event) => event.stopPropagation(), true);
+    screen.addEventListener("wheel", (event) => {
+      if (!active) event.stopPropagation();
+      viewer.opts.dragMode = event.ctrlKey ? PAN : 0;
+    }, { capture: true, passive: true });
   };
 
   const then = (job) => {
@@ -138,13 +155,15 @@ SCRIPT = r"""
     for (const viewer of viewers) viewer.setInterpolation(!find("viewer-smooth").checked);
   });
 
+  let begun = false;
+  const beginWhenSeen = () => {
+    const box = place.getBoundingClientRect();
+    if (begun || box.top > innerHeight + 200 || box.bottom < -200) return;
+    begun = true;
+    then(start);
+  };
   fillMethods();
-  const watch = new IntersectionObserver((seen) => {
-    if (seen.some((entry) => entry.isIntersecting)) {
-      watch.disconnect();
-      then(start);
-    }
-  }, { rootMargin: "200px" });
-  watch.observe(place);
+  setTimeout(beginWhenSeen, 50);  // the page is painted first
+  for (const type of ["load", "scroll", "resize"]) addEventListener(type, beginWhenSeen, { passive: true });
 })();
 """

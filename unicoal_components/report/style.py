@@ -57,7 +57,7 @@ select, button { font: inherit; padding: 4px 8px; border: 1px solid var(--line);
 #viewer-status:empty { display: none; }
 .panel { margin: 0 0 18px; } .panel img { max-width: 100%; display: block; border-radius: 6px; background: #000; }
 .panel figcaption { font-size: 13.5px; margin-bottom: 4px; color: var(--soft); }
-.charts { display: flex; flex-wrap: wrap; gap: 24px; align-items: flex-start; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: 8px 24px; }
 .chart { margin: 8px 0; width: 460px; max-width: 100%; } .chart svg { width: 100%; height: auto; display: block; }
 .chart text { fill: var(--soft); font-size: 11.5px; } .chart text.x, .chart text.axis { text-anchor: middle; }
 .chart text.y { text-anchor: end; } .chart .grid { stroke: var(--line); fill: none; }

@@ -182,16 +182,20 @@ def _most(rows: Sequence[Row]) -> int:
 
 
 def _legend(evaluation: Evaluation) -> Html:
+    if not evaluation.comparisons:
+        return element("p", reachable(evaluation), class_="legend")
     method = evaluation.method
     marks = [
         [element("span", "★", class_="mark better"), f" {method} is better than this row, "],
         [element("span", "▼", class_="mark worse"), f" {method} is worse than this row: "],
     ]
+    labels = {column.name: column.label for column in evaluation.columns}
+    compared = dict.fromkeys(str(labels.get(row["metric"], row["metric"])) for row in evaluation.comparisons)
     test = (
         "Wilcoxon's signed ranks of the subjects' differences, two-sided, p < 0.05 after Holm's correction over all "
         "comparisons, and the 95 % interval of the mean difference on one side of 0. "
     )
-    return element("p", marks, test, reachable(evaluation), class_="legend")
+    return element("p", marks, test, f"Compared: {', '.join(compared)}. ", reachable(evaluation), class_="legend")
 
 
 def _overview(evaluation: Evaluation, found: Found) -> Html | None:

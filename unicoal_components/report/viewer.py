@@ -16,9 +16,10 @@ from .volumes import INPUT, TRUTH, ViewedCase, viewed_cases
 CANVASES = (("input", "Input"), ("prediction", "Prediction"), ("truth", "Truth"))
 PLANES = (("multi", "all three planes"), ("axial", "axial"), ("coronal", "coronal"), ("sagittal", "sagittal"))
 HELP = (
-    "Click or drag to move the crosshair, in all three at once; scroll over a picture to go through the slices; drag "
-    "with the right button to pan. Radiological convention: left in the picture is the patient's right. All volumes "
-    "are shown on one gray scale, from 0 (black) to 1 (white). The input lies on its own thick slices."
+    "Click or drag to move the crosshair, in all three at once; then scroll to go through the slices, scroll with Ctrl "
+    "to zoom, and drag with the right button to pan. Radiological convention: left in the picture is the patient's "
+    "right. All volumes are shown on one gray scale, from 0 (black) to 1 (white). The input lies on its own thick "
+    "slices."
 )
 
 
@@ -32,15 +33,15 @@ def viewer_section(evaluation: Evaluation, *, viewer: Path, count: int) -> Html:
     """
     cases = viewed_cases(evaluation, count=count)
     if not cases:
-        return section("Look at it", "look", element("p", "No volumes were stored with this evaluation."))
+        return section("Look at the images", "look", element("p", "No volumes were stored with this evaluation."))
     if not viewer.is_file():
-        return section("Look at it", "look", how_to_get(viewer))
+        return section("Look at the images", "look", how_to_get(viewer))
     tool = element("div", _controls(cases), element("div", map(_canvas, CANVASES), class_="canvases"), id="viewer")
     status = element("p", "The viewer starts when it is seen.", id="viewer-status", role="status")
     content = data_script("viewer-data", _index(evaluation, cases))
     volumes = [_volume_script(case, place) for place, case in enumerate(cases)]
     parts = (element("p", _words(evaluation, cases)), tool, status, element("p", HELP, class_="hint"))
-    return section("Look at it", "look", parts, content, volumes, code_script(viewer))
+    return section("Look at the images", "look", parts, content, volumes, code_script(viewer))
 
 
 def _words(evaluation: Evaluation, cases: Sequence[ViewedCase]) -> str:
