@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imsave
 
-from unicoal_components.report.evaluation import case_stem
+from unicoal_components.metrics.rows import case_stem
 
 COLUMNS = [
     {"name": "psnr", "label": "PSNR", "unit": "dB", "better": "higher", "digits": 2},

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from unicoal_components.report.evaluation import case_stem, read_evaluation
+from unicoal_components.report.evaluation import read_evaluation
 
 
 def test_numbers_are_numbers_and_what_is_empty_is_nan(evaluation):
@@ -25,11 +25,6 @@ def test_cases_are_ranked_from_the_worst_and_those_without_a_number_come_last(ev
     ranked = read_evaluation(evaluation.write()).ranked
     assert [row["psnr"] for row in ranked[:5]] == [21.75, 22.0, 22.75, 23.75, math.inf]
     assert math.isnan(ranked[5]["psnr"])
-
-
-def test_a_stem_has_only_safe_letters():
-    row = {"subject": "../ä p", "source": "t1", "target": "t2", "factor": 4.0}
-    assert case_stem(row) == "..___p_t1_to_t2_x4"
 
 
 def test_a_folder_without_run_json_names_the_command_that_makes_one(tmp_path):

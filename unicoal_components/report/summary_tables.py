@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from ..metrics.measure import Column
 from ..metrics.rows import Row, case_name
+from ..metrics.statistics import smallest_p
 from .evaluation import Evaluation, case_key
 from .html import Html, details, element, joined, section, table
 from .numbers import NONE, counted, number, p_value
@@ -64,15 +65,6 @@ def measured(evaluation: Evaluation, column: Column) -> bool:
 def competes(evaluation: Evaluation, method: str) -> bool:
     """Tell whether a method is no oracle, as its note says."""
     return "oracle" not in str((evaluation.run.get("method_notes") or {}).get(method, "")).lower()
-
-
-def smallest_p(n: int) -> float:
-    """Return the smallest p of the exact two-sided signed-rank test of n subjects: 2 / 2^n.
-
-    >>> smallest_p(3), smallest_p(6)
-    (0.25, 0.03125)
-    """
-    return min(1.0, 2.0 ** (1 - n))
 
 
 def reachable(evaluation: Evaluation) -> str:
