@@ -20,7 +20,8 @@ ALLOWED = {
     "metrics": {"data", "inferers"},
     "transforms": {"data"},
     "inferers": {"data", "transforms", "signal", "networks"},
-    "engines": {"data", "transforms", "metrics", "losses", "inferers", "signal", "networks"},
+    "report": {"data", "metrics", "inferers"},
+    "engines": {"data", "transforms", "metrics", "losses", "inferers", "signal", "networks", "report"},
 }
 EVERYWHERE = {"keys", "mistakes", "__version__"}
 MAX_LINES = 300

@@ -5,17 +5,21 @@ The names below are those that bundle configurations use.
 
 __version__ = "0.1.0"
 
-from .configuration import check_config
+from .configuration import check_config, user_values
 from .data.case_sampler import CaseSampler
 from .data.cases import CaseDataset
 from .data.datalist import read_datalist
+from .data.held_out import HeldOutSubjects
 from .data.image_paths import list_images
 from .data.sampler import SliceSampler
 from .data.slices import SliceDataset
+from .data.training_record import training_subjects
 from .engines.averages import AveragedGenerator
+from .engines.baseline import load_baseline
 from .engines.case_report import CaseReport
 from .engines.checkpoint import ResumeCheckpoint
 from .engines.compilation import compile_network
+from .engines.evaluation_record import EvaluationRecord
 from .engines.image_log import SliceImages
 from .engines.loss_log import scalar_outputs
 from .engines.memory import keep_freed_memory
@@ -27,7 +31,13 @@ from .engines.weights import LoadWeights, load_weights
 from .inferers.volume import VolumeInferer
 from .losses.objective import SynthesisObjective
 from .losses.sam import build_sam_feature_loss
-from .metrics.image_quality import PSNR
+from .metrics.downstream import DownstreamDice
+from .metrics.paper import PaperProtocol
+from .metrics.perceptual import PerceptualDistance
+from .metrics.psnr import PSNR
+from .metrics.spectrum import HighFrequencies
+from .metrics.strict import StrictProtocol
+from .metrics.through_plane import ThroughPlane
 from .networks.discriminator import Discriminator
 from .networks.generator import Generator
 from .transforms.draw import DrawSliceTaskd
@@ -43,12 +53,18 @@ __all__ = [
     "CaseReport",
     "CaseSampler",
     "Discriminator",
+    "DownstreamDice",
     "DrawSliceTaskd",
+    "EvaluationRecord",
     "Generator",
+    "HeldOutSubjects",
+    "HighFrequencies",
     "LearningRateDecay",
     "LoadSliceGroupd",
     "LoadStackd",
     "LoadWeights",
+    "PaperProtocol",
+    "PerceptualDistance",
     "PrepareSlices",
     "PrepareVolume",
     "ResumeCheckpoint",
@@ -57,7 +73,9 @@ __all__ = [
     "SliceDataset",
     "SliceImages",
     "SliceSampler",
+    "StrictProtocol",
     "SynthesisObjective",
+    "ThroughPlane",
     "UniCOALTrainer",
     "VolumeDataset",
     "VolumeEvaluator",
@@ -67,7 +85,10 @@ __all__ = [
     "compile_network",
     "keep_freed_memory",
     "list_images",
+    "load_baseline",
     "load_weights",
     "read_datalist",
     "scalar_outputs",
+    "training_subjects",
+    "user_values",
 ]

@@ -72,7 +72,7 @@ def test_only_the_first_process_writes(trained):
 
 def test_a_single_case_for_two_processes_counts_once(trained):
     (row,) = rows(trained[0] / "output" / "validation" / "per_subject.csv")
-    assert f"Epoch[2] Metrics -- val_psnr: {float(row['psnr']):.4f}" in trained[1]
+    assert f"Epoch[2] Metrics -- strict_psnr: {float(row['psnr']):.4f}" in trained[1]
 
 
 def test_an_evaluation_in_two_processes_gives_what_one_gives(run, trained, tmp_path):
@@ -84,5 +84,6 @@ def test_an_evaluation_in_two_processes_gives_what_one_gives(run, trained, tmp_p
     one, two = (tmp_path / name / "output" / "evaluation" for name in ("one", "two"))
     for name in ("per_subject.csv", "summary.csv"):
         assert rows(one / name) == rows(two / name)
-    assert len(rows(one / "per_subject.csv")) == 3 * 4
-    assert len(list((two / "panels").iterdir())) == 1  # the first process has one case
+    assert len(rows(one / "per_subject.csv")) == 3 * 5
+    assert len(list((two / "panels").iterdir())) == 3
+    assert (two / "report.html").is_file()

@@ -1,16 +1,12 @@
-"""The baseline learns, keeps to its budget and joins the method's report."""
+"""The baseline learns, keeps to its budget, and is found again."""
 
-import csv
+import json
 
-import numpy as np
 import pytest
 import torch
 from torch.utils.data import SequentialSampler
 
-from unicoal_components.data.cases import CaseDataset
-from unicoal_components.data.hdf5 import write_subject
-from unicoal_components.engines.baseline import evaluate_baseline, train_baseline
-from unicoal_components.inferers.volume import VolumeInferer
+from unicoal_components.engines.baseline import load_baseline, save_baseline, train_baseline
 from unicoal_components.networks.unet import BaselineUNet
 
 
@@ -54,20 +50,46 @@ def test_a_budget_must_be_given_and_positive(budget):
         train(**budget)
 
 
-def test_its_rows_join_the_report_of_the_method(tmp_path):
-    volume = np.random.default_rng(0).integers(0, 256, (6, 20, 14), dtype=np.uint8)
-    path = tmp_path / "p.h5"
-    write_subject(path, volumes={"t1": volume}, affine=np.eye(4), intensity={"t1": (0, 1)}, sources={"t1": ""})
-    cases = CaseDataset(
-        data=[{"subject": "p", "path": str(path)}],
-        modalities=["t1", "t2"],
-        cases=[{"source": "t1", "target": "t1", "factor": 2}],
-    )
-    (tmp_path / "per_subject.csv").write_text(
-        "subject,source,target,factor,method,psnr,ssim,mae\np,t1,t1,2,ours,20,0.5,0.1\n"
-    )
-    network = BaselineUNet(num_modalities=2, channels=(4, 8))
-    inferer = VolumeInferer(resolution=16)
-    evaluate_baseline(network, cases=cases, inferer=inferer, device="cpu", output_dir=tmp_path)
-    with open(tmp_path / "per_subject.csv", newline="", encoding="utf-8") as file:
-        assert [row["method"] for row in csv.DictReader(file)] == ["unet", "ours"]
+@pytest.fixture
+def saved(tmp_path):
+    torch.manual_seed(0)
+    network = BaselineUNet(num_modalities=2, channels=(4, 8)).eval()
+    save_baseline(network, tmp_path / "unet.pt", settings={"modalities": ["t1", "t2"], "channels": [4, 8]})
+    return network, tmp_path / "unet.pt"
+
+
+def test_what_is_saved_comes_back_and_answers_the_same(saved):
+    network, path = saved
+    again = load_baseline(path=path, modalities=["t1", "t2"])
+    image = torch.rand(2, 4, 16, 16)
+    assert torch.equal(again(image), network(image))
+    assert not again.training
+
+
+def test_no_path_is_no_network():
+    assert load_baseline(path=None, modalities=["t1"]) is None
+
+
+def test_other_modalities_are_refused_with_the_option_that_trains_the_right_ones(saved):
+    with pytest.raises(ValueError, match=r"unet.pt' knows the modalities \['t1', 't2'\].*--modalities t2,t1"):
+        load_baseline(path=saved[1], modalities=["t2", "t1"])
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "no json", '{"modalities": 3, "channels": [4]}'])
+def test_a_description_that_is_none_is_refused_by_name(saved, content):
+    saved[1].with_suffix(".json").write_text(content)
+    with pytest.raises(ValueError, match=r"unet.json' does not describe a U-Net"):
+        load_baseline(path=saved[1], modalities=["t1", "t2"])
+
+
+def test_weights_without_a_description_are_refused_by_name(saved):
+    saved[1].with_suffix(".json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"unet.json' does not exist.*train_baseline"):
+        load_baseline(path=saved[1], modalities=["t1", "t2"])
+
+
+def test_weights_of_another_width_are_refused(saved):
+    path = saved[1].with_suffix(".json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"channels": [4, 16]}))
+    with pytest.raises(ValueError, match=r"unet.pt does not fit"):
+        load_baseline(path=saved[1], modalities=["t1", "t2"])

@@ -4,37 +4,52 @@ import csv
 import json
 import logging
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
 from monai.data import DataLoader
 from monai.engines import SupervisedEvaluator
+from unicoal_components.metrics.strict import strict_protocol
 
+from unicoal_components.data.case_sampler import CaseSampler
 from unicoal_components.data.cases import CaseDataset
 from unicoal_components.data.hdf5 import write_subject
 from unicoal_components.engines.case_report import CaseReport
+from unicoal_components.engines.evaluation_record import EvaluationRecord
 from unicoal_components.engines.prepare_batch import PrepareVolume
 from unicoal_components.inferers.interpolation import cubic_interpolation, nearest_slices
-from unicoal_components.metrics.image_quality import image_quality
+from unicoal_components.metrics.measure import Column
 
 CASES = [{"source": "t1", "target": "t1", "factor": 2}, {"source": "t1", "target": "t2", "factor": 3.3}]
+BASELINES = ["copy", "cubic", "affine"]
+
+
+def affine_of(spacing):
+    return np.array([[-spacing, 0, 0, 5], [0, -spacing, 0, 6], [0, 0, spacing, 7], [0, 0, 0, 1.0]])
 
 
 @pytest.fixture
-def dataset(tmp_path):
+def data(tmp_path):
     data = []
     depth, height, width = np.indices((12, 16, 14))
     for seed in range(3):
         t1 = 120 + 80 * np.sin(depth / 2 + seed) * np.cos(height / 5) + width
+        t1[:, :2] = t1[:, :, -2:] = 0
         path = tmp_path / f"p{seed}.h5"
         write_subject(
             path,
-            volumes={"t1": t1.astype(np.uint8), "t2": (250 - 0.5 * t1).astype(np.uint8)},
-            affine=np.eye(4),
+            volumes={"t1": t1.astype(np.uint8), "t2": np.where(t1, 250 - 0.5 * t1, 0).astype(np.uint8)},
+            affine=affine_of(2.0),
             intensity={"t1": (0, 1), "t2": (0, 1)},
             sources={"t1": "", "t2": ""},
         )
-        data.append({"subject": f"site/p{seed}", "path": str(path)})
+        data.append({"subject": f"p{seed}", "path": str(path)})
+    return data
+
+
+@pytest.fixture
+def dataset(data):
     return CaseDataset(data=data, modalities=["t1", "t2"], cases=CASES)
 
 
@@ -42,16 +57,35 @@ def inferer(inputs, network, factor, indices, **conditions):
     return network(nearest_slices(inputs[0, 0], float(factor), indices[0]))[None, None]
 
 
-def evaluate(dataset, report, *, decollate=True, network=None):
-    SupervisedEvaluator(
+class Asked(torch.nn.Module):
+    """A network that counts how often it is asked."""
+
+    def __init__(self, function=lambda x: x):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.function, self.count = function, 0
+
+    def forward(self, x):
+        self.count += 1
+        return self.function(x)
+
+
+def evaluate(dataset, folder, *, decollate=True, network=None, use=inferer, **options):
+    report = CaseReport(output_dir=folder, dataset=dataset, **{"panels": 0, "baselines": BASELINES} | options)
+    evaluator = SupervisedEvaluator(
         device=torch.device("cpu"),
-        val_data_loader=DataLoader(dataset, batch_size=1),
-        network=torch.nn.Identity() if network is None else network,
+        val_data_loader=DataLoader(
+            dataset, batch_size=1, sampler=CaseSampler(dataset=dataset, finished=report.finished)
+        ),
+        network=Asked() if network is None else network,
         prepare_batch=PrepareVolume(),
-        inferer=inferer,
+        inferer=use,
         decollate=decollate,
         val_handlers=[report],
-    ).run()
+    )
+    if len(dataset) > len(report.finished):
+        evaluator.run()
+    return evaluator, report
 
 
 def read(path):
@@ -61,94 +95,214 @@ def read(path):
 
 @pytest.mark.parametrize("decollate", [True, False])
 def test_every_subject_case_and_method_has_a_row_with_its_quality(dataset, tmp_path, decollate):
-    evaluate(dataset, CaseReport(output_dir=tmp_path / "out", panels=0), decollate=decollate)
+    evaluate(dataset, tmp_path / "out", decollate=decollate)
     rows = read(tmp_path / "out" / "per_subject.csv")
-    assert list(rows[0]) == ["subject", "source", "target", "factor", "method", "psnr", "ssim", "mae"]
+    assert list(rows[0])[:5] == ["subject", "source", "target", "factor", "method"]
     assert len(rows) == 3 * 2 * 4
     item = dataset[3]
-    by_method = {r["method"]: r for r in rows if (r["subject"], r["factor"]) == ("site/p1", "3.3")}
-    cubic = cubic_interpolation(item["image"][0], 3.3, item["indices"])
-    expected = image_quality(prediction=cubic, target=item["label"][0])
+    by_method = {r["method"]: r for r in rows if (r["subject"], r["factor"]) == ("p1", "3.3")}
+    cubic = cubic_interpolation(item["image"][0], 3.3, item["indices"]).clamp(-1, 1)
+    expected = strict_protocol(prediction=cubic, target=item["label"][0])
     assert {m: float(by_method["cubic"][m]) for m in expected} == pytest.approx(expected, rel=1e-4)
     assert by_method["ours"]["psnr"] == by_method["copy"]["psnr"]
 
 
+def test_super_resolution_counts_only_slices_that_were_not_in_the_input(dataset, tmp_path):
+    evaluate(dataset, tmp_path / "out")
+    (row,) = [
+        r
+        for r in read(tmp_path / "out" / "per_subject.csv")
+        if (r["subject"], r["factor"], r["method"]) == ("p0", "2", "copy")
+    ]
+    item = dataset[0]
+    copy = nearest_slices(item["image"][0], 2.0, item["indices"])
+    between = strict_protocol(prediction=copy, target=item["label"][0], evaluated_slices=np.arange(1, 12, 2))
+    assert float(row["psnr"]) == pytest.approx(between["psnr"], rel=1e-4)
+    assert between["psnr"] != pytest.approx(strict_protocol(prediction=copy, target=item["label"][0])["psnr"], rel=1e-3)
+
+
 def test_the_affine_row_is_least_squares(dataset, tmp_path):
-    evaluate(dataset, CaseReport(output_dir=tmp_path / "out", panels=0, baselines=["affine"]))
+    evaluate(dataset, tmp_path / "out", baselines=["affine"])
     rows = [r for r in read(tmp_path / "out" / "per_subject.csv") if r["method"] == "affine"]
     item = dataset[1]
     x = cubic_interpolation(item["image"][0], 3.3, item["indices"]).clamp(-1, 1).numpy()
     slope, offset = np.polyfit(x.ravel(), item["label"].numpy().ravel(), 1)
-    expected = image_quality(prediction=slope * x + offset, target=item["label"][0])
+    expected = strict_protocol(prediction=np.clip(slope * x + offset, -1, 1), target=item["label"][0])
     assert float(rows[1]["psnr"]) == pytest.approx(expected["psnr"], rel=1e-4)
 
 
-def test_the_summary_is_the_mean_and_population_deviation_over_subjects(dataset, tmp_path, caplog):
+def test_the_summary_is_the_mean_over_subjects_and_the_engines_metric_that_over_cases(dataset, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
-        evaluate(dataset, CaseReport(output_dir=tmp_path / "out", panels=0))
-    psnr = [
-        float(r["psnr"])
-        for r in read(tmp_path / "out" / "per_subject.csv")
-        if (r["target"], r["method"]) == ("t2", "cubic")
-    ]
-    rows = json.loads((tmp_path / "out" / "summary.json").read_text())["rows"]
-    (row,) = [r for r in rows if (r["target"], r["method"]) == ("t2", "cubic")]
-    assert row["n"] == 3
-    assert row["psnr_mean"] == pytest.approx(np.mean(psnr), rel=1e-5)
-    assert row["psnr_std"] == pytest.approx(np.std(psnr), rel=1e-4)
-    assert len(read(tmp_path / "out" / "summary.csv")) == len(rows) == 8
+        engine, _ = evaluate(dataset, tmp_path / "out")
+    rows = read(tmp_path / "out" / "per_subject.csv")
+    psnr = [float(r["psnr"]) for r in rows if (r["target"], r["method"]) == ("t2", "cubic")]
+    summary = read(tmp_path / "out" / "summary.csv")
+    (row,) = [r for r in summary if (r["target"], r["method"]) == ("t2", "cubic")]
+    assert row["n"] == "3"
+    assert float(row["psnr_mean"]) == pytest.approx(np.mean(psnr), rel=1e-5)
+    assert float(row["psnr_std"]) == pytest.approx(np.std(psnr), rel=1e-4)
+    assert len(summary) == 8
     assert "t1 → t2 ×3.3" in caplog.text
+    ours = [float(r["psnr"]) for r in rows if r["method"] == "ours"]
+    assert engine.state.metrics["strict_psnr"] == pytest.approx(np.mean(ours), rel=1e-5)
+    compared = read(tmp_path / "out" / "comparisons.csv")
+    assert {r["baseline"] for r in compared} == set(BASELINES)
+
+
+def test_another_network_gets_the_same_input_and_rows_of_its_own(dataset, tmp_path):
+    unet = Asked(lambda x: -x)
+    evaluate(dataset, tmp_path / "out", networks={"unet": unet, "absent": None}, inferer=inferer)
+    rows = read(tmp_path / "out" / "per_subject.csv")
+    assert [r["method"] for r in rows[:5]] == ["ours", *BASELINES, "unet"]
+    item = dataset[1]
+    negative = -nearest_slices(item["image"][0], 3.3, item["indices"])
+    expected = strict_protocol(prediction=negative, target=item["label"][0])["psnr"]
+    assert float(rows[9]["psnr"]) == pytest.approx(expected, rel=1e-4)
+    assert unet.count == 6
 
 
 def test_panels_are_drawn_for_the_first_subjects_only(dataset, tmp_path):
-    evaluate(dataset, CaseReport(output_dir=tmp_path / "out", panels=2, baselines=[]))
+    evaluate(dataset, tmp_path / "out", panels=2)
     assert sorted(p.name for p in (tmp_path / "out" / "panels").iterdir()) == [
-        f"site_p{n}_t1_to_{case}.png" for n in (0, 1) for case in ("t1_x2", "t2_x3.3")
+        f"p{n}_t1_to_{case}.png" for n in (0, 1) for case in ("t1_x2", "t2_x3.3")
     ]
-    assert {r["method"] for r in read(tmp_path / "out" / "per_subject.csv")} == {"ours"}
 
 
-def test_two_methods_share_a_table_when_merged(dataset, tmp_path):
-    evaluate(dataset, CaseReport(output_dir=tmp_path / "out", panels=0))
-    evaluate(dataset, CaseReport(output_dir=tmp_path / "out", panels=0, method="unet", baselines=[], merge=True))
-    rows = read(tmp_path / "out" / "per_subject.csv")
-    assert {r["method"] for r in rows} == {"ours", "unet", "copy", "cubic", "affine"}
-    assert len(rows) == 3 * 2 * 5
-    evaluate(dataset, CaseReport(output_dir=tmp_path / "out", panels=0, method="unet", baselines=[]))
-    assert {r["method"] for r in read(tmp_path / "out" / "per_subject.csv")} == {"unet"}
+def test_volumes_lie_where_the_scan_lies(dataset, tmp_path):
+    evaluate(dataset, tmp_path / "out", volumes=True)
+    folder = tmp_path / "out" / "cases" / "p1_t1_to_t1_x2"
+    assert sorted(p.name for p in folder.glob("*.nii.gz")) == [
+        *("cubic.nii.gz", "input.nii.gz", "ours.nii.gz", "truth.nii.gz")
+    ]
+    truth, thick = (nib.load(folder / f"{name}.nii.gz") for name in ("truth", "input"))
+    item = dataset[2]
+    np.testing.assert_allclose(truth.affine, affine_of(2.0))
+    np.testing.assert_allclose(thick.affine, affine_of(2.0) @ np.diag([1, 1, 2, 1]))
+    np.testing.assert_allclose(truth.get_fdata().transpose(2, 1, 0), (item["label"][0] + 1) / 2, atol=1e-6)
+    np.testing.assert_allclose(thick.get_fdata().transpose(2, 1, 0), (item["image"][0] + 1) / 2, atol=2e-3)
 
 
-def test_a_perfect_prediction_leaves_valid_json(dataset, tmp_path):
+def test_a_perfect_prediction_is_infinite_in_the_table(dataset, tmp_path):
     dataset.items = [(subject, case) for subject, case in dataset.items if case.source == case.target][:1]
     perfect = dataset[0]["label"][0]
-    report = CaseReport(output_dir=tmp_path / "out", panels=0, baselines=[])
-    evaluate(dataset, report, network=lambda _: perfect)
-    (row,) = json.loads((tmp_path / "out" / "summary.json").read_text())["rows"]
-    assert row["psnr_mean"] is None
-    assert row["mae_mean"] == 0
-    assert read(tmp_path / "out" / "summary.csv")[0]["psnr_mean"] == "inf"
+    evaluate(dataset, tmp_path / "out", baselines=[], network=Asked(lambda _: perfect))
+    (row,) = read(tmp_path / "out" / "summary.csv")
+    assert (row["psnr_mean"], row["mae_mean"], row["ssim_mean"]) == ("inf", "0", "1")
+
+
+def test_an_evaluation_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(dataset, data, tmp_path):
+    first = Asked(lambda x: x if first.count < 4 else stop())
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(dataset, tmp_path / "parts", network=first, resume=True)
+    second = Asked()
+    _, report = evaluate(dataset, tmp_path / "parts", network=second, resume=True)
+    assert (report.finished, second.count) == ({0, 1, 2}, 3)
+    evaluate(dataset, tmp_path / "whole")
+    for name in ("per_subject.csv", "summary.csv", "comparisons.csv"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize("change", ["weights", "options", "baselines", "data", "nothing", "resume"])
+def test_only_cases_that_would_come_out_the_same_are_not_done_again(dataset, data, tmp_path, change):
+    weights = tmp_path / "model.pt"
+    weights.write_text("one")
+    options = {"resume": True, "baselines": BASELINES}
+    run = {"weights": weights, "options": {"profile": "box"}}
+    evaluate(dataset, tmp_path / "out", record=EvaluationRecord(**run), **options)
+    if change == "weights":
+        weights.write_text("two")
+    elif change == "options":
+        run["options"] = {"profile": "gaussian"}
+    elif change == "baselines":
+        options["baselines"] = ["copy"]
+    elif change == "resume":
+        options["resume"] = False
+    elif change == "data":
+        with open(data[0]["path"], "ab") as file:
+            file.write(b"0")
+    network = Asked()
+    evaluate(dataset, tmp_path / "out", network=network, record=EvaluationRecord(**run), **options)
+    assert network.count == {"nothing": 0, "data": 2}.get(change, 6)
+
+
+def test_several_latent_codes_give_a_calibration(dataset, tmp_path):
+    def two(inputs, network, **given):
+        mean = inferer(inputs, network, **given)
+        return torch.cat([mean, 0.1 + mean.abs()], dim=1)
+
+    evaluate(dataset, tmp_path / "out", use=two)
+    content = json.loads((tmp_path / "out" / "calibration.json").read_text())
+    assert len(content["cases"]) == 6
+    assert set(content["cases"][0]) == {*("subject", "source", "target", "factor"), *("spearman", "scale", "gap")}
+    assert len(content["observed"]) == len(content["nominal"])
+    evaluate(dataset, tmp_path / "out")
+    assert not (tmp_path / "out" / "calibration.json").exists()  # nothing of an earlier evaluation is left over
+
+
+class Parts:
+    """A measure with a table of its own."""
+
+    columns = (Column("dice", "Dice"),)
+    note = "why not"
+    details = ({"class": 1, "dice": 0.5, "volume_prediction_ml": 1.0, "volume_truth_ml": 2.0},)
+
+    def __call__(self, case):
+        return {"dice": float("nan")}
+
+
+def test_what_a_measure_has_to_tell_reaches_tables_and_record(dataset, data, tmp_path):
+    record = EvaluationRecord(section="test", marks=["mind"], configuration={"seed": 3}, slice_step=2)
+    evaluate(dataset, tmp_path / "out", measures=[Parts()], record=record)
+    assert read(tmp_path / "out" / "per_subject.csv")[0]["dice"] == ""
+    rows = read(tmp_path / "out" / "segmentation.csv")
+    assert (len(rows), rows[0]["method"], rows[0]["volume_truth_ml"]) == (24, "ours", "2")
+    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert run["notes"] == {"dice": "why not"}
+    assert run["methods"] == ["ours", *BASELINES]
+    assert [mark.split()[0] for mark in run["marks"]] == ["mind", "About"]
+    assert [entry["subject"] for entry in run["data"]] == ["p0", "p1", "p2"]
+    assert (run["configuration"], run["columns"][0]["name"]) == ({"seed": 3}, "dice")
+
+
+def test_a_case_that_cannot_be_measured_is_an_error_that_names_it(dataset, tmp_path):
+    with pytest.raises(ValueError, match=r"subject 'p0' \(.*p0.h5\), t1 → t1 ×2: .*NaN"):
+        evaluate(dataset, tmp_path / "out", network=Asked(lambda x: x * torch.nan))
+
+
+def test_cases_left_out_are_marked(data, tmp_path):
+    cases = [*CASES, {"source": "t1", "target": "pd", "factor": 1}]
+    dataset = CaseDataset(data=data[:1], modalities=["t1", "t2", "pd"], cases=cases, skip_missing=True)
+    evaluate(dataset, tmp_path / "out")
+    (mark,) = json.loads((tmp_path / "out" / "run.json").read_text())["marks"]
+    assert mark == "1 of 3 cases left out for 'p0', whose file has no pd."
 
 
 def test_a_batch_without_the_keys_of_a_case_is_an_error_that_names_them(dataset, tmp_path):
     dataset.transform = lambda item: {k: v for k, v in item.items() if k != "subject"}
     with pytest.raises(ValueError, match="lacks subject"):
-        evaluate(dataset, CaseReport(output_dir=tmp_path))
+        evaluate(dataset, tmp_path / "out")
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_before_any_case(dataset, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError, match="file"):
-        evaluate(dataset, CaseReport(output_dir=tmp_path / "file" / "out"))
+        evaluate(dataset, tmp_path / "file" / "out")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"baselines": ["linear"]}, "'linear'.*allowed are copy, cubic, affine"),
-        ({"method": "cubic"}, "method is 'cubic'"),
+        ({"baselines": ["spline"]}, "'spline'.*allowed are copy, linear, cubic, affine"),
+        ({"method": "cubic"}, "'cubic' is no name"),
+        ({"networks": {"ours": Asked()}, "inferer": inferer}, "'ours' is no name"),
+        ({"networks": {"unet": Asked()}}, "without the inferer"),
         ({"panels": -1}, "panels is -1"),
     ],
 )
-def test_wrong_options_are_refused(tmp_path, options, message):
+def test_wrong_options_are_refused(dataset, tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
-        CaseReport(output_dir=tmp_path, **options)
+        CaseReport(output_dir=tmp_path, dataset=dataset, **options)

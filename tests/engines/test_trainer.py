@@ -6,7 +6,7 @@ from ignite.engine import Events
 from monai.engines.utils import IterationEvents
 
 from unicoal_components.losses.objective import SynthesisObjective
-from unicoal_components.metrics.image_quality import PSNR
+from unicoal_components.metrics.psnr import PSNR
 
 
 def record(trainer):

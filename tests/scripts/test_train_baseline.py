@@ -1,6 +1,6 @@
 """The command line of the baseline."""
 
-import csv
+import json
 import runpy
 from pathlib import Path
 
@@ -10,6 +10,8 @@ import torch
 
 from unicoal_components.data.datalist import write_datalist
 from unicoal_components.data.hdf5 import write_subject
+from unicoal_components.data.training_record import read_record
+from unicoal_components.engines.baseline import load_baseline
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_baseline.py"
 main = runpy.run_path(str(SCRIPT))["main"]
@@ -31,31 +33,35 @@ def datalist(tmp_path):
 
 
 def run(datalist, output, **options):
-    small = {"resolution": 16, "channels": (4, 8), "batch_size": 2, "device": "cpu", "cases": "t1:t2:2,t2:t2:3"}
+    small = {"resolution": 16, "channels": (4, 8), "batch_size": 2, "device": "cpu"}
     main(datalist=str(datalist), output=str(output), **(small | options))
 
 
-def test_it_trains_saves_evaluates_and_evaluates_again_from_the_file(datalist, tmp_path):
+def test_it_trains_and_saves_weights_how_and_on_whom(datalist, tmp_path):
     run(datalist, tmp_path / "out", images=4)
-    reports = [tmp_path / "out" / "evaluation", tmp_path / "again"]
-    assert set(torch.load(tmp_path / "out" / "unet.pt", weights_only=True))
-    assert list((reports[0] / "panels").iterdir())
-    run(datalist, tmp_path / "out", weights=str(tmp_path / "out" / "unet.pt"), report=str(reports[1]))
-    tables = []
-    for report in reports:
-        with open(report / "per_subject.csv", newline="", encoding="utf-8") as file:
-            tables.append([row for row in csv.DictReader(file) if row["method"] == "unet"])
-    assert tables[0] == tables[1]
-    assert [(row["subject"], row["target"], row["factor"]) for row in tables[0]] == [("b", "t2", "2"), ("b", "t2", "3")]
+    network = load_baseline(path=tmp_path / "out" / "unet.pt", modalities=["t1", "t2"])
+    assert network.num_modalities == 2
+    settings = json.loads((tmp_path / "out" / "unet.json").read_text())
+    assert (settings["images_seen"], settings["channels"], settings["pretrained"]) == (4, [4, 8], None)
+    assert list(read_record(tmp_path / "out" / "unet.pt")) == ["a"]
+
+
+def test_it_goes_on_from_an_earlier_training_with_its_sizes(datalist, tmp_path):
+    run(datalist, tmp_path / "first", images=4)
+    first = tmp_path / "first" / "unet.pt"
+    run(datalist, tmp_path / "second", images=2, pretrained=str(first), channels=(8, 16), learning_rate=0.0)
+    states = [torch.load(tmp_path / name / "unet.pt", weights_only=True) for name in ("first", "second")]
+    assert list(states[0]) == list(states[1])
+    weight = "head.weight"
+    assert torch.equal(states[0][weight], states[1][weight])
+    assert states[1]["unet.model.0.conv.unit0.adn.N.num_batches_tracked"] == 3  # so it was trained on
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"images": 4, "cases": "t1:t2"}, "'t1:t2' is not source:target:factor"),
-        ({"images": 4, "cases": "t1:t9:2"}, "target 't9' is unknown"),
         ({}, "give images, minutes or both"),
-        ({"weights": "unet.pt", "cases": ()}, "no cases"),
+        ({"images": 2, "factors": 0.5}, "factor"),
     ],
 )
 def test_wrong_arguments_are_refused(datalist, tmp_path, options, message):
@@ -63,16 +69,10 @@ def test_wrong_arguments_are_refused(datalist, tmp_path, options, message):
         run(datalist, tmp_path / "out", **options)
 
 
-def test_weights_of_another_network_are_refused_with_the_way_out(datalist, tmp_path):
-    torch.save({"unet.model.0.weight": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(ValueError, match=r"other.pt' do not fit.*unet.json"):
-        run(datalist, tmp_path / "out", weights=str(tmp_path / "other.pt"))
-
-
 def test_a_misspelled_option_is_told_before_the_training(monkeypatch, tmp_path, capsys):
-    words = ["--datalist", "none.json", "--output", str(tmp_path), "--minutes", "60", "--case", "t1:t2:4"]
+    words = ["--datalist", "none.json", "--output", str(tmp_path), "--minutes", "60", "--channel", "4,8"]
     monkeypatch.setattr("sys.argv", [str(SCRIPT), *words])
     with pytest.raises(SystemExit) as stop:
         runpy.run_path(str(SCRIPT), run_name="__main__")
     assert stop.value.code == 2
-    assert "unknown option '--case'" in capsys.readouterr().err
+    assert "unknown option '--channel'" in capsys.readouterr().err

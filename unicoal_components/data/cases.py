@@ -120,6 +120,10 @@ class CaseDataset(Dataset):
         skip_missing: log and leave out the (subject, case) pairs whose modality the file lacks, instead of an error.
         transform: applied to each item.
 
+    Attributes:
+        items: (subject, case) of each item.
+        left_out: in words, what was left out.
+
     Raises:
         ValueError: a wrong value, or a subject without a modality or a slice spacing that a case needs, named with its
             file.
@@ -151,11 +155,18 @@ class CaseDataset(Dataset):
         self.transform = transform
         checked = read_cases(cases, modalities=self.modalities)
         self.items: list[tuple[Mapping[str, str], Case]] = []
+        self.left_out: list[str] = []
         for subject in data:
             header = read_header(subject["path"])
-            for case in _served(subject, header, checked, skip_missing):
+            served, lacking = _served(subject, header, checked, skip_missing)
+            for case in served:
                 self._thickness(case, header)  # raises before a training begins, not at its first validation
                 self.items.append((subject, case))
+            if lacking:
+                self.left_out.append(
+                    f"{len(checked) - len(served)} of {len(checked)} cases left out for '{subject['subject']}', whose "
+                    f"file has no {', '.join(lacking)}."
+                )
         if not self.items:
             raise ValueError(f"none of the {len(data)} subjects has the modalities of any case; nothing to evaluate.")
 
@@ -193,15 +204,19 @@ class CaseDataset(Dataset):
         return self.thickness.in_thin_slices(case.factor, spacing=spacing, path=header.path)
 
 
-def _served(subject: Mapping[str, str], header: SubjectHeader, cases: Sequence[Case], skip_missing: bool) -> list[Case]:
-    """Return the cases for which the subject's file has both modalities."""
+def _served(
+    subject: Mapping[str, str], header: SubjectHeader, cases: Sequence[Case], skip_missing: bool
+) -> tuple[list[Case], list[str]]:
+    """Return the cases for which the subject's file has both modalities, and the modalities that others lack."""
     held = header.modalities
-    served = []
+    served: list[Case] = []
+    lacking: set[str] = set()
     for case in cases:
         missing = sorted({case.source, case.target} - set(held))
         if not missing:
             served.append(case)
             continue
+        lacking.update(missing)
         text = (
             f"subject '{subject['subject']}' ({subject['path']}) has no modality {', '.join(missing)}, which the case "
             f"{case.source} to {case.target} needs; the file holds {', '.join(held)}."
@@ -209,4 +224,4 @@ def _served(subject: Mapping[str, str], header: SubjectHeader, cases: Sequence[C
         if not skip_missing:
             raise ValueError(f"{text} Prepare it with that modality, drop the case, or set skip_missing to true.")
         logger.warning("Skipped: %s", text)
-    return served
+    return served, sorted(lacking)

@@ -81,6 +81,12 @@ def read_modalities(path: str | os.PathLike) -> list[str]:
     return names
 
 
+def sections_of(path: str | os.PathLike) -> list[str]:
+    """Return the names of the sections that a datalist has; see `read_datalist` for what is raised."""
+    content = _load(path)
+    return [name for name in SECTIONS if name in content]
+
+
 def _load(path: str | os.PathLike) -> dict:
     """Read the JSON object, with the file named in every error."""
     if not Path(path).is_file():

@@ -1,10 +1,11 @@
-"""Train and evaluate the baseline U-Net on the data, tasks and cases of the method."""
+"""Train the baseline U-Net on the data and tasks of the method, keep it, and find it again."""
 
 from __future__ import annotations
 
+import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ import torch
 from ignite.engine import Engine, Events
 from ignite.handlers import ProgressBar
 from monai.data import DataLoader
-from monai.engines import SupervisedEvaluator, SupervisedTrainer
-from monai.inferers import Inferer
+from monai.engines import SupervisedTrainer
 from torch import nn
 from torch.utils.data import Dataset, Sampler
 
-from .case_report import CaseReport
-from .prepare_batch import PrepareSlices, PrepareVolume
+from ..data.atomic import atomic_path
+from ..networks.unet import BaselineUNet
+from .prepare_batch import PrepareSlices
+from .weights import load_weights, save_weights
 
 logger = logging.getLogger(__name__)
 
@@ -100,35 +102,60 @@ def train_baseline(
     return seen | {"loss": trainer.state.output["loss"].item()}  # type: ignore
 
 
-def evaluate_baseline(
-    network: nn.Module,
-    *,
-    cases: Dataset,
-    inferer: Inferer,
-    device: str | torch.device,
-    output_dir: str | Path,
-    baselines: Sequence[str] = (),
-    panels: int = 0,
-) -> None:
-    """Add the rows ``unet`` to the report in ``output_dir``, beside what an evaluation of the method left there.
+def save_baseline(network: nn.Module, path: str | Path, *, settings: Mapping[str, Any]) -> None:
+    """Write a U-Net's weights, and beside them (`.json`) what it takes to build it again.
 
     Args:
         network: the trained U-Net.
-        cases: a :class:`..data.cases.CaseDataset`, the same as the method's.
-        inferer: a :class:`..inferers.volume.VolumeInferer`, the same as the method's.
-        device: where to compute.
-        output_dir: folder of the report.
-        baselines: see :class:`.case_report.CaseReport`.
-        panels: number of subjects to draw.
+        path: file of weights, by custom `unet.pt`.
+        settings: `modalities`, `channels` and whatever else shall be known of the training.
     """
-    report = CaseReport(output_dir=output_dir, method="unet", baselines=baselines, panels=panels, merge=True)
-    evaluator = SupervisedEvaluator(
-        device=torch.device(device),
-        val_data_loader=DataLoader(cases, batch_size=1),
-        network=network.to(device),
-        prepare_batch=PrepareVolume(),
-        inferer=inferer,
-        val_handlers=[report],
-    )
-    ProgressBar(desc="evaluation").attach(evaluator)
-    evaluator.run()
+    with atomic_path(Path(path).with_suffix(".json")) as partial:
+        partial.write_text(json.dumps(dict(settings), indent=4) + "\n", encoding="utf-8")
+    save_weights(network.state_dict(), path)
+
+
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """Read what :func:`save_baseline` wrote beside the weights at `path`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it lacks a value.
+    """
+    beside = Path(path).with_suffix(".json")
+    if not beside.is_file():
+        raise FileNotFoundError(
+            f"'{beside}' does not exist; it lies beside the weights that scripts/train_baseline.py writes, and tells "
+            "what network they are of."
+        )
+    try:
+        settings = json.loads(beside.read_text(encoding="utf-8"))
+        return settings | {name: list(settings[name]) for name in ("modalities", "channels")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"'{beside}' does not describe a U-Net of scripts/train_baseline.py ({error}).") from error
+
+
+def load_baseline(
+    *, path: str | Path | None, modalities: Sequence[str], device: str | torch.device | None = None
+) -> BaselineUNet | None:
+    """Build the U-Net that `scripts/train_baseline.py` trained, for the rows `unet` of a report.
+
+    Args:
+        path: its `unet.pt`; `None` = no such rows, hence no network.
+        modalities: of the method, in the order of their class indices; the U-Net's must be the same.
+        device: where it goes.
+
+    Raises:
+        FileNotFoundError: see `read_settings` and `read_weights`.
+        ValueError: it was trained with other modalities, or see these two.
+    """
+    if path is None:
+        return None
+    settings = read_settings(path)
+    if settings["modalities"] != list(modalities):
+        raise ValueError(
+            f"the U-Net '{path}' knows the modalities {settings['modalities']}, the method {list(modalities)}; train "
+            f"it with --modalities {','.join(modalities)}, so that both answer the same questions."
+        )
+    network = BaselineUNet(num_modalities=len(modalities), channels=settings["channels"])
+    return load_weights(network=network, path=path, device=device)  # type: ignore[return-value]

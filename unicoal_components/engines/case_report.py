@@ -4,61 +4,66 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import ignite.distributed as idist
+import numpy as np
 import torch
 from ignite.engine import Engine, Events
-from monai.utils import convert_to_tensor
+from torch import nn
 
-from ..data.cases import SOURCE, SPACING, TARGET
+from ..data.cases import SOURCE, SPACING, TARGET, Case, CaseDataset
 from ..data.writable import check_writable
 from ..keys import Keys
-from ..metrics.baselines import BASELINES, baseline, check_baselines
-from ..metrics.image_quality import image_quality
-from ..metrics.panel import save_panel
-from ..metrics.summary import (
-    ROW_FIELDS,
-    SUMMARY_FIELDS,
-    Row,
-    case_name,
-    read_rows,
-    summarize,
-    table,
-    write_csv,
-    write_json,
-)
-from .distributed import rank, world_size
+from ..metrics.baselines import BASELINES, check_baselines
+from ..metrics.measure import Column, Measure
+from ..metrics.rows import Row, case_stem
+from ..metrics.strict import StrictProtocol
+from ..report.html_report import write_report
+from .case_evaluation import CaseEvaluation
+from .case_store import CaseStore
+from .distributed import from_first_rank, rank
+from .evaluation_record import EvaluationRecord
+from .evaluation_tables import write_tables
 from .items import batch_items
 
 logger = logging.getLogger(__name__)
+
+MEAN_PSNR = "strict_psnr"
 
 
 class CaseReport:
     """Write what an evaluation of a :class:`..data.cases.CaseDataset` gave.
 
-    In ``output_dir`` it leaves ``per_subject.csv`` (subject, source, target, factor, method, psnr, ssim, mae),
-    ``summary.csv`` and ``summary.json`` (mean and standard deviation over subjects for each case and method), and
-    ``panels/SUBJECT_SOURCE_to_TARGET_xFACTOR.png`` for the first subjects. The summary is logged as a table. All
-    measures are those of :func:`..metrics.image_quality.image_quality`.
+    In ``output_dir`` it leaves ``per_subject.csv`` (subject, source, target, factor, method, and a column for each
+    number measured), ``summary.csv`` (mean, standard deviation and 95 % interval over subjects for each case and
+    method), ``comparisons.csv`` (the method against each other one), ``cases`` (one folder each: the result, and
+    volumes), ``panels/SUBJECT_SOURCE_to_TARGET_xFACTOR.png``, ``run.json``, and with a segmenter or several latent
+    codes ``segmentation.csv`` or ``calibration.json``. The summary is logged, and the mean over cases of the method's
+    PSNR is the engine's metric ``strict_psnr``.
 
-    Baseline rows (:data:`..metrics.baselines.BASELINES`) are computed from the very input and truth of the case.
-    ``affine`` is an oracle: it knows the truth's two best intensity coefficients.
+    Rows without a network (:data:`..metrics.baselines.BASELINES`) and those of other networks come from the very input
+    and truth of the case. With ``resume`` a stopped evaluation goes on: cases that were done on the same data, with the
+    same weights and options, are not done again. Several processes share the folder, so all must see it.
 
     Args:
         output_dir: folder, made if absent.
+        dataset: what is evaluated.
         method: name of the evaluated network's rows.
-        baselines: which of ``copy``, ``cubic``, ``affine`` to add.
-        panels: draw the cases of this many subjects; 0 draws none. In a distributed evaluation, only those that the
-            first process evaluates.
-        merge: keep the rows of other methods that an earlier report left in ``output_dir``, so that two networks
-            share a table; otherwise they are overwritten.
+        measures: what is measured; ``None`` is the strict protocol.
+        baselines: which of ``copy``, ``linear``, ``cubic``, ``affine`` to add.
+        networks: other networks by the name of their rows; those that are ``None`` are left out.
+        inferer: called as ``inferer(stack, network, modality=, factor=, source_modality=, indices=)`` for these.
+        panels: draw the cases of this many subjects, the first of the dataset; ``None`` draws all, 0 none.
+        volumes: keep volumes of the method, the other networks and cubic interpolation for the viewer.
+        resume: see above; otherwise earlier results are overwritten.
+        record: what else the results depend on, and what the report tells of it.
 
     Raises:
-        ValueError: a wrong value; at run time, a batch or output without an entry that the report needs.
+        ValueError: a wrong value; at run time, a batch or output without an entry that the report needs, or a case that
+            cannot be measured, which is named.
         OSError: ``output_dir`` cannot be written; found before the first case is computed.
     """
 
@@ -66,21 +71,72 @@ class CaseReport:
         self,
         *,
         output_dir: str | os.PathLike,
+        dataset: CaseDataset,
         method: str = "ours",
-        baselines: Sequence[str] = ("copy", "cubic", "affine"),
-        panels: int = 3,
-        merge: bool = False,
+        measures: Sequence[Measure] | None = None,
+        baselines: Sequence[str] = (),
+        networks: Mapping[str, nn.Module | None] | None = None,
+        inferer: Callable[..., torch.Tensor] | None = None,
+        panels: int | None = 3,
+        volumes: bool = False,
+        resume: bool = False,
+        record: EvaluationRecord | None = None,
     ) -> None:
-        self.baselines = check_baselines(baselines)
-        if method in ("", "truth", *BASELINES):
-            raise ValueError(f"method is '{method}'; allowed is a name other than truth, {', '.join(BASELINES)}.")
-        if isinstance(panels, bool) or not isinstance(panels, int) or panels < 0:
-            raise ValueError(f"panels is {panels!r}; allowed is a number of subjects of at least 0.")
+        others = {name: network for name, network in (networks or {}).items() if network is not None}
+        taken = {"", "truth", "input", *BASELINES}
+        for name in (method, *others):
+            if name in taken:
+                raise ValueError(
+                    f"'{name}' is no name for the rows of a network; allowed is one that is not {', '.join(taken)}."
+                )
+            taken.add(name)
+        if panels is not None and (isinstance(panels, bool) or not isinstance(panels, int) or panels < 0):
+            raise ValueError(f"panels is {panels!r}; allowed is a number of subjects of at least 0, or null for all.")
+        if others and inferer is None:
+            raise ValueError("networks are given without the inferer that calls them; give inferer.")
         self.output_dir = Path(output_dir)
-        self.method = method
-        self.panels = panels
-        self.merge = merge
-        self.rows: list[Row] = []
+        self.dataset = dataset
+        self.measures: list[Measure] = [StrictProtocol()] if measures is None else list(measures)
+        self.methods = (method, *check_baselines(baselines), *others)
+        self.resume = resume
+        self.record = EvaluationRecord() if record is None else record
+        self.store = CaseStore(self.output_dir / "cases")
+        self.evaluation = CaseEvaluation(
+            method=method,
+            measures=self.measures,
+            baselines=baselines,
+            networks=others,
+            inferer=inferer,
+            panels=self.output_dir / "panels",
+            store=self.store if volumes else None,
+        )
+        names = list(dict.fromkeys(subject[Keys.SUBJECT] for subject, _ in dataset.items))
+        self._drawn = set(names[:panels])
+        self._identities = self._identify()
+        self.finished = from_first_rank(self._find_finished()) if resume else set()
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """All that is measured."""
+        return tuple(column for measure in self.measures for column in measure.columns)
+
+    def _identify(self) -> dict[str, str]:
+        """Return for the name of each case what its result depends on, as a checksum."""
+        how = {"methods": self.methods, "columns": [column.name for column in self.columns]}
+        return {
+            case_stem(_facts(subject, case)): self.record.identity(path=subject["path"], **how)
+            for subject, case in self.dataset.items
+        }
+
+    def _find_finished(self) -> set[int]:
+        done = {
+            index
+            for index, (stem, identity) in enumerate(self._identities.items())
+            if self.store.load(stem, identity=identity) is not None
+        }
+        if done:
+            logger.info("%d of %d cases in %s are done already", len(done), len(self.dataset), self.store.folder)
+        return done
 
     def attach(self, engine: Engine) -> None:
         """Register with an evaluator."""
@@ -89,60 +145,80 @@ class CaseReport:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
 
     def start(self, engine: Engine) -> None:
-        """Forget earlier rows and see that the results can be written, before time is spent on them."""
-        self.rows = []
-        check_writable(self.output_dir)
+        """See that the results can be written, before time is spent on them; without ``resume`` forget earlier ones."""
+        if rank() == 0:
+            check_writable(self.output_dir)
+            if not self.resume:
+                self.store.clear()
+        idist.barrier()
 
     def add(self, engine: Engine) -> None:
-        """Measure every case of the current iteration."""
+        """Measure every case of the current iteration, and write it down."""
         for case, output in zip(batch_items(engine.state.batch), batch_items(engine.state.output), strict=True):
-            facts = _facts(case)
-            prediction, thick = _volumes(case, output, factor=facts["factor"])
-            images = {self.method: prediction} | {name: baseline(name, **thick) for name in self.baselines}
-            self.rows += [
-                facts | {"method": name} | image_quality(prediction=image, target=thick["target"])
-                for name, image in images.items()
-            ]
-            subjects = list(dict.fromkeys(row["subject"] for row in self.rows))
-            if rank() == 0 and facts["subject"] in subjects[: self.panels]:
-                self._draw(facts, images, thick, spacing=case.get(SPACING, (1.0, 1.0, 1.0)))
+            facts = _case_facts(case)
+            stem = case_stem(facts)
+            if stem not in self._identities:
+                raise ValueError(f"case {facts} is not one of the report's dataset; give both the same dataset.")
+            subject = next(subject for subject, _ in self.dataset.items if subject[Keys.SUBJECT] == facts["subject"])
+            result = self.evaluation(
+                case, output, facts=facts, path=subject["path"], draw=facts["subject"] in self._drawn
+            )
+            self.store.save(stem, result | {"identity": self._identities[stem]})
 
-    def _draw(self, facts: Row, images: dict[str, torch.Tensor], thick: dict[str, Any], spacing: Sequence) -> None:
-        """Draw input, cubic interpolation, prediction and truth, whatever baselines the table has."""
-        known = images | {"truth": thick["target"]}
-        titles = {f"input ({facts['source']})": "copy", "cubic": "cubic", self.method: self.method, "truth": "truth"}
-        columns = {t: known[name] if name in known else baseline(name, **thick) for t, name in titles.items()}
-        stem = f"{facts['subject']}_{facts['source']}_to_{facts['target']}_x{facts['factor']:g}"
-        psnr = next(row["psnr"] for row in reversed(self.rows) if row["method"] == self.method)
-        save_panel(
-            self.output_dir / "panels" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', stem)}.png",
-            images={name: volume.cpu().numpy() for name, volume in columns.items()},
-            title=f"{facts['subject']}: {case_name(facts)}, {self.method} {psnr:.2f} dB",
-            spacing=[float(mm) for mm in spacing],
-            prediction=self.method,
-        )
+    def write(self, engine: Engine | None = None) -> None:
+        """Write the tables and what the record tells; in a distributed evaluation the first process does, for all.
 
-    def write(self, engine: Engine) -> None:
-        """Write the tables; in a distributed evaluation the first process writes the cases of all."""
-        rows = self.rows
-        if world_size() > 1:
-            parts: Any = idist.all_gather(rows)
-            # With fewer cases than processes, each process has them all; each counts once.
-            rows = list({tuple(row[field] for field in ROW_FIELDS[:5]): row for part in parts for row in part}.values())
+        Raises:
+            ValueError: a case has no result; its subject is named, as a mean over fewer would be another mean.
+        """
+        idist.barrier()
         if rank() > 0:
             return
-        if self.merge:
-            made = {row["method"] for row in rows}
-            rows = rows + [r for r in read_rows(self.output_dir / "per_subject.csv") if r["method"] not in made]
-        summary = summarize(rows)
-        write_csv(self.output_dir / "per_subject.csv", rows=rows, fields=ROW_FIELDS)
-        write_csv(self.output_dir / "summary.csv", rows=summary, fields=SUMMARY_FIELDS)
-        write_json(self.output_dir / "summary.json", summary=summary)
-        logger.info("Results in %s\n%s", self.output_dir, table(summary))
+        results = []
+        for stem, identity in self._identities.items():
+            result = self.store.load(stem, identity=identity)
+            if result is None:
+                raise ValueError(
+                    f"case {stem} has no result in '{self.store.folder}'; evaluate again, with all processes on one "
+                    "file system."
+                )
+            results.append(result)
+        rows = write_tables(self.output_dir, results, columns=self.columns, method=self.methods[0])
+        self.record.write(
+            self.output_dir / "run.json",
+            methods=self.methods,
+            columns=self.columns,
+            notes={
+                column.name: measure.note for measure in self.measures for column in measure.columns if measure.note
+            },
+            data=[dict(pair) for pair in dict.fromkeys(tuple(s.items()) for s, _ in self.dataset.items)],
+            left_out=self.dataset.left_out,
+        )
+        psnr = [row["psnr"] for row in rows if row["method"] == self.methods[0] and "psnr" in row]
+        if engine is not None and psnr:
+            engine.state.metrics[MEAN_PSNR] = float(np.mean(psnr))
+
+    def finish(self, *, viewer: str | os.PathLike | None = None, viewer_cases: int = 3) -> None:
+        """Write the tables once more, and ``report.html``; keep the volumes of the cases that it shows.
+
+        Args:
+            viewer: ``niivue.umd.js``, see :func:`..report.html_report.write_report`.
+            viewer_cases: number of cases to look at in three planes.
+        """
+        self.write()
+        if rank() == 0:
+            path = write_report(self.output_dir, viewer=viewer, viewer_cases=viewer_cases)
+            logger.info("Open %s", path)
 
 
-def _facts(case: dict[str, Any]) -> Row:
-    missing = [key for key in (Keys.SUBJECT, SOURCE, TARGET, Keys.FACTOR, Keys.INDICES) if key not in case]
+def _facts(subject: Mapping[str, str], case: Case) -> Row:
+    return {"subject": subject[Keys.SUBJECT], "source": case.source, "target": case.target, "factor": case.factor}
+
+
+def _case_facts(case: Mapping[str, Any]) -> Row:
+    """Tell from a batch's item which case it is."""
+    wanted = (Keys.SUBJECT, SOURCE, TARGET, Keys.FACTOR, Keys.INDICES, SPACING)
+    missing = [key for key in wanted if key not in case]
     if missing:
         raise ValueError(
             f"the evaluated batch lacks {', '.join(missing)}; it has {', '.join(case)}. CaseReport needs the items of "
@@ -151,14 +227,3 @@ def _facts(case: dict[str, Any]) -> Row:
     # float32 on the way through the batch: 3.3 comes back as 3.29999995.
     factor = round(float(case[Keys.FACTOR]), 6)
     return {"subject": case[Keys.SUBJECT], "source": case[SOURCE], "target": case[TARGET], "factor": factor}
-
-
-def _volumes(case: dict[str, Any], output: dict[str, Any], *, factor: float) -> tuple[torch.Tensor, dict[str, Any]]:
-    """Collect the prediction, and what :func:`baseline` needs, as ``(slices, H, W)``."""
-    stacks: dict[str, Any] = {}
-    for name, key in (("stack", Keys.IMAGE), ("prediction", Keys.PRED), ("target", Keys.LABEL)):
-        if output.get(key) is None:
-            raise ValueError(f"the evaluator's output has no '{key}'; keep image, label and pred in post-processing.")
-        volume = convert_to_tensor(output[key], dtype=torch.float32, track_meta=False)
-        stacks[name] = volume.reshape(volume.shape[-3:])
-    return stacks.pop("prediction"), stacks | {"factor": factor, "indices": case[Keys.INDICES]}

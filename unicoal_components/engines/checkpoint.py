@@ -10,6 +10,7 @@ import torch.distributed as dist
 from ignite.engine import Engine, Events
 from monai.engines.workflow import Workflow
 
+from ..data.training_record import Subjects, record_path, write_record
 from ..data.writable import check_writable
 from .distributed import from_first_rank, rank, unwrap, world_size
 from .random_state import get_random_state, set_random_state
@@ -42,6 +43,8 @@ class ResumeCheckpoint:
         evaluator: engine whose key metric decides, the one of the `ValidationHandler`.
         resume: go on from `checkpoint.pt` if it is there; otherwise start afresh and overwrite it.
         schedulers: torch schedulers (or anything with a state), saved in this order. `LearningRateDecay` needs none.
+        subjects: whose scans the training sees, from `training_subjects`: written beside every best model, so that an
+            evaluation knows; `None` = no record.
 
     Raises (when training starts):
         OSError: a folder cannot be written.
@@ -56,12 +59,14 @@ class ResumeCheckpoint:
         evaluator: Workflow | None = None,
         resume: bool = True,
         schedulers: Sequence[Any] = (),
+        subjects: Subjects | None = None,
     ) -> None:
         self.path = Path(output_dir) / FILE_NAME
         self.model_path = Path(model_path) if model_path else Path(output_dir) / "model.pt"
         self.evaluator = evaluator
         self.resume = resume
         self.schedulers = tuple(schedulers)
+        self.subjects = subjects
         self._random_state: dict[str, Any] | None = None  # of the last epoch's end
 
     def attach(self, engine: Engine) -> None:
@@ -103,13 +108,22 @@ class ResumeCheckpoint:
         improved = self._improved(trainer)
         if rank() == 0:
             if improved:
-                save_weights(_model_state(trainer), self.model_path)
+                self._save_model(trainer)
             save_weights(self._collect(trainer, states), self.path)
 
     def _finish(self, trainer: Any) -> None:
         validated = self.evaluator is not None and self.evaluator.state.best_metric_epoch != -1
         if not validated and trainer.state.epoch > 0 and rank() == 0:
-            save_weights(_model_state(trainer), self.model_path)
+            self._save_model(trainer)
+
+    def _save_model(self, trainer: Any) -> None:
+        """Write the model and its record; a record of weights that are gone would lie."""
+        save_weights(_model_state(trainer), self.model_path)
+        if self.subjects is None:
+            record_path(self.model_path).unlink(missing_ok=True)
+        else:
+            seen = trainer.state.iteration * trainer.batch_size
+            write_record(self.model_path, subjects=self.subjects, images_seen=seen)
 
     def _improved(self, trainer: Any) -> bool:
         """Tell whether this epoch's validation, if there was one, is the best so far."""

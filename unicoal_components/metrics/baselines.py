@@ -6,11 +6,15 @@ from collections.abc import Sequence
 
 import torch
 
-from ..inferers.interpolation import cubic_interpolation, nearest_slices
+from ..inferers.interpolation import cubic_interpolation, linear_interpolation, nearest_slices
 
-BASELINES = ("copy", "cubic", "affine")
-"""``copy``: the nearest thick slice of the input. ``cubic``: the input, interpolated. ``affine``: an oracle, the cubic
-row under the affine intensity map that fits the truth best; no method may know it, a good one beats it."""
+BASELINES = {
+    "copy": "the nearest thick slice of the input",
+    "linear": "the input, interpolated linearly between its slices",
+    "cubic": "the input, interpolated by cubic splines through its slices",
+    "affine": "an oracle: the cubic row under the affine intensity map that fits the truth best (it knows the truth)",
+}
+"""The methods without a network, and what each does."""
 
 
 def check_baselines(names: Sequence[str]) -> tuple[str, ...]:
@@ -55,10 +59,12 @@ def baseline(
         target: the truth ``(K, H, W)``; only ``affine`` looks at it.
 
     Returns:
-        ``(K, H, W)``.
+        ``(K, H, W)`` in [-1, 1]; what goes beyond (splines overshoot) is clipped, as the network's output is.
     """
     check_baselines([name])
     if name == "copy":
         return nearest_slices(stack, factor, indices)
-    cubic = cubic_interpolation(stack, factor, indices)
-    return cubic if name == "cubic" else affine_map(cubic.clamp(-1.0, 1.0), target)
+    if name == "linear":
+        return linear_interpolation(stack, factor, indices)
+    cubic = cubic_interpolation(stack, factor, indices).clamp(-1.0, 1.0)
+    return cubic if name == "cubic" else affine_map(cubic, target).clamp(-1.0, 1.0)

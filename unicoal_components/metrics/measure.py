@@ -39,6 +39,7 @@ class CaseVolumes:
         foreground: `(D, H, W)` bool, from the truth alone (`foreground.py`), the same for all methods.
         evaluated_slices: indices into D that count, or `None` for all.
         spacing: in mm between neighbors along D, H, W.
+        factor: spacing of the input's slices over that along D; 1 where there is no such period.
     """
 
     prediction: np.ndarray
@@ -46,6 +47,7 @@ class CaseVolumes:
     foreground: np.ndarray
     evaluated_slices: np.ndarray | None = None
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    factor: float = 1.0
 
 
 class Measure(Protocol):

@@ -1,4 +1,4 @@
-"""Panels: the volumes of one case side by side, in plane and through plane, with the error on its own scale."""
+"""Panels: the volumes of one case side by side in three views, with the error on its own scale."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from ..data.atomic import atomic_path
 COLUMN_INCHES = 2.2
 HEADER_INCHES = 0.75
 ERROR_LIMIT = 0.25
+VIEWS = ("axial", "coronal", "sagittal")
+"""Rows of a panel; each cuts the axis D, H, W of its place."""
 
 
 def save_panel(
@@ -27,14 +29,16 @@ def save_panel(
     truth: str = "truth",
     axial: int | None = None,
     coronal: int | None = None,
+    sagittal: int | None = None,
     error_limit: float = ERROR_LIMIT,
 ) -> Path:
-    """Draw an axial and a reformatted coronal slice of every volume, and the absolute error of one, as a PNG.
+    """Draw an axial, a coronal and a sagittal slice of every volume, and the absolute error of one, as a PNG.
 
-    The coronal row shows what slice-wise numbers hide: steps and flicker from slice to slice. Left in the picture is
-    the patient's right. All volumes share one gray scale, [-1, 1] as black to white. Where both ``prediction`` and
-    ``truth`` are among the images, a last column shows |prediction - truth| / 2, the error on a scale where the
-    data range is 1, with a color bar from 0 to ``error_limit`` that is the same in every panel.
+    The coronal and sagittal rows, cut across the slices, show what slice-wise numbers hide: steps and flicker from
+    slice to slice. Left in the picture is the patient's right, in the sagittal row the front. All volumes share one
+    gray scale, [-1, 1] as black to white. Where both ``prediction`` and ``truth`` are among the images, a last column
+    shows |prediction - truth| / 2, the error on a scale where the data range is 1, with a color bar from 0 to
+    ``error_limit`` that is the same in every panel.
 
     Args:
         path: PNG file; written as a whole or not at all.
@@ -46,6 +50,8 @@ def save_panel(
         truth: which image the error is against.
         axial: slice index along D; ``None`` is the middle of the foreground.
         coronal: slice index along H; ``None`` is the middle of the foreground.
+        sagittal: slice index along W; ``None`` is a quarter of the foreground's width beside its middle, as the
+            midline shows more fluid than tissue.
         error_limit: error shown as the brightest color, on [0, 1].
 
     Returns:
@@ -59,11 +65,9 @@ def save_panel(
     shapes = {name: volume.shape for name, volume in volumes.items()}
     if not volumes or len(set(shapes.values())) > 1 or any(len(shape) != 3 for shape in shapes.values()):
         raise ValueError(f"images have the shapes {shapes}; allowed are one or more volumes (D, H, W) of one shape.")
-    middle = foreground_middle(volumes.get(truth, next(iter(volumes.values()))))
-    rows = {
-        "axial": _checked(axial, axis=0, middle=middle, shapes=shapes),
-        "coronal": _checked(coronal, axis=1, middle=middle, shapes=shapes),
-    }
+    places = foreground_places(volumes.get(truth, next(iter(volumes.values()))))
+    chosen = (axial, coronal, sagittal)
+    rows = [_checked(axis, chosen[axis], places[axis], shapes=shapes) for axis in range(3)]
     error = np.abs(volumes[prediction] - volumes[truth]) / 2 if {prediction, truth} <= set(volumes) else None
     figure = _figure(volumes, error, rows=rows, spacing=spacing, title=title, limit=error_limit, name=prediction)
     with atomic_path(path) as partial:
@@ -71,48 +75,49 @@ def save_panel(
     return Path(path)
 
 
-def foreground_middle(volume: np.ndarray) -> tuple[int, int]:
-    """Find the middle of the foreground (above -1) along D and H; of the whole volume where it is empty.
+def foreground_places(volume: np.ndarray) -> tuple[int, int, int]:
+    """Choose slices along D, H and W from the foreground (above -1), or from the whole volume where it is empty.
 
-    >>> volume = np.full((9, 8, 7), -1.0); volume[2:5, 4:7] = 0
-    >>> foreground_middle(volume)
-    (3, 5)
+    D and H: the middle. W: a quarter of the width from the first side, inside the right half of the head.
+
+    >>> volume = np.full((9, 8, 16), -1.0); volume[2:5, 4:7, 3:12] = 0
+    >>> foreground_places(volume)
+    (3, 5, 5)
     """
-    middle = []
-    for axis in (0, 1):
+    places = []
+    for axis, part in enumerate((0.5, 0.5, 0.25)):
         other = tuple(a for a in range(3) if a != axis)
         inside = np.flatnonzero((volume > -0.99).any(axis=other))
         first, last = (inside[0], inside[-1]) if len(inside) else (0, volume.shape[axis] - 1)
-        middle.append(int(first + last) // 2)
-    return middle[0], middle[1]
+        places.append(int(first + part * (last - first)))
+    return places[0], places[1], places[2]
 
 
-def _checked(index: int | None, *, axis: int, middle: Sequence[int], shapes: Mapping[str, tuple]) -> int:
+def _checked(axis: int, index: int | None, place: int, *, shapes: Mapping[str, tuple]) -> int:
     size = next(iter(shapes.values()))[axis]
     if index is not None and not 0 <= index < size:
-        raise ValueError(f"{('axial', 'coronal')[axis]} slice is {index}; allowed is 0 to {size - 1}.")
-    return middle[axis] if index is None else index
+        raise ValueError(f"{VIEWS[axis]} slice is {index}; allowed is 0 to {size - 1}.")
+    return place if index is None else index
 
 
 def _figure(
     volumes: Mapping[str, np.ndarray],
     error: np.ndarray | None,
     *,
-    rows: Mapping[str, int],
+    rows: Sequence[int],
     spacing: Sequence[float],
     title: str,
     limit: float,
     name: str,
 ) -> Figure:
-    """Lay out the two rows in the volume's true proportions; the object interface leaves no global state."""
+    """Lay out the three rows in the volume's true proportions; the object interface leaves no global state."""
     depth, height, width = (n * mm for n, mm in zip(next(iter(volumes.values())).shape, spacing, strict=True))
     columns = len(volumes) + (error is not None)
-    scale = COLUMN_INCHES / width
-    figure = Figure(
-        figsize=(COLUMN_INCHES * columns + 0.8, scale * (height + depth) + HEADER_INCHES), facecolor="black"
-    )
+    heights = [height, depth, depth * width / height]  # of a column as wide as the volume; the sagittal one is H wide
+    inches = COLUMN_INCHES / width * sum(heights) + HEADER_INCHES
+    figure = Figure(figsize=(COLUMN_INCHES * columns + 0.8, inches), facecolor="black")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(2, columns, squeeze=False, height_ratios=[height, depth])
+    axes = figure.subplots(3, columns, squeeze=False, height_ratios=heights)
     right, top = 1 - 0.75 / figure.get_figwidth(), 1 - (HEADER_INCHES - 0.1) / figure.get_figheight()
     figure.subplots_adjust(left=0.005, right=right, bottom=0.01, top=top, wspace=0.02, hspace=0.02)
     figure.suptitle(title, color="white", fontsize=11)
@@ -132,15 +137,20 @@ def _column(
     volume: np.ndarray,
     label: str,
     *,
-    rows: Mapping[str, int],
+    rows: Sequence[int],
     spacing: Sequence[float],
     cmap: str,
     low: float,
     high: float,
 ) -> None:
-    """Draw one volume: axial with anterior up, coronal with superior up."""
+    """Draw one volume: axial with anterior up, coronal and sagittal with superior up, sagittal with anterior left."""
     d, h, w = spacing
-    views = ((volume[rows["axial"]], h / w, "upper"), (volume[:, rows["coronal"]], d / w, "lower"))
+    axial, coronal, sagittal = rows
+    views = (
+        (volume[axial], h / w, "upper"),
+        (volume[:, coronal], d / w, "lower"),
+        (volume[:, :, sagittal], d / h, "lower"),
+    )
     for ax, (image, aspect, origin) in zip(axes, views, strict=True):
         ax.imshow(image, cmap=cmap, vmin=low, vmax=high, aspect=aspect, origin=origin, interpolation="nearest")  # type: ignore[arg-type]
         ax.set_axis_off()

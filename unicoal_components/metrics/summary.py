@@ -1,112 +1,68 @@
-"""Rows of a report: written per subject, summarized per case and method."""
+"""Rows of a report, summarized per case and method."""
 
 from __future__ import annotations
 
-import csv
-import json
-import math
-import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ..data.atomic import atomic_path
+from .measure import Column
+from .rows import CASE_FIELDS, Row, case_name
+from .statistics import bootstrap_interval
 
-CASE_FIELDS = ("source", "target", "factor")
-METRICS = ("psnr", "ssim", "mae")
-ROW_FIELDS = ("subject", *CASE_FIELDS, "method", *METRICS)
-SUMMARY_FIELDS = (*CASE_FIELDS, "method", "n", *(f"{m}_{s}" for m in METRICS for s in ("mean", "std")))
-UNITS = "psnr in dB, ssim and mae on [0, 1] (data range 1), over the whole field of view"
-
-Row = dict[str, Any]
+STATISTICS = ("mean", "std", "low", "high")
 
 
-def summarize(rows: Sequence[Row]) -> list[Row]:
+def summary_fields(columns: Sequence[Column]) -> list[str]:
+    """Name the columns of `summary.csv`."""
+    return [*CASE_FIELDS, "method", "n", *(f"{column.name}_{s}" for column in columns for s in STATISTICS)]
+
+
+def summarize(rows: Sequence[Row], *, columns: Sequence[Column]) -> list[Row]:
     """Average over subjects, case by case, cases and methods in the order of their first row.
 
-    The standard deviation is the population's (division by n), as in the published tables; 0 for one subject. A PSNR
-    that is infinite (prediction equal to truth) makes its mean infinite and its deviation undefined (NaN).
+    The standard deviation is the population's (division by n), as in the published tables; 0 for one subject. ``low``
+    and ``high`` are the 95 % bootstrap interval of the mean (:func:`.statistics.bootstrap_interval`). A PSNR that is
+    infinite (prediction equal to truth) makes its mean infinite and its deviation undefined (NaN); a subject without a
+    value (NaN) leaves the mean without one, instead of a mean over fewer.
     """
     cases: dict[tuple, dict[str, list[Row]]] = {}
     for row in rows:
         methods = cases.setdefault(tuple(row[field] for field in CASE_FIELDS), {})
         methods.setdefault(row["method"], []).append(row)
     return [
-        dict(zip(SUMMARY_FIELDS, (*case, method, len(group), *_moments(group)), strict=True))
+        dict(zip(CASE_FIELDS, case, strict=True)) | {"method": method, "n": len(group)} | _moments(group, columns)
         for case, methods in cases.items()
         for method, group in methods.items()
     ]
 
 
-def _moments(group: Sequence[Row]) -> list[float]:
-    values = np.array([[row[metric] for metric in METRICS] for row in group])
-    with np.errstate(invalid="ignore"):
-        return [float(x) for pair in zip(values.mean(axis=0), values.std(axis=0), strict=True) for x in pair]
+def _moments(group: Sequence[Row], columns: Sequence[Column]) -> dict[str, float]:
+    moments: dict[str, float] = {}
+    for column in columns:
+        values = np.array([row[column.name] for row in group], dtype=float)
+        with np.errstate(invalid="ignore"):
+            numbers = (float(values.mean()), float(values.std()), *bootstrap_interval(values))
+        moments |= {f"{column.name}_{name}": value for name, value in zip(STATISTICS, numbers, strict=True)}
+    return moments
 
 
-def write_csv(path: str | os.PathLike, *, rows: Sequence[Row], fields: Sequence[str]) -> None:
-    """Write the rows under a header, all or nothing."""
-    with atomic_path(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(fields))
-        writer.writeheader()
-        writer.writerows({key: _short(value) for key, value in row.items()} for row in rows)
+def table(summary: Sequence[Row], *, columns: Sequence[Column]) -> str:
+    """Lay the means and standard deviations over subjects of a few columns out as text.
 
-
-def _short(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value
-
-
-def write_json(path: str | os.PathLike, *, summary: Sequence[Row]) -> None:
-    """Write the summary with its units, all or nothing; JSON has no infinity, so such values become null."""
-    clean = [
-        {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()} for row in summary
-    ]
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps({"units": UNITS, "rows": clean}, indent=4) + "\n", encoding="utf-8")
-
-
-def read_rows(path: str | os.PathLike) -> list[Row]:
-    """Read per-subject rows that :func:`write_csv` wrote; no rows where there is no file.
-
-    Raises:
-        ValueError: the file has other columns.
-    """
-    if not Path(path).is_file():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != ROW_FIELDS:
-            raise ValueError(f"{path} has the columns {reader.fieldnames}; expected {list(ROW_FIELDS)}. Delete it.")
-        numbers = ("factor", *METRICS)
-        return [{key: float(value) if key in numbers else value for key, value in row.items()} for row in reader]
-
-
-def table(summary: Sequence[Row]) -> str:
-    """Lay the summary out as text, mean ± standard deviation over subjects.
-
+    >>> columns = [Column("psnr", "PSNR", "dB", digits=2), Column("mae", "MAE", better="lower")]
     >>> row = {"subject": "p", "source": "t1", "target": "t2", "factor": 4.0, "method": "ours"}
-    >>> print(table(summarize([row | {"psnr": 20.0, "ssim": 0.5, "mae": 0.1}])))
-    case               method    n     PSNR [dB]           SSIM              MAE
-    t1 → t2 ×4         ours      1  20.00 ± 0.00  0.500 ± 0.000  0.1000 ± 0.0000
+    >>> row |= {"psnr": 20.0, "mae": 0.1}
+    >>> print(table(summarize([row], columns=columns), columns=columns))
+    case               method    n        PSNR [dB]              MAE
+    t1 → t2 ×4         ours      1     20.00 ± 0.00    0.100 ± 0.000
     """
-    lines = [f"{'case':<18} {'method':<8}{'n':>3}  {'PSNR [dB]':>12}  {'SSIM':>13}  {'MAE':>15}"]
+    titles = [f"{column.label} [{column.unit}]" if column.unit else column.label for column in columns]
+    lines = [f"{'case':<18} {'method':<8}{'n':>3}" + "".join(f"{title:>17}" for title in titles)]
     for row in summary:
-        case = case_name(row)
-        cells = (
-            f"{row['psnr_mean']:.2f} ± {row['psnr_std']:.2f}",
-            f"{row['ssim_mean']:.3f} ± {row['ssim_std']:.3f}",
-            f"{row['mae_mean']:.4f} ± {row['mae_std']:.4f}",
-        )
-        lines.append(f"{case:<18} {row['method']:<8}{row['n']:>3}  {cells[0]:>12}  {cells[1]:>13}  {cells[2]:>15}")
+        cells = [
+            f"{row[f'{column.name}_mean']:.{column.digits}f} ± {row[f'{column.name}_std']:.{column.digits}f}"
+            for column in columns
+        ]
+        lines.append(f"{case_name(row):<18} {row['method']:<8}{row['n']:>3}" + "".join(f"{cell:>17}" for cell in cells))
     return "\n".join(lines)
-
-
-def case_name(row: Row) -> str:
-    """Name a case for people.
-
-    >>> case_name({"source": "t1", "target": "t2", "factor": 4.0})
-    't1 → t2 ×4'
-    """
-    return f"{row['source']} → {row['target']} ×{row['factor']:g}"

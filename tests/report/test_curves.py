@@ -1,0 +1,57 @@
+"""Training curves from TensorBoard's files."""
+
+import pytest
+from torch.utils.tensorboard import SummaryWriter
+
+from unicoal_components.report.curves import training_curves, training_section
+from unicoal_components.report.evaluation import read_evaluation
+
+
+def write(folder, name, values, suffix=""):
+    with SummaryWriter(folder, filename_suffix=suffix) as writer:
+        for step, value in values:
+            writer.add_scalar(name, value, step)
+
+
+@pytest.fixture
+def log(tmp_path):
+    write(tmp_path / "tensorboard", "loss", [(1, 4.0), (2, 3.0), (3, float("nan")), (4, 1.0)])
+    return tmp_path / "tensorboard"
+
+
+def test_scalars_of_all_files_are_read(log):
+    write(log, "val_psnr", [(1, 20.0), (2, 22.5)], suffix=".other")
+    curves = training_curves(log)
+    assert curves["val_psnr"] == ([1, 2], [20.0, 22.5])
+    assert curves["loss"][0] == [1, 2, 3, 4]
+
+
+def test_steps_made_again_after_a_resumption_replace_the_earlier_ones(tmp_path):
+    for time, values in ((1, [(1, 4.0), (2, 3.0), (3, 2.0)]), (2, [(3, 2.5), (4, 1.0)])):
+        write(tmp_path, "loss", values, suffix=f".{time}")
+        for path in tmp_path.glob(f"*.{time}"):
+            path.rename(tmp_path / f"events.out.tfevents.{time}")
+    assert training_curves(tmp_path)["loss"] == ([1, 2, 3, 4], [4.0, 3.0, 2.5, 1.0])
+
+
+def test_the_section_draws_loss_and_validation(evaluation, log):
+    write(log, "val_psnr", [(1, 20.0), (2, 22.5)], suffix=".other")
+    evaluation.run["training_log"] = str(log)
+    page = training_section(read_evaluation(evaluation.write()))
+    assert page.count("<svg") == 2 and "validation volumes" in page and str(log) in page
+    assert "not validated" not in page
+
+
+def test_a_training_without_validation_says_so(evaluation, log):
+    evaluation.run["training_log"] = str(log)
+    page = training_section(read_evaluation(evaluation.write()))
+    assert page.count("<svg") == 1 and "it has no val_psnr" in page
+
+
+@pytest.mark.parametrize(
+    ("place", "words"), [(None, "No record of the training"), ("/none/here", "not there any more")]
+)
+def test_an_absent_record_is_said_to_be_absent(evaluation, place, words):
+    evaluation.run["training_log"] = place
+    page = training_section(read_evaluation(evaluation.write()))
+    assert words in page and "<svg" not in page

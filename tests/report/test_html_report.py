@@ -1,0 +1,163 @@
+"""The page as a whole: one file, whole, escaped, and of nothing from outside."""
+
+import math
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from unicoal_components.report.html_report import write_report
+from unicoal_components.report.niivue import escaped_code
+
+FROM_OUTSIDE = re.compile(r"""(?:src|href)\s*=\s*["']?\s*(?:https?:)?//|@import|url\(\s*["']?\s*(?:https?:)?//""", re.I)
+
+
+@pytest.fixture
+def niivue(tmp_path):
+    """A stand-in for the viewer's code, with what could break a page."""
+    place = tmp_path / "niivue" / "dist" / "niivue.umd.js"
+    place.parent.mkdir(parents=True)
+    place.write_text("globalThis.niivue = {}; const x = '</script><!--<script>'; // https://niivue.com")
+    return place
+
+
+class Outline(HTMLParser):
+    """Elements with their ids, whether all are closed, and text that is visible."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.ids, self.tags, self.text = [], [], [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self.ids += [value for name, value in attributes if name == "id"]
+        if tag not in ("meta", "link", "img", "input", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.text += data
+
+
+def page_of(evaluation, **options):
+    path = write_report(evaluation.write(), **options)
+    assert path == evaluation.folder / "report.html"
+    return path.read_text(encoding="utf-8")
+
+
+def complete(evaluation):
+    """Give an evaluation everything that it can have."""
+    evaluation.draw()
+    evaluation.store()
+    evaluation.json("equivariance.json", {"shift": 40.0})
+    evaluation.json("calibration.json", {"cases": [], "nominal": [0.5], "observed": [0.4]})
+    return evaluation
+
+
+def test_all_parts_are_there_in_their_order(evaluation, niivue):
+    outline = Outline(page_of(complete(evaluation), viewer=niivue))
+    sections = [attributes["id"] for tag, attributes in outline.tags if tag == "section"]
+    expected = ["look", "results", "alias", "uncertainty", "panels", "training", "protocols", "provenance"]
+    assert sections == expected
+    links = [a["href"][1:] for tag, a in outline.tags if tag == "a" and a["href"].startswith("#")]
+    assert links == expected
+    assert not outline.open and len(set(outline.ids)) == len(outline.ids)
+
+
+def test_title_marks_and_date_are_at_the_top(evaluation):
+    page = page_of(evaluation)
+    head = page[page.index("<h1>") : page.index("<section")]
+    for words in ("Evaluation of ours", "Section test", "3 subjects", "every 3rd slice only", "2026-11-25 19:40:00"):
+        assert words in head
+
+
+def test_nothing_comes_from_outside(evaluation, niivue):
+    page = page_of(complete(evaluation), viewer=niivue)
+    assert not FROM_OUTSIDE.search(page)
+    assert "default-src 'none'" in page.replace("&#x27;", "'")
+    tags = Outline(page).tags
+    sources = [a.get("src") or a.get("href") or "" for tag, a in tags if tag in ("img", "link", "script", "iframe")]
+    assert all(source.startswith("data:") for source in sources if source)
+
+
+def test_the_search_for_outside_resources_finds_one():
+    for text in ('<img src="https://a">', "<a href=//b>", "@import 'x'", "url(http://c)"):
+        assert FROM_OUTSIDE.search(text)
+
+
+def test_what_users_wrote_is_escaped_everywhere(evaluation, niivue):
+    evil = "<img src=x onerror=alert(1)>\"'"
+    evaluation.run |= {"section": evil, "marks": [evil], "notes": {"lpips": evil, evil: evil}, "created": evil}
+    evaluation.run |= {"configuration": {evil: evil, "more": [evil] * 30}, "software": {evil: evil}}
+    evaluation.run |= {"weights": {"path": evil, "sha256": evil, evil: evil}, "training_log": evil}
+    evaluation.run |= {"method_notes": {evil: evil}, "methods": ["ours", "cubic", "affine", evil]}
+    evaluation.run |= {"data": [{"subject": evil, "path": evil, "sha256": evil}]}
+    evaluation.rows = [row | {"subject": row["subject"] + evil} for row in evaluation.per_subject()]
+    complete(evaluation)
+    evaluation.json("equivariance.json", {evil: evil})
+    page = page_of(evaluation, viewer=niivue)
+    assert "onerror" in Outline(page).text
+    assert not [a for tag, a in Outline(page).tags if "onerror" in a]
+    assert "<img src=x" not in page
+
+
+def test_code_that_could_end_its_element_is_kept_inside(evaluation, niivue):
+    page = page_of(complete(evaluation), viewer=niivue)
+    found = re.search(r'<script type="text/plain" id="niivue-code">(.*?)</script>', page, re.S)[1]
+    assert found == r"globalThis.niivue = {}; const x = '<\/script><\!--<script>'; // https://niivue.com"
+    assert escaped_code("</SCRIPT>") == r"<\/SCRIPT>"
+
+
+def test_the_viewers_license_goes_with_its_code(evaluation, niivue):
+    page = page_of(complete(evaluation), viewer=niivue)
+    assert "Copyright (c) 2021, Niivue" in page
+    (niivue.parents[1] / "LICENSE").write_text("Another License <x>")
+    page = page_of(evaluation, viewer=niivue)
+    assert "Another License &lt;x&gt;" in page and "Copyright (c) 2021" not in page
+
+
+def test_without_the_viewer_the_page_says_how_to_get_it(evaluation, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = page_of(complete(evaluation))
+    assert "npm install --no-save @niivue/niivue@0.69.0" in page
+    assert "node_modules/@niivue/niivue/dist/niivue.umd.js" in page
+    assert "volume-0-0" not in page and "data:image/png" in page
+
+
+def test_the_viewer_is_found_where_npm_puts_it(evaluation, niivue, tmp_path, monkeypatch):
+    place = tmp_path / "node_modules" / "@niivue" / "niivue" / "dist"
+    place.mkdir(parents=True)
+    niivue.rename(place / "niivue.umd.js")
+    monkeypatch.chdir(tmp_path)
+    assert 'id="niivue-code"' in page_of(complete(evaluation))
+
+
+def test_numbers_of_cases_and_panels_are_kept(evaluation, niivue):
+    page = page_of(complete(evaluation), viewer=niivue, viewer_cases=1, panels=2)
+    assert page.count("data:image/png") == 2
+    assert "volume-0-0" in page and "volume-1-0" not in page
+    assert "1 case of 6: worst" in page
+
+
+def test_an_evaluation_without_a_psnr_still_makes_a_page(evaluation):
+    evaluation.rows = [row | {"psnr": math.nan} for row in evaluation.per_subject()]
+    assert "p1: t1 → t2 ×4, – dB" in page_of(complete(evaluation), panels=12)
+
+
+@pytest.mark.parametrize(("name", "value"), [("viewer_cases", -1), ("panels", 1.5), ("panels", True)])
+def test_wrong_numbers_are_refused(evaluation, name, value):
+    with pytest.raises(ValueError, match=f"{name} is {value}"):
+        write_report(evaluation.write(), **{name: value})
+
+
+def test_a_failure_leaves_the_old_page(evaluation):
+    page = page_of(evaluation)
+    evaluation.table("summary.csv", [{"method": "ours"}])
+    with pytest.raises(ValueError, match="summary.csv' lacks"):
+        write_report(evaluation.folder)
+    assert (evaluation.folder / "report.html").read_text(encoding="utf-8") == page
+    assert not list(evaluation.folder.glob(".*"))

@@ -1,0 +1,81 @@
+"""Dice of classes, alias-freeness, uncertainty, and provenance."""
+
+import json
+
+from unicoal_components.report.evaluation import read_evaluation
+from unicoal_components.report.extra_tables import equivariance_section, segmentation_section
+from unicoal_components.report.facts import protocol_section, provenance_section
+from unicoal_components.report.uncertainty import uncertainty_section
+
+CASE = {"source": "t1", "target": "t2", "factor": 4.0}
+
+
+def test_dice_of_each_class_is_averaged_over_subjects(evaluation):
+    folder = evaluation.write()
+    rows = [
+        {"subject": subject, **CASE, "method": "ours", "class": name, "dice": dice, **volumes}
+        for subject, dice, volumes in (
+            ("p1", 0.8, {"volume_prediction_ml": 100, "volume_truth_ml": 110}),
+            ("p2", 0.9, {"volume_prediction_ml": 120, "volume_truth_ml": 130}),
+            ("p3", "nan", {"volume_prediction_ml": "", "volume_truth_ml": ""}),
+        )
+        for name in ("white matter", "fluid")
+    ]
+    evaluation.table("segmentation.csv", rows)
+    page = segmentation_section(read_evaluation(folder))
+    assert page.count("<td>0.850 ± 0.050") == 2
+    assert "110.0 / 120.0 ml" in page
+    assert page.index("white matter") < page.index("fluid")
+
+
+def test_what_there_is_not_takes_no_place(evaluation):
+    read = read_evaluation(evaluation.write())
+    assert segmentation_section(read) is None
+    assert equivariance_section(read) is None
+    assert uncertainty_section(read) is None
+
+
+def test_alias_freeness_is_shown_from_rows_or_from_values(evaluation):
+    folder = evaluation.write()
+    evaluation.json("equivariance.json", {"note": "of <5> slices", "rows": [{"move": "shift", "ours": 41.234}]})
+    page = equivariance_section(read_evaluation(folder))
+    assert "<td>41.23</td>" in page and "of &lt;5&gt; slices" in page
+    evaluation.json("equivariance.json", {"shift": 41.234, "slices": 5})
+    page = equivariance_section(read_evaluation(folder))
+    assert "<td>shift</td><td>41.23</td>" in page and "<td>slices</td><td>5</td>" in page
+
+
+def test_uncertainty_shows_the_curve_and_the_mean_by_case(evaluation):
+    folder = evaluation.write()
+    numbers = ((0.4, 1.0, 0.1), (0.6, 1.5, None))
+    cases = [{"subject": f"p{k}", **CASE, "spearman": s, "scale": c, "gap": g} for k, (s, c, g) in enumerate(numbers)]
+    evaluation.json("calibration.json", {"cases": cases, "nominal": [0.1, 0.5, 0.9], "observed": [0.05, 0.4, 0.85]})
+    page = uncertainty_section(read_evaluation(folder))
+    assert "<td>0.500 ± 0.100</td><td>1.250 ± 0.250</td><td>0.100</td>" in page
+    assert "<svg" in page and "line ideal" in page
+
+
+def test_uncertainty_without_coverage_says_so(evaluation):
+    folder = evaluation.write()
+    evaluation.json("calibration.json", {"cases": [], "nominal": [0.5], "observed": [None]})
+    assert "No coverage was measured" in uncertainty_section(read_evaluation(folder))
+
+
+def test_provenance_lists_data_weights_software_and_every_value(evaluation):
+    evaluation.run["unet"] = {"path": "unet.pt", "sha256": "c3" * 32, "images_seen": 16000}
+    page = provenance_section(read_evaluation(evaluation.write()))
+    for words in ("a1" * 32, "c3" * 32, "b2" * 32, "p2.h5", "2.14.1", "images seen 16000", "3 subject files", "[1, 4]"):
+        assert words in page
+    assert json.dumps(list(range(60)), indent=2) in page
+
+
+def test_provenance_without_records_says_so(evaluation):
+    for name in ("weights", "unet", "data", "configuration", "software"):
+        evaluation.run.pop(name)
+    page = provenance_section(read_evaluation(evaluation.write()))
+    assert "no record" in page and "0 subject files" in page
+
+
+def test_the_protocols_say_what_is_wrong_with_the_papers():
+    page = protocol_section()
+    assert "What is wrong with it" in page and "Strict protocol" in page

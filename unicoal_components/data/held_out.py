@@ -1,0 +1,101 @@
+"""Whom an evaluation may ask: persons that the training has not seen."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from .datalist import read_datalist, sections_of
+from .fingerprint import scan_fingerprints
+from .training_record import Subjects, read_record, record_path
+
+logger = logging.getLogger(__name__)
+
+TRAINING = "training"
+WAY_OUT = (
+    "Evaluate others, or say that you want it with --allow_training_subjects true; the report is then marked, and its "
+    "figures say nothing about persons that the network has not seen."
+)
+
+
+class HeldOutSubjects:
+    """The subjects of a section of the datalist, unless the training has seen one of them.
+
+    Seen is who stands in the section `training`, or has a scan that, under whatever name, is in another section too, or
+    in the record beside the weights (`training_record.py`). Names alone do not count: every cohort has a subject 1.
+
+    Args:
+        path: the datalist.
+        section: whom to evaluate.
+        weights: of the networks that are evaluated; the records beside them are asked too. `None` entries do not count.
+        allow_training_subjects: evaluate them all the same, and mark the report.
+
+    Attributes:
+        data: `{"subject": name, "path": file}` for each subject.
+        marks: what a report must say of them in large letters.
+
+    Raises:
+        ValueError: a subject is not held out; it is named, with where it was seen. Or see `read_datalist`.
+        FileNotFoundError: see `read_datalist`.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | os.PathLike,
+        section: str,
+        weights: Sequence[str | os.PathLike | None] = (),
+        allow_training_subjects: bool = False,
+    ) -> None:
+        self.data = read_datalist(path, section)
+        self.marks: list[str] = []
+        seen = self._seen(path, section, [Path(file) for file in weights if file is not None])
+        if seen and not allow_training_subjects:
+            first, why = next(iter(seen.items()))
+            raise ValueError(
+                f"{len(seen)} of the {len(self.data)} subjects in section '{section}' of '{path}' are not held out: "
+                f"'{first}' {why}. {WAY_OUT}"
+            )
+        if seen:
+            names = ", ".join(seen)
+            self.marks.insert(
+                0, f"Evaluated on subjects of the training ({names}): no measure of what others will see."
+            )
+        for mark in self.marks:
+            logger.warning("%s", mark)
+
+    def _seen(self, path: str | os.PathLike, section: str, weights: list[Path]) -> dict[str, str]:
+        """Return the subjects that were seen, and how that is known; mark what cannot be known."""
+        if section == TRAINING:
+            return {entry["subject"]: f"stands in section '{TRAINING}'" for entry in self.data}
+        places = self._sections(path, without=section)
+        for file in weights:
+            places[f"the record '{record_path(file)}'"] = read_record(file)
+            if not record_path(file).is_file():
+                self.marks.append(f"{file.name} does not tell whom it was trained on; only the datalist was checked.")
+        seen: dict[str, str] = {}
+        for place, subjects in places.items():
+            owners = {scan: name for name, scans in subjects.items() for scan in scans.values()}
+            for entry in self.data:
+                same = [owners[scan] for scan in scan_fingerprints(entry["path"]).values() if scan in owners]
+                if same:
+                    seen.setdefault(entry["subject"], f"has a scan of '{same[0]}' in {place}")
+        return seen
+
+    def _sections(self, path: str | os.PathLike, *, without: str) -> dict[str, Subjects]:
+        """Return the scans of the other sections; where their files are on another machine, mark that."""
+        found: dict[str, Subjects] = {}
+        for section in sections_of(path):
+            if section == without:
+                continue
+            try:
+                entries = read_datalist(path, section)
+            except FileNotFoundError:
+                self.marks.append(
+                    f"Files of section '{section}' are not here, so it was not checked for the same scans."
+                )
+                continue
+            found[f"section '{section}'"] = {entry["subject"]: scan_fingerprints(entry["path"]) for entry in entries}
+        return found

@@ -1,0 +1,69 @@
+"""The record beside a file of weights: whose scans they were trained on."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .atomic import atomic_path
+from .fingerprint import scan_fingerprints
+
+SCHEMA_VERSION = 1
+
+Subjects = dict[str, dict[str, str]]
+
+
+def record_path(weights: str | os.PathLike) -> Path:
+    """Return the record's place: `model.pt` has `model.training.json`."""
+    return Path(weights).with_suffix(".training.json")
+
+
+def training_subjects(*, data: Sequence[Mapping[str, str]], pretrained: str | os.PathLike | None = None) -> Subjects:
+    """Collect the fingerprints of all scans that a training sees.
+
+    Args:
+        data: `{"subject": name, "path": file}` for each subject of the training.
+        pretrained: weights that it starts from; whom their record names counts too.
+
+    Returns:
+        Per subject, per modality, its fingerprint (`fingerprint.py`). A subject of the earlier training whose name is
+        taken gets "earlier " in front.
+    """
+    subjects = {entry["subject"]: scan_fingerprints(entry["path"]) for entry in data}
+    earlier = {} if pretrained is None else read_record(pretrained)
+    for name, scans in earlier.items():
+        while name in subjects and subjects[name] != scans:
+            name = f"earlier {name}"
+        subjects[name] = scans
+    return subjects
+
+
+def write_record(weights: str | os.PathLike, *, subjects: Subjects, images_seen: int) -> None:
+    """Write the record of a file of weights.
+
+    Args:
+        weights: the file beside which it is written.
+        subjects: from `training_subjects`.
+        images_seen: training images up to these weights, without those of an earlier training.
+    """
+    content = {"schema": SCHEMA_VERSION, "images_seen": images_seen, "subjects": subjects}
+    with atomic_path(record_path(weights)) as partial:
+        partial.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
+
+
+def read_record(weights: str | os.PathLike) -> Subjects:
+    """Read whom weights were trained on; nobody where there is no record.
+
+    Raises:
+        ValueError: the file is not such a record.
+    """
+    path = record_path(weights)
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {str(name): dict(scans) for name, scans in content["subjects"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"'{path}' is no record of a training ({error}); copy it again with its weights, or remove it."
+        ) from error

@@ -1,0 +1,79 @@
+"""The cases of an evaluation on the disk, one file each, so that one that was stopped goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from ..data.atomic import atomic_path
+
+RESULT = "result.json"
+
+
+class CaseStore:
+    """A folder with a folder for each case: its result, and volumes to look at.
+
+    Args:
+        folder: made with the first case.
+    """
+
+    def __init__(self, folder: str | os.PathLike) -> None:
+        self.folder = Path(folder)
+
+    def load(self, stem: str, *, identity: str | None = None) -> dict[str, Any] | None:
+        """Read a case's result.
+
+        Args:
+            stem: name of the case.
+            identity: of what was evaluated, and how; a result of another one does not count. `None` takes any.
+
+        Returns:
+            What :meth:`save` got; `None` where there is no such result, or an unreadable one.
+        """
+        try:
+            result = json.loads((self.folder / stem / RESULT).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return result if identity is None or result.get("identity") == identity else None
+
+    def save(self, stem: str, result: dict[str, Any]) -> None:
+        """Write a case's result, all or nothing; call it last, as it says that the case is done."""
+        with atomic_path(self.folder / stem / RESULT) as partial:
+            partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+    def save_volume(self, stem: str, name: str, volume: np.ndarray, *, affine: np.ndarray) -> None:
+        """Write a volume for viewers: NIfTI with 256 gray values from 0 to 1.
+
+        Args:
+            stem: name of the case.
+            name: of the volume; the file is `name.nii.gz`.
+            volume: `(D, H, W)` in [-1, 1].
+            affine: `(4, 4)`, voxel (w, h, d, 1) to NIfTI RAS+ world mm.
+        """
+        gray = np.rint((np.clip(volume, -1, 1) + 1) * 127.5).astype(np.uint8)
+        image = nib.Nifti1Image(gray.transpose(2, 1, 0), affine)
+        image.header.set_slope_inter(1 / 255, 0)
+        with atomic_path(self.folder / stem / f"{name}.nii.gz") as partial:
+            named = partial.with_name(f"{partial.name}.nii.gz")  # nibabel goes by the name
+            try:
+                nib.save(image, named)
+                os.replace(named, partial)
+            finally:
+                named.unlink(missing_ok=True)
+
+    def keep_volumes(self, stems: Sequence[str]) -> None:
+        """Remove the volumes of all other cases; their results stay."""
+        for path in self.folder.glob("*/*.nii.gz"):
+            if path.parent.name not in stems:
+                path.unlink()
+
+    def clear(self) -> None:
+        """Forget all results; volumes are overwritten when their case comes."""
+        for path in self.folder.glob(f"*/{RESULT}"):
+            path.unlink()

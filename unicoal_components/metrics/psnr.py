@@ -1,0 +1,77 @@
+"""PSNR of an engine's output: cheap, over the whole field of view, to follow a training by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from monai.handlers import IgniteMetricHandler
+from monai.metrics import PSNRMetric
+from monai.utils import convert_to_tensor
+
+from ..keys import Keys
+
+DATA_RANGE = 1.0
+
+
+def unit_range(images: torch.Tensor | np.ndarray, *, name: str = "images") -> torch.Tensor:
+    """Clip images in [-1, 1] and map them to [0, 1].
+
+    Clipping is what a viewer or an integer file does to values beyond the range; without it an overshoot that nobody
+    sees would count. Values that are not finite have no quality, so they are refused instead of left out of a mean.
+
+    Args:
+        images: intensities, nominally in [-1, 1], any shape.
+        name: how an error message calls them.
+
+    Raises:
+        ValueError: a value is NaN or infinite.
+
+    >>> unit_range(torch.tensor([-2.0, -1.0, 0.0, 1.0])).tolist()
+    [0.0, 0.0, 0.5, 1.0]
+    """
+    tensor = convert_to_tensor(images, dtype=torch.float32, track_meta=False).detach()
+    bad = int((~torch.isfinite(tensor)).sum())
+    if bad:
+        raise ValueError(
+            f"{name}: {bad} of {tensor.numel()} values are NaN or infinite; metrics need finite intensities in "
+            "[-1, 1]. Check the input volume, then the checkpoint that made the prediction."
+        )
+    return (tensor.clamp(-1.0, 1.0) + 1.0) / 2.0
+
+
+def prediction_and_label(output: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Take predictions and labels, mapped to [0, 1], from the output of a MONAI engine, decollated or not.
+
+    Args:
+        output: a list of dictionaries (decollated), or one dictionary of batches, with the keys ``pred`` and
+            ``label`` in [-1, 1]. A second channel of the prediction, the standard deviation, is left out.
+    """
+    if isinstance(output, dict):
+        predicted, true = output[Keys.PRED], output[Keys.LABEL]
+    else:
+        predicted, true = [item[Keys.PRED] for item in output], [item[Keys.LABEL] for item in output]
+    return [unit_range(x[:1], name=Keys.PRED) for x in predicted], [unit_range(x, name=Keys.LABEL) for x in true]
+
+
+class PSNR(IgniteMetricHandler):
+    """Report the mean over cases of the PSNR in dB as an engine's metric, data range 1 after mapping [-1, 1] to [0, 1].
+
+    It is MONAI's ``PSNRMetric`` behind :func:`prediction_and_label`, for volumes (evaluator) and slices (trainer), with
+    or without decollation: -10 log10 of the mean squared error over the whole field of view, background included. The
+    protocols of a report (:mod:`.strict`, :mod:`.paper`) say more and take longer.
+
+    Args:
+        output_transform: takes the engine's output to two lists of channel-first tensors in [0, 1]; ``None`` is
+            :func:`prediction_and_label`.
+        save_details: keep the value of every case in ``engine.state.metric_details``.
+    """
+
+    def __init__(self, *, output_transform: Callable[[Any], Any] | None = None, save_details: bool = True) -> None:
+        super().__init__(
+            metric_fn=PSNRMetric(max_val=DATA_RANGE),
+            output_transform=prediction_and_label if output_transform is None else output_transform,
+            save_details=save_details,
+        )
