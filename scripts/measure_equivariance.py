@@ -20,6 +20,7 @@ import csv
 import json
 import logging
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ import torch
 from equivariance_figure import draw_figure
 from monai.bundle import ConfigParser
 from monai.transforms import ResizeWithPadOrCrop
+from monai.utils import convert_to_tensor
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -48,6 +50,7 @@ from unicoal_components.metrics.equivariance import (
     both_sides,
     draw_motions,
     equivariance,
+    squared_errors,
     unmoved_map,
 )
 from unicoal_components.metrics.shift_and_rotate import Motion
@@ -78,37 +81,75 @@ class Slice:
 
 
 class Probe:
-    """A generator as a map of groups `(1, S, R, R)` to slices, with its Fourier input and its image style in hand."""
+    """A generator as a map of groups `(B, S, R, R)` to slices, with its Fourier input and its image style in hand.
+
+    Attributes:
+        parts: what the channels of `parts_of` are.
+        style: "free"; "keep", which remembers the image style; or "held", which puts it in the place of another one.
+    """
 
     def __init__(self, network: Any, *, modality: int, same: bool) -> None:
         self.network, self.modality, self.same = network, modality, same
-        self.hold_style = False
-        self._style: Tensor | None = None
+        self.parts = ("whole", "network") if same else ("whole",)
+        self.style = "free"
+        self._kept: Tensor | None = None
         network.encoder.style_linear.register_forward_hook(self._on_style)
 
     def move_input(self, matrix: Tensor) -> None:
         """Move the Fourier input along with the image."""
         self.network.synthesis.input.transform.copy_(matrix)
 
-    def at(self, position: float, part: str = "whole") -> Callable[[Tensor], Tensor]:
-        """Return the map for a position: the whole, or the "network" alone without the interpolation."""
+    def __call__(self, groups: Tensor, position: float | Tensor) -> Tensor:
+        """Return slices `(B, 1, R, R)` at a position, or at one for each group."""
+        count = len(groups)
+        modality, same = torch.full((count,), self.modality), torch.full((count,), self.same)
+        return self.network(groups, modality=modality, position=_column(position, groups), same_modality=same)
 
-        def run(groups: Tensor) -> Tensor:
-            here = groups.new_full((1, 1), position)
-            output = self.network(
-                groups, modality=torch.tensor([self.modality]), position=here, same_modality=torch.tensor([self.same])
-            )
-            return output if part == "whole" else output - interpolate_slices(groups, here) + BLANK
-
-        return run
+    def parts_of(self, groups: Tensor, position: float) -> Tensor:
+        """Return the whole and, within one modality, what is added to the interpolation: `(B, 1 or 2, R, R)`."""
+        whole = self(groups, position)
+        if not self.same:
+            return whole
+        return torch.cat([whole, whole - interpolate_slices(groups, _column(position, groups)) + BLANK], dim=1)
 
     def _on_style(self, _module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-        """Keep the style of an unmoved image and, if it is to be held, give it for the moved one that follows."""
-        transform = self.network.synthesis.input.transform
-        if self.hold_style and self._style is not None and not torch.equal(transform, torch.eye(3)):
-            return self._style
-        self._style = output
-        return output
+        if self.style == "keep":
+            self._kept = output
+        return self._kept if self.style == "held" and self._kept is not None else output
+
+
+class Pair:
+    """The map of one slice for `both_sides`, which asks for the unmoved image first; that is computed once.
+
+    Attributes:
+        style: of the moved image, as in `Probe`.
+    """
+
+    def __init__(self, probe: Probe, position: float) -> None:
+        self.probe, self.position = probe, position
+        self.style = "free"
+        self._unmoved: Tensor | None = None
+        self._is_unmoved = False
+
+    def __call__(self, groups: Tensor) -> Tensor:
+        """Return the parts of the unmoved and of the moved image in turn."""
+        self._is_unmoved = not self._is_unmoved
+        if not self._is_unmoved:
+            return self._run(groups, self.style)
+        if self._unmoved is None:
+            self._unmoved = self._run(groups, "keep")
+        return self._unmoved
+
+    def _run(self, groups: Tensor, style: str) -> Tensor:
+        self.probe.style = style
+        try:
+            return self.probe.parts_of(groups, self.position)
+        finally:
+            self.probe.style = "free"
+
+
+def _column(position: float | Tensor, groups: Tensor) -> Tensor:
+    return torch.as_tensor(position, dtype=groups.dtype).view(-1, 1).expand(len(groups), 1)
 
 
 def main(
@@ -166,11 +207,11 @@ def main(
         "networks": {},
     }
     pictures = {}
-    progress = tqdm(total=len(networks) * (2 if same else 1) * len(KINDS) * len(MODES) * len(slices), unit="slice")
+    progress = tqdm(total=len(networks) * len(KINDS) * len(slices), unit="slice")
     with torch.no_grad():
         for name, network in networks.items():
             probe = Probe(network, modality=config["modalities"].index(target), same=same)
-            rows = list(measure(probe, slices, motions, margin, progress.update))
+            rows = measure(probe, slices, motions, margin, progress.update)
             result["networks"][name] = {"equivariance": rows, **describe(probe, slices)}
             pictures[name] = picture(probe, slices[len(slices) // 2], motions["fractional"][0])
     progress.close()
@@ -213,7 +254,8 @@ def choose(dataset: CaseDataset, images: int, size: int, group_size: int) -> Ite
 
 def _fit(stack: Tensor, size: int) -> Tensor:
     """Crop or pad slices `(N, H, W)` about their middle."""
-    return torch.as_tensor(ResizeWithPadOrCrop((size, size), mode="constant", value=BLANK)(stack))
+    fitted = ResizeWithPadOrCrop((size, size), mode="constant", value=BLANK)(stack)
+    return convert_to_tensor(fitted, track_meta=False)  # every step with a MetaTensor is slow
 
 
 def _slice(stack: Tensor, depth: float, truth: Tensor, group_size: int) -> Slice:
@@ -234,27 +276,33 @@ def measure(
     motions: Mapping[str, Sequence[Motion]],
     margin: float,
     advance: Callable[[], object],
-) -> Iterator[dict[str, Any]]:
-    """Yield a row for each part, kind of motion and mode."""
-    for part in ("whole", "network") if probe.same else ("whole",):
-        for kind, mode in ((kind, mode) for kind in KINDS for mode in MODES):
-            probe.hold_style = mode == "moved_style_held"
-            errors: list[float] = []
-            for one, motion in zip(slices, motions[kind], strict=True):
-                move_input = None if mode == "still" else probe.move_input
-                function = probe.at(one.position, part)
-                options = {"motions": [motion], "margin": margin, "move_input": move_input}
-                errors += equivariance(function, one.groups[0], **options).errors  # type: ignore[arg-type]
-                advance()
-            probe.hold_style = False
-            found = Equivariance(tuple(errors))
-            numbers = {"decibels": number(found.decibels), "standard_error": number(found.standard_error)}
-            yield {"part": part, "kind": kind, "mode": mode, **numbers}
+) -> list[dict[str, Any]]:
+    """Return a row for each part, kind of motion and mode."""
+    errors: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for kind in KINDS:
+        for one, motion in zip(slices, motions[kind], strict=True):
+            pair = Pair(probe, one.position)
+            for mode in MODES:
+                pair.style = "held" if mode == "moved_style_held" else "free"
+                sides = both_sides(pair, one.groups[0], motion, None if mode == "still" else probe.move_input)
+                found = squared_errors(*sides, motion=motion, margin=margin).tolist()
+                for part, error in zip(probe.parts, found, strict=True):
+                    errors[part, kind, mode].append(error)
+            advance()
+    return [
+        {"part": part, "kind": kind, "mode": mode, **numbers_of(Equivariance(tuple(errors[part, kind, mode])))}
+        for part, kind, mode in sorted(errors, key=lambda key: probe.parts.index(key[0]))
+    ]
+
+
+def numbers_of(found: Equivariance) -> dict[str, float | None]:
+    """Return what a row holds of a measurement."""
+    return finite({"decibels": found.decibels, "standard_error": found.standard_error})
 
 
 def describe(probe: Probe, slices: Sequence[Slice]) -> dict[str, Any]:
     """Tell a network's error, its spectrum and how its output goes along the position."""
-    outputs = torch.cat([probe.at(one.position)(one.groups[0])[0] for one in slices])
+    outputs = torch.cat([probe(one.groups[0], one.position)[0] for one in slices])
     truth = torch.stack([one.truth for one in slices])
     error = (outputs.clamp(-1, 1) - truth).double().square().mean().item()
     return {
@@ -277,9 +325,8 @@ def sweep(probe: Probe, one: Slice) -> dict[str, Any]:
         `sweep_roughness` of the first way and of both; the mean absolute steps; `seam`, the change at the one place
         that both groups reach (the end of the first, the start of the second), over the median step.
     """
-    first, second = (
-        torch.cat([probe.at(i / STEPS)(groups)[0] for i in range(STEPS + 1)]).double() for groups in one.groups
-    )
+    places = torch.linspace(0, 1, STEPS + 1)
+    first, second = (probe(groups.expand(STEPS + 1, -1, -1, -1), places)[:, 0].double() for groups in one.groups)
     both = torch.cat([first[:-1], second])
     steps = both.diff(dim=0).abs().mean(dim=(1, 2))
     seam = (second[0] - first[-1]).abs().mean() / steps.median()
@@ -293,8 +340,10 @@ def sweep(probe: Probe, one: Slice) -> dict[str, Any]:
 
 def picture(probe: Probe, one: Slice, motion: Motion) -> dict[str, Tensor]:
     """Return what the figure shows of a network."""
-    result, expected = both_sides(probe.at(one.position), one.groups[0], motion, probe.move_input)
-    return {"output": probe.at(one.position)(one.groups[0])[0, 0], "of moved": result[0, 0], "moved": expected[0, 0]}
+    pair = Pair(probe, one.position)
+    result, expected = both_sides(pair, one.groups[0], motion, probe.move_input)
+    output = probe(one.groups[0], one.position)
+    return {"output": output[0, 0], "of moved": result[0, 0], "moved": expected[0, 0]}
 
 
 def number(value: float) -> float | None:

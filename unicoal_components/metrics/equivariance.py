@@ -113,7 +113,10 @@ def equivariance(
     if len(images) != len(motions) or not len(images):
         raise ValueError(f"there are {len(images)} images and {len(motions)} motions; give one motion for each image.")
     pairs = zip(images.split(1), motions, strict=True)
-    errors = [_error(*both_sides(function, x, motion, move_input), motion, margin) for x, motion in pairs]
+    errors = []
+    for x, motion in pairs:
+        result, expected = both_sides(function, x, motion, move_input)
+        errors.append(squared_errors(result, expected, motion=motion, margin=margin).mean().item())
     return Equivariance(tuple(errors))
 
 
@@ -143,8 +146,22 @@ def unmoved_map(images: Tensor) -> Tensor:
     return images[:, middle : middle + 1]
 
 
-def _error(result: Tensor, expected: Tensor, motion: Motion, margin: float) -> float:
+def squared_errors(result: Tensor, expected: Tensor, *, motion: Motion, margin: float = MARGIN) -> Tensor:
+    """Average (result - expected)² over the pixels that count, see `equivariance`.
+
+    Args:
+        result: g(t(x)), `(1, C, R, R)`.
+        expected: t(g(x)), the same shape.
+        motion: t.
+        margin: in pixels.
+
+    Returns:
+        `(C,)`, float64.
+
+    Raises:
+        ValueError: no pixel is left.
+    """
     region = valid_region(motion, size=result.shape[-1], margin=margin).to(result.device)
     if not region.any():
         raise ValueError(f"{motion} leaves no pixel of {result.shape[-1]}² with a margin of {margin:g}; lower it.")
-    return float((result - expected)[..., region].double().square().mean())
+    return (result - expected)[0][:, region].double().square().mean(dim=1)
