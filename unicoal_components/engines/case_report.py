@@ -57,7 +57,8 @@ class CaseReport:
         networks: other networks by the name of their rows; those that are ``None`` are left out.
         inferer: called as ``inferer(stack, network, modality=, factor=, source_modality=, indices=)`` for these.
         panels: draw the cases of this many subjects, the first of the dataset; ``None`` draws all, 0 none.
-        volumes: keep volumes of the method, the other networks and cubic interpolation for the viewer, about 5 MB a case.
+        volumes: keep volumes of the method, the other networks and cubic interpolation for the viewer, about 5 MB a
+            case.
         resume: see above; otherwise earlier results are overwritten.
         record: what else the results depend on, and what the report tells of it.
 
