@@ -196,7 +196,7 @@ def test_the_measure_fills_its_column(backbone, network, volumes):
 def test_without_weights_the_column_is_empty_and_the_note_says_how_to_fill_it(volumes):
     measure = PerceptualDistance(backbone=None)
     assert math.isnan(measure(CaseVolumes(**volumes))["lpips"])
-    assert "--lpips_backbone alexnet.pth, the weights of torchvision's AlexNet" in measure.note
+    assert "--lpips_backbone alexnet-owt-7be5be79.pth, the weights of torchvision's AlexNet" in measure.note
 
 
 def test_without_the_package_the_column_is_empty_and_the_note_says_how_to_fill_it(backbone, volumes, monkeypatch):
