@@ -40,5 +40,5 @@ python -m monai.bundle run --config_file "['$configs/inference.json','$configs/d
 echo "== 5/5 Draw"
 python scripts/draw_panel.py --input $out/thick_t1.nii.gz --prediction $out/thick_t1_t2.nii.gz \
     --truth "$scans/t2.nii.gz" --factor 4 --output $out/panel.png
-echo "Done. Look at $out/panel.png, $out/evaluation/summary.csv and $out/evaluation/panels;"
+echo "Done. Look at $out/panel.png and open $out/evaluation/report.html in a browser;"
 echo "training curves: tensorboard --logdir $out/training/tensorboard"

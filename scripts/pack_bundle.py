@@ -20,6 +20,7 @@ from zipfile import ZipFile, ZipInfo
 import unicoal_components
 from unicoal_components.command_line import run_command
 from unicoal_components.data.atomic import atomic_path
+from unicoal_components.data.training_record import record_path
 
 logger = logging.getLogger("pack_bundle")
 
@@ -87,6 +88,9 @@ def packed_files(bundles: Path, name: str, largest_weights: float | None) -> tup
     files = {path.as_posix(): (bundle / path).read_bytes() for path in paths}
     if largest_weights is not None:
         files[WEIGHTS] = read_weights(bundle / WEIGHTS, largest_weights)
+        record = record_path(bundle / WEIGHTS)
+        if record.is_file():  # whom the weights were trained on, for evaluations
+            files[record.relative_to(bundle).as_posix()] = record.read_bytes()
     files |= {f"scripts/{name}": _packed_command(REPOSITORY / "scripts" / name) for name in COMMANDS}
     files |= {f"scripts/{path.relative_to(PACKAGE.parent).as_posix()}": path.read_bytes() for path in _modules()}
     top = f"unicoal_{name}"

@@ -31,13 +31,8 @@ from .engines.weights import LoadWeights, load_weights
 from .inferers.volume import VolumeInferer
 from .losses.objective import SynthesisObjective
 from .losses.sam import build_sam_feature_loss
-from .metrics.downstream import DownstreamDice
-from .metrics.paper import PaperProtocol
-from .metrics.perceptual import PerceptualDistance
+from .metrics.measures import build_measures
 from .metrics.psnr import PSNR
-from .metrics.spectrum import HighFrequencies
-from .metrics.strict import StrictProtocol
-from .metrics.through_plane import ThroughPlane
 from .networks.discriminator import Discriminator
 from .networks.generator import Generator
 from .transforms.draw import DrawSliceTaskd
@@ -53,18 +48,14 @@ __all__ = [
     "CaseReport",
     "CaseSampler",
     "Discriminator",
-    "DownstreamDice",
     "DrawSliceTaskd",
     "EvaluationRecord",
     "Generator",
     "HeldOutSubjects",
-    "HighFrequencies",
     "LearningRateDecay",
     "LoadSliceGroupd",
     "LoadStackd",
     "LoadWeights",
-    "PaperProtocol",
-    "PerceptualDistance",
     "PrepareSlices",
     "PrepareVolume",
     "ResumeCheckpoint",
@@ -73,13 +64,12 @@ __all__ = [
     "SliceDataset",
     "SliceImages",
     "SliceSampler",
-    "StrictProtocol",
     "SynthesisObjective",
-    "ThroughPlane",
     "UniCOALTrainer",
     "VolumeDataset",
     "VolumeEvaluator",
     "VolumeInferer",
+    "build_measures",
     "build_sam_feature_loss",
     "check_config",
     "compile_network",

@@ -2,9 +2,10 @@
 
 import difflib
 import inspect
+import itertools
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -17,9 +18,8 @@ from .data.image_paths import Input, check_images
 from .data.writable import check_writable
 from .mistakes import cause_of
 
-BASE_FILES = ("train.json", "evaluate.json", "inference.json")
+BASE_FILES = ("train.json", "inference.json")
 SECTIONS = ("train", "validate")
-RUN_KEYS = ("initialize", "run", "finalize")
 TRACKING: dict[str, Any] = DEFAULT_EXP_MGMT_SETTINGS  # by the name that `--tracking` takes
 MONAI_KEYS = {"_meta_", "monai_bundle"}.union(*(settings["configs"] for settings in TRACKING.values()))
 
@@ -27,12 +27,11 @@ MONAI_KEYS = {"_meta_", "monai_bundle"}.union(*(settings["configs"] for settings
 def check_config(*, output_dir: str | None = None, input: Input | None = None) -> None:
     """Compare files and keys of the running workflow with those that its bundle knows; show causes of errors last.
 
-    Options of `python -m monai.bundle run` and overlays may only set keys of the bundle's own `train.json`,
-    `evaluate.json` or `inference.json`, at the top and in the sections `train` and `validate`; below that stand the
-    arguments of components, which refuse unknown names themselves. An overlay may lie anywhere, but not in another
-    bundle, for whose task it is meant. The configuration has no way to hand itself to one of its items, so the workflow
-    and its files are looked up among the callers; where there is none (a config parsed by other means), nothing is
-    checked.
+    Options of `python -m monai.bundle run` and overlays may only set keys of the bundle's own `train.json` or
+    `inference.json`, at the top and in the sections `train` and `validate`; below that stand the arguments of
+    components, which refuse unknown names themselves. An overlay may lie anywhere, but not in another bundle, for whose
+    task it is meant. The configuration has no way to hand itself to one of its items, so the workflow and its files are
+    looked up among the callers; where there is none (a config parsed by other means), nothing is checked.
 
     Args:
         output_dir: folder that must be writable; `None` = no such demand.
@@ -63,27 +62,19 @@ def _check_workflow(workflow: ConfigWorkflow) -> None:
     check_keys(_keys(workflow.parser.get()), known, folder=folder)
 
 
-def user_values(*, files: Sequence[str]) -> dict[str, Any]:
-    """Return the values of the running configuration that are the user's, for a report.
-
-    Args:
-        files: names of the bundle's own config files; of each, the values above its `imports` or first section count.
+def user_values() -> dict[str, Any]:
+    """Return the values of the running training or evaluation that are the user's, for its report.
 
     Returns:
-        Per value what it is in this run, overlays and options counted in; `{}` where no workflow runs.
+        The values above `imports` in `train.json`, by name, as they are in this run, with overlays and options; `{}`
+        where no workflow runs.
     """
     workflow = _running_workflow()
     if workflow is None:
         return {}
-    values: dict[str, Any] = {}
-    for name in files:
-        content = json.loads((Path(workflow.config_root_path) / name).read_text(encoding="utf-8"))
-        for key, value in content.items():
-            if key == "imports" or isinstance(value, dict) or "::" in key:
-                break
-            if key not in ("_desc_", *RUN_KEYS):
-                values[key] = workflow.parser.get_parsed_content(key)
-    return values
+    content = json.loads((Path(workflow.config_root_path) / BASE_FILES[0]).read_text(encoding="utf-8"))
+    names = [name for name in itertools.takewhile(lambda name: name != "imports", content) if name != "_desc_"]
+    return {name: workflow.parser.get_parsed_content(name) for name in names}
 
 
 def check_files(files: Iterable[Path], *, folder: Path) -> None:

@@ -57,7 +57,8 @@ class CaseReport:
         networks: other networks by the name of their rows; those that are ``None`` are left out.
         inferer: called as ``inferer(stack, network, modality=, factor=, source_modality=, indices=)`` for these.
         panels: draw the cases of this many subjects, the first of the dataset; ``None`` draws all, 0 none.
-        volumes: keep volumes of the method, the other networks and cubic interpolation for the viewer.
+        volumes: keep volumes of the method, the other networks and cubic interpolation for the viewer, about 5 MB a
+            case.
         resume: see above; otherwise earlier results are overwritten.
         record: what else the results depend on, and what the report tells of it.
 
@@ -199,7 +200,7 @@ class CaseReport:
             engine.state.metrics[MEAN_PSNR] = float(np.mean(psnr))
 
     def finish(self, *, viewer: str | os.PathLike | None = None, viewer_cases: int = 3) -> None:
-        """Write the tables once more, and ``report.html``; keep the volumes of the cases that it shows.
+        """Write the tables, also where no case was left to do, and ``report.html``.
 
         Args:
             viewer: ``niivue.umd.js``, see :func:`..report.html_report.write_report`.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +65,6 @@ class CaseStore:
                 os.replace(named, partial)
             finally:
                 named.unlink(missing_ok=True)
-
-    def keep_volumes(self, stems: Sequence[str]) -> None:
-        """Remove the volumes of all other cases; their results stay."""
-        for path in self.folder.glob("*/*.nii.gz"):
-            if path.parent.name not in stems:
-                path.unlink()
 
     def clear(self) -> None:
         """Forget all results; volumes are overwritten when their case comes."""

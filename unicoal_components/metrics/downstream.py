@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .measure import CaseVolumes, Column
-from .segmenter import Segmenter
+from .segmenter import HOW, Segmenter
 
 
 def compare_labels(
@@ -29,10 +29,18 @@ def compare_labels(
     Returns:
         For each class `class`, `dice`, and its volumes `volume_prediction_ml` and `volume_truth_ml`.
 
+    Raises:
+        ValueError: the shapes differ, or a map is not of integers >= 0.
+
     >>> a, b = np.array([[[0, 1, 1, 2]]]), np.array([[[0, 1, 2, 2]]])
     >>> [(row["class"], round(row["dice"], 3)) for row in compare_labels(prediction=a, target=b)]
     [(1, 0.667), (2, 0.667)]
     """
+    if prediction.shape != target.shape or any(x.dtype.kind not in "iu" or x.min() < 0 for x in (prediction, target)):
+        raise ValueError(
+            f"maps are {prediction.dtype} {prediction.shape} and {target.dtype} {target.shape}; both must be integer "
+            "labels >= 0 of one shape."
+        )
     size = int(max(prediction.max(), target.max())) + 1
     counts = [np.bincount(labels.ravel(), minlength=size) for labels in (prediction, target)]
     common = np.bincount(target[prediction == target].ravel(), minlength=size)
@@ -76,7 +84,7 @@ class DownstreamDice:
         device: str | torch.device | None = None,
     ) -> None:
         self.segmenter = None if segmenter is None else Segmenter(segmenter, device=device)
-        self.note = "segmenter was not given: a TorchScript file or a Python callable." if segmenter is None else ""
+        self.note = "" if segmenter is not None else f"give --segmenter NAME: {HOW.removeprefix('give ')}"
         self.details: list[dict[str, float]] = []
         self._truth: tuple[np.ndarray, np.ndarray] | None = None
 

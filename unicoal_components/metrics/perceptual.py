@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import pickle
 import warnings
 from collections.abc import Sequence
@@ -13,17 +14,22 @@ import torch
 from torch import Tensor, nn
 
 from .measure import CaseVolumes, Column
+from .volume_pair import Volume, checked_mask, volume_pair
 
 SMALLEST = 64
 """Side of a slice below which AlexNet's last features are fewer than 3 across."""
 BATCH = 16
 
+ADVICE = "give --lpips_backbone alexnet-owt-7be5be79.pth, the weights of torchvision's AlexNet"
+
 
 def build_lpips(*, backbone: str | Path) -> nn.Module:
     """Build LPIPS (Zhang et al., CVPR 2018) with AlexNet, version 0.1, by the `lpips` package; nothing is downloaded.
 
+    The package's wheel holds the linear layers. All weights are read as data, never as code.
+
     Args:
-        backbone: weights of torchvision's AlexNet, a state dict.
+        backbone: weights of torchvision's AlexNet, a state dict; its classifier does not count and may be missing.
 
     Returns:
         A frozen network that takes two batches of RGB images `(B, 3, H, W)` in [-1, 1].
@@ -33,35 +39,59 @@ def build_lpips(*, backbone: str | Path) -> nn.Module:
         FileNotFoundError: there is no such file.
         ValueError: it holds other weights.
     """
-    import lpips
+    features = _features(_existing(backbone))
+    import lpips  # only here: the package is optional
 
-    path = Path(backbone)
-    if not path.is_file():
-        raise FileNotFoundError(f"lpips_backbone '{path}' does not exist; give the weights of torchvision's AlexNet.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchvision: `pretrained` is deprecated
-        network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
-    wanted = {key: f"features.{key.split('.', 1)[1]}" for key in network.net.state_dict()}
+        network = lpips.LPIPS(net="alex", pretrained=False, pnet_rand=True, verbose=False)
+    linear = Path(inspect.getfile(lpips.LPIPS)).parent / "weights" / "v0.1" / "alex.pth"
+    network.load_state_dict(torch.load(linear, map_location="cpu", weights_only=True), strict=False)
+    for key, value in network.net.state_dict().items():  # slice2.3.weight is AlexNet's features.3.weight
+        value.copy_(_fitting(features, f"features.{key.split('.', 1)[1]}", value.shape, backbone))
+    return network.requires_grad_(False).eval()
+
+
+def _existing(backbone: str | Path) -> Path:
+    if not Path(backbone).is_file():
+        raise FileNotFoundError(f"lpips_backbone '{backbone}' does not exist; {ADVICE}.")
+    return Path(backbone)
+
+
+def _features(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        network.net.load_state_dict({key: state[name] for key, name in wanted.items()})
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"lpips_backbone '{path}' is no state of torchvision's AlexNet ({str(error).splitlines()[0]}); it must "
-            f"hold {', '.join(list(wanted.values())[:2])} and so on."
-        ) from error
-    return network.requires_grad_(False).eval()
+        return {key: value for key, value in state.items() if key.startswith("features.")}
+    except (RuntimeError, pickle.UnpicklingError, EOFError, AttributeError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"lpips_backbone '{path}' cannot be read as a state dict ({reason}); {ADVICE}.") from error
+
+
+def _fitting(features: dict[str, Tensor], name: str, shape: torch.Size, path: str | Path) -> Tensor:
+    if name not in features:
+        raise ValueError(f"lpips_backbone '{path}' has no '{name}'; {ADVICE}.")
+    found = getattr(features[name], "shape", None)
+    if found != shape:
+        raise ValueError(f"lpips_backbone '{path}': the shape of '{name}' is {found}, not {shape}; {ADVICE}.")
+    return features[name]
 
 
 def perceptual_distance(
     *,
-    prediction: np.ndarray,
-    target: np.ndarray,
-    foreground: np.ndarray,
+    prediction: Volume,
+    target: Volume,
+    foreground: Volume,
     network: nn.Module,
     evaluated_slices: Sequence[int] | np.ndarray | None = None,
+    batch: int = BATCH,
 ) -> float:
-    """Average LPIPS over the slices that hold foreground; gray images are given as RGB.
+    """Average LPIPS over the slices, along D, that hold foreground; gray images are given as RGB.
+
+    With f_l the features of layer l at a place, scaled to length 1 over channels, and w_l >= 0 the linear layers::
+
+        LPIPS = sum over l of the mean over places of  sum over channels of  w_l (f_l(p) - f_l(t))^2
+
+    It was fitted to photographs; for MR images it is one more opinion, not a proof.
 
     Args:
         prediction: `(D, H, W)`, clipped to [-1, 1].
@@ -69,27 +99,30 @@ def perceptual_distance(
         foreground: bool `(D, H, W)`.
         network: from :func:`build_lpips`.
         evaluated_slices: indices into D that count, `None` for all.
+        batch: how many slices at a time.
 
     Returns:
         At least 0; NaN where no slice counts.
 
     Raises:
-        ValueError: slices are too small for the network.
+        ValueError: slices are too small for the network, shapes differ, or a value is not finite.
     """
-    if min(target.shape[1:]) < SMALLEST:
+    predicted, true = volume_pair(prediction, target)
+    mask = checked_mask(foreground, shape=true.shape, name="foreground")
+    if min(true.shape[1:]) < SMALLEST:
         raise ValueError(
-            f"slices of {target.shape[1]}x{target.shape[2]} are too small for LPIPS, which needs {SMALLEST}; leave "
+            f"slices of {true.shape[1]}x{true.shape[2]} are too small for LPIPS, which needs {SMALLEST}; leave "
             "lpips_backbone out."
         )
-    slices = np.flatnonzero(foreground.any(axis=(1, 2)))
+    slices = np.flatnonzero(mask.any(axis=(1, 2)))
     if evaluated_slices is not None:
         slices = np.intersect1d(slices, evaluated_slices)
     device = next(network.parameters()).device
     distances = []
-    for start in range(0, len(slices), BATCH):
-        chosen = slices[start : start + BATCH]
+    for start in range(0, len(slices), batch):
+        chosen = slices[start : start + batch]
         with torch.no_grad():
-            pair = [_rgb(volume[chosen]).to(device) for volume in (prediction, target)]
+            pair = [_rgb(volume[chosen]).to(device) for volume in (predicted, true)]
             distances += network(*pair).flatten().tolist()
     return float(np.mean(distances)) if distances else float("nan")
 
@@ -117,8 +150,8 @@ class PerceptualDistance:
         self.network: nn.Module | None = None
         self.note = ""
         if backbone is None:
-            self.note = "lpips_backbone was not given: the weights of torchvision's AlexNet (alexnet-owt-7be5be79.pth)."
-        elif importlib.util.find_spec("lpips") is None:
+            self.note = ADVICE
+        elif _existing(backbone) and importlib.util.find_spec("lpips") is None:
             self.note = "the package lpips is not installed: pip install lpips"
         else:
             self.network = build_lpips(backbone=backbone).to(device or "cpu")
