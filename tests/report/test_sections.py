@@ -52,7 +52,7 @@ def test_uncertainty_shows_the_curve_and_the_mean_by_case(evaluation):
     cases = [{"subject": f"p{k}", **CASE, "spearman": s, "scale": c, "gap": g} for k, (s, c, g) in enumerate(numbers)]
     evaluation.json("calibration.json", {"cases": cases, "nominal": [0.1, 0.5, 0.9], "observed": [0.05, 0.4, 0.85]})
     page = uncertainty_section(read_evaluation(folder))
-    assert "<td>0.500 ± 0.100</td><td>1.250 ± 0.250</td><td>0.100</td>" in page
+    assert "<td>0.500 ± 0.100</td><td>1.250 ± 0.250</td><td>0.100 (n 1)</td>" in page
     assert "<svg" in page and "line ideal" in page
 
 

@@ -73,23 +73,25 @@ def _dice_table(evaluation: Evaluation, rows: Sequence[Row]) -> Html:
     body = []
     for method in methods:
         own = [row for row in rows if row["method"] == method]
-        cells = [_dice_cell([row for row in own if row["class"] == name]) for name in classes]
         count = len({row["subject"] for row in own})
+        cells = [_dice_cell([row for row in own if row["class"] == name], count=count) for name in classes]
         style = "ours" if method == evaluation.method else None
         body.append(element("tr", element("th", method, scope="row"), element("td", count), cells, class_=style))
     shown = table(["method", "n", *classes], body, class_="numbers")
     return element("div", element("h4", case_name(rows[0])), shown)
 
 
-def _dice_cell(rows: Sequence[Row]) -> Html:
+def _dice_cell(rows: Sequence[Row], *, count: int) -> Html:
+    """Say how many subjects have the class where that is not all."""
     dice = np.array([row["dice"] for row in rows])
     dice = dice[np.isfinite(dice)]
     if not len(dice):
         return element("td", NONE, class_="none")
     spread = f" ± {number(float(dice.std()))}" if len(dice) > 1 else None
+    few = f" (n {len(dice)})" if len(dice) < count else None
     volumes = [_mean(rows, f"volume_{name}_ml") for name in ("prediction", "truth")]
     small = element("small", f"{number(volumes[0], 1)} / {number(volumes[1], 1)} ml", class_="interval")
-    return element("td", number(float(dice.mean())), spread, small)
+    return element("td", number(float(dice.mean())), spread, few, small)
 
 
 def _mean(rows: Sequence[Row], field: str) -> float:
