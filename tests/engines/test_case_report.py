@@ -262,9 +262,11 @@ def test_a_changed_segmenter_counts_though_its_name_is_the_same(data, tmp_path):
     assert identities[0] != identities[1] == identities[2]
 
 
-def test_a_case_of_which_every_slice_is_in_the_input_is_refused(dataset, tmp_path):
-    with pytest.raises(ValueError, match="all of the 2 slices are in the input"):
-        evaluated_slices([0, 2], {"source": "t1", "target": "t1", "factor": 2.0})
+def test_all_slices_count_where_none_lies_between_or_the_modality_changes():
+    case = {"source": "t1", "target": "t1", "factor": 2.0}
+    assert evaluated_slices([0, 2], case) is None
+    assert evaluated_slices([0, 1], case | {"target": "t2"}) is None
+    assert evaluated_slices([0, 1, 3], case).tolist() == [1, 2]
 
 
 def test_several_latent_codes_give_a_calibration(dataset, tmp_path):

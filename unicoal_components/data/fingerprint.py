@@ -3,7 +3,7 @@
 import hashlib
 import os
 
-from .hdf5 import dataset_name, open_subject, read_header
+from .hdf5 import damage_named, dataset_name, open_subject, read_header
 
 
 def scan_fingerprints(path: str | os.PathLike) -> dict[str, str]:
@@ -19,6 +19,6 @@ def scan_fingerprints(path: str | os.PathLike) -> dict[str, str]:
     """
     header = read_header(path)
     grid = str(header.shape).encode()
-    with open_subject(path) as file:
+    with open_subject(path) as file, damage_named(path):
         slices = {name: file[dataset_name(file, name)][header.shape[0] // 2] for name in header.modalities}
     return {name: hashlib.sha256(grid + image.tobytes()).hexdigest() for name, image in slices.items() if image.any()}

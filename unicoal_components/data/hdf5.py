@@ -131,7 +131,7 @@ def foreground_box(volumes: Mapping[str, np.ndarray]) -> Box:
 
 
 @contextmanager
-def _damage_named(path: str | os.PathLike) -> Iterator[None]:
+def damage_named(path: str | os.PathLike) -> Iterator[None]:
     """Turn what HDF5 says of a damaged file into an error that names the file and the way out."""
     try:
         yield
@@ -151,7 +151,7 @@ def open_subject(path: str | os.PathLike) -> h5py.File:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"subject file '{path}' does not exist; check the path in the datalist.")
-    with _damage_named(path):
+    with damage_named(path):
         return h5py.File(path, "r")
 
 
@@ -166,7 +166,7 @@ def read_header(path: str | os.PathLike) -> SubjectHeader:
         OSError: it is damaged or not HDF5.
         ValueError: it holds no volume, or volumes that are not uint8 `(D, H, W)` on one grid, or a newer schema.
     """
-    with open_subject(path) as file, _damage_named(path):
+    with open_subject(path) as file, damage_named(path):
         if int(file.attrs.get("schema", SCHEMA_VERSION)) > SCHEMA_VERSION:
             raise ValueError(
                 f"subject file '{path}' has schema {file.attrs['schema']}, this version reads up to {SCHEMA_VERSION}; "
@@ -240,7 +240,7 @@ def read_slices(file: h5py.File, modality: str, start: int, stop: int) -> np.nda
         raise ValueError(
             f"slices {start}:{stop} of '{modality}' in '{file.filename}' are outside its {len(dataset)} slices."
         )
-    with _damage_named(file.filename):
+    with damage_named(file.filename):
         stored = dataset[start:stop]
     return stored.astype(np.float32) / np.float32(127.5) - np.float32(1)
 
