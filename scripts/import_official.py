@@ -19,6 +19,7 @@ import torch
 
 from unicoal_components.command_line import run_command
 from unicoal_components.data.atomic import atomic_path
+from unicoal_components.data.training_record import record_path
 from unicoal_components.networks.generator import Generator
 from unicoal_components.networks.official import generator_from_official, generator_settings
 
@@ -52,6 +53,7 @@ def import_official(
         raise ValueError(f"'{checkpoint}' cannot be imported: {error}. {WAY_OUT}") from error
     with atomic_path(str(output)) as partial, open(partial, "wb") as file:
         torch.save(network.state_dict(), file)
+    record_path(str(output)).unlink(missing_ok=True)  # that of the weights that were there
     logger.info("wrote %s, %.2f million parameters", output, sum(p.numel() for p in network.parameters()) / 1e6)
     if names is None:
         logger.info("note: add the names of the %d modalities in the run's order", settings["num_modalities"])

@@ -60,7 +60,7 @@ def test_whom_the_training_has_seen_is_refused_unless_told(bundle, options, tmp_
     told = options | {"evaluation_section": "training", "allow_training_subjects": True}
     bundle.run("train.json", "evaluate.json", **told)
     marks = json.loads((tmp_path / "out" / "evaluation" / "run.json").read_text())["marks"]
-    assert marks[0].startswith("Evaluated on subjects of the training")
+    assert marks[0].startswith("Evaluated on subjects that were not held out")
     page = (tmp_path / "out" / "evaluation" / "report.html").read_text(encoding="utf-8")
     assert marks[0].split(" (")[0] in page
 

@@ -46,7 +46,7 @@ def test_the_training_section_is_refused_unless_told_and_then_marked(datalist):
     with pytest.raises(ValueError, match="1 of the 1 subjects.*'a' stands in section 'training'.*allow_training_subj"):
         HeldOutSubjects(path=datalist, section="training")
     told = HeldOutSubjects(path=datalist, section="training", allow_training_subjects=True)
-    assert [mark.split(":")[0] for mark in told.marks] == ["Evaluated on subjects of the training (a)"]
+    assert [mark.split(":")[0] for mark in told.marks] == ["Evaluated on subjects that were not held out (a)"]
 
 
 @pytest.mark.parametrize("original", ["a", "b"])
@@ -84,6 +84,19 @@ def test_a_pretraining_counts_too_and_keeps_apart_equal_names(datalist, tmp_path
     write_record(tmp_path / "second.pt", subjects=subjects, images_seen=8)
     assert read_record(tmp_path / "second.pt") == subjects
     assert json.loads(record_path(tmp_path / "second.pt").read_text())["images_seen"] == 8
+
+
+def test_a_pretraining_that_left_no_record_is_marked(datalist, tmp_path):
+    subjects = training_subjects(data=[entry(tmp_path, "a")], pretrained=tmp_path / "found.pt")
+    write_record(tmp_path / "model.pt", subjects=subjects, images_seen=3)
+    (mark,) = HeldOutSubjects(path=datalist, section="test", weights=[tmp_path / "model.pt"]).marks
+    assert mark == "model.pt was trained on others too, of whom no scan is known: whoever made found.pt."
+
+
+def test_subjects_that_may_have_chosen_the_weights_are_marked(datalist, tmp_path):
+    write_record(tmp_path / "model.pt", subjects={}, images_seen=3)
+    (mark,) = HeldOutSubjects(path=datalist, section="validation", weights=[tmp_path / "model.pt"]).marks
+    assert "section validation" in mark
 
 
 def test_a_fingerprint_tells_scans_apart_and_ignores_the_name_of_the_file(datalist, tmp_path):

@@ -10,16 +10,18 @@ import pytest
 import torch
 from monai.data import DataLoader
 from monai.engines import SupervisedEvaluator
-from unicoal_components.metrics.strict import strict_protocol
 
 from unicoal_components.data.case_sampler import CaseSampler
 from unicoal_components.data.cases import CaseDataset
 from unicoal_components.data.hdf5 import write_subject
+from unicoal_components.engines.case_evaluation import evaluated_slices
 from unicoal_components.engines.case_report import CaseReport
 from unicoal_components.engines.evaluation_record import EvaluationRecord
 from unicoal_components.engines.prepare_batch import PrepareVolume
 from unicoal_components.inferers.interpolation import cubic_interpolation, nearest_slices
+from unicoal_components.metrics.foreground import foreground
 from unicoal_components.metrics.measure import Column
+from unicoal_components.metrics.strict import strict_protocol
 
 CASES = [{"source": "t1", "target": "t1", "factor": 2}, {"source": "t1", "target": "t2", "factor": 3.3}]
 BASELINES = ["copy", "cubic", "affine"]
@@ -121,13 +123,16 @@ def test_super_resolution_counts_only_slices_that_were_not_in_the_input(dataset,
     assert between["psnr"] != pytest.approx(strict_protocol(prediction=copy, target=item["label"][0])["psnr"], rel=1e-3)
 
 
-def test_the_affine_row_is_least_squares(dataset, tmp_path):
+def test_the_affine_row_is_least_squares_in_the_foreground(dataset, tmp_path):
     evaluate(dataset, tmp_path / "out", baselines=["affine"])
     rows = [r for r in read(tmp_path / "out" / "per_subject.csv") if r["method"] == "affine"]
     item = dataset[1]
     x = cubic_interpolation(item["image"][0], 3.3, item["indices"]).clamp(-1, 1).numpy()
-    slope, offset = np.polyfit(x.ravel(), item["label"].numpy().ravel(), 1)
-    expected = strict_protocol(prediction=np.clip(slope * x + offset, -1, 1), target=item["label"][0])
+    target = item["label"][0].numpy()
+    inside = foreground(target=target)
+    slope, offset = np.polyfit(x[inside], target[inside], 1)
+    mapped = np.where(inside, slope * x + offset, x)
+    expected = strict_protocol(prediction=np.clip(mapped, -1, 1), target=target)
     assert float(rows[1]["psnr"]) == pytest.approx(expected["psnr"], rel=1e-4)
 
 
@@ -227,6 +232,39 @@ def test_only_cases_that_would_come_out_the_same_are_not_done_again(dataset, dat
     network = Asked()
     evaluate(dataset, tmp_path / "out", network=network, record=EvaluationRecord(**run), **options)
     assert network.count == {"nothing": 0, "data": 2}.get(change, 6)
+
+
+def test_pictures_and_volumes_of_an_earlier_evaluation_are_not_left_beside_new_numbers(dataset, tmp_path):
+    evaluate(dataset, tmp_path / "out", panels=None, volumes=True)
+    evaluate(dataset, tmp_path / "out", panels=1, network=Asked(lambda x: 0.5 * x))
+    assert [path.name for path in sorted((tmp_path / "out" / "panels").iterdir())] == [
+        *("p0_t1_to_t1_x2.png", "p0_t1_to_t2_x3.3.png")
+    ]
+    assert list((tmp_path / "out" / "cases").glob("*/*.nii.gz")) == []
+
+
+def test_cases_whose_pictures_are_wanted_later_are_done_again(dataset, tmp_path):
+    evaluate(dataset, tmp_path / "out", resume=True)
+    network = Asked()
+    evaluate(dataset, tmp_path / "out", resume=True, panels=1, network=network)
+    assert network.count == 2
+    evaluate(dataset, tmp_path / "out", resume=True, panels=1, volumes=True, network=network)
+    assert network.count == 2 + 6
+
+
+def test_a_changed_segmenter_counts_though_its_name_is_the_same(data, tmp_path):
+    code = tmp_path / "seg.py"
+    identities = []
+    for text in ("one", "two", "two"):
+        code.write_text(text)
+        record = EvaluationRecord(files={"segmenter": f"{code}:segment", "lpips_backbone": None})
+        identities.append(record.identity(path=data[0]["path"]))
+    assert identities[0] != identities[1] == identities[2]
+
+
+def test_a_case_of_which_every_slice_is_in_the_input_is_refused(dataset, tmp_path):
+    with pytest.raises(ValueError, match="all of the 2 slices are in the input"):
+        evaluated_slices([0, 2], {"source": "t1", "target": "t1", "factor": 2.0})
 
 
 def test_several_latent_codes_give_a_calibration(dataset, tmp_path):

@@ -18,6 +18,15 @@ def test_a_constant_image_maps_to_the_mean_of_the_truth():
     assert affine_map(torch.ones(2, 2), torch.tensor([[0.0, 1.0], [2.0, 3.0]])).tolist() == [[1.5, 1.5], [1.5, 1.5]]
 
 
+def test_the_affine_map_fits_and_acts_inside_only():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 6, 5, 4))
+    inside = rng.random(x.shape) < 0.5
+    mapped = affine_map(torch.tensor(x), torch.tensor(y), inside=torch.tensor(inside)).numpy()
+    np.testing.assert_allclose(mapped[inside], np.polyval(np.polyfit(x[inside], y[inside], 1), x[inside]))
+    np.testing.assert_array_equal(mapped[~inside], x[~inside])
+
+
 @pytest.mark.parametrize("name", ["copy", "linear", "cubic"])
 def test_baselines_keep_the_measured_slices(name):
     stack = torch.rand(4, 6, 5)

@@ -16,7 +16,7 @@ def test_an_object_may_stand_among_the_names():
     assert build_measures(names=["strict", own])[1] is own
 
 
-@pytest.mark.parametrize("names", [[], ["strict", "strict"], ["lenient"]])
+@pytest.mark.parametrize("names", [[], ["strict", "strict"], ["strict", "lenient"], ["paper"]])
 def test_other_names_are_refused_with_the_known_ones(names):
     with pytest.raises(ValueError, match="evaluation_measures is .*strict, paper, lpips"):
         build_measures(names=names)

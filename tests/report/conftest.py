@@ -132,3 +132,24 @@ class FakeEvaluation:
 def evaluation(tmp_path):
     """An evaluation that is not written yet: change it, then `.write()`."""
     return FakeEvaluation(tmp_path / "evaluation")
+
+
+def equivariance(name="alias_free", subject="p1"):
+    """What scripts/measure_equivariance.py writes, as far as a page shows it."""
+    kinds = {"translation": 61.36, "fractional": 41.59, "rotation": 21.54}
+    rows = [
+        {"part": "whole", "mode": mode, "kind": kind, "decibels": value + place, "standard_error": 0.52}
+        for place, mode in enumerate(("still", "moved_style_held"))
+        for kind, value in kinds.items()
+    ]
+    network = {"equivariance": rows, "spectrum": {"above": 0.0123}, "sweep": {"within": {"bend": 0.85}, "seam": 5.67}}
+    return {
+        **{"source": "t1", "target": "t2", "factor": 1, "subjects": [subject], "images": 32},
+        **{"ceiling": {"translation": None, "fractional": 76.47, "rotation": 77.98}, "networks": {name: network}},
+    }
+
+
+@pytest.fixture
+def moved():
+    """Maker of such content."""
+    return equivariance

@@ -49,17 +49,17 @@ def page_of(evaluation, **options):
     return path.read_text(encoding="utf-8")
 
 
-def complete(evaluation):
+def complete(evaluation, moved):
     """Give an evaluation everything that it can have."""
     evaluation.draw()
     evaluation.store()
-    evaluation.json("equivariance.json", {"shift": 40.0})
+    evaluation.json("equivariance.json", moved())
     evaluation.json("calibration.json", {"cases": [], "nominal": [0.5], "observed": [0.4]})
     return evaluation
 
 
-def test_all_parts_are_there_in_their_order(evaluation, niivue):
-    outline = Outline(page_of(complete(evaluation), viewer=niivue))
+def test_all_parts_are_there_in_their_order(evaluation, niivue, moved):
+    outline = Outline(page_of(complete(evaluation, moved), viewer=niivue))
     sections = [attributes["id"] for tag, attributes in outline.tags if tag == "section"]
     expected = ["look", "results", "alias", "uncertainty", "panels", "training", "protocols", "provenance"]
     assert sections == expected
@@ -75,8 +75,8 @@ def test_title_marks_and_date_are_at_the_top(evaluation):
         assert words in head
 
 
-def test_nothing_comes_from_outside(evaluation, niivue):
-    page = page_of(complete(evaluation), viewer=niivue)
+def test_nothing_comes_from_outside(evaluation, niivue, moved):
+    page = page_of(complete(evaluation, moved), viewer=niivue)
     assert not FROM_OUTSIDE.search(page)
     assert "default-src 'none'" in page.replace("&#x27;", "'")
     tags = Outline(page).tags
@@ -89,7 +89,7 @@ def test_the_search_for_outside_resources_finds_one():
         assert FROM_OUTSIDE.search(text)
 
 
-def test_what_users_wrote_is_escaped_everywhere(evaluation, niivue):
+def test_what_users_wrote_is_escaped_everywhere(evaluation, niivue, moved):
     evil = "<img src=x onerror=alert(1)>\"'"
     evaluation.run |= {"section": evil, "marks": [evil], "notes": {"lpips": evil, evil: evil}, "created": evil}
     evaluation.run |= {"configuration": {evil: evil, "more": [evil] * 30}, "software": {evil: evil}}
@@ -97,55 +97,55 @@ def test_what_users_wrote_is_escaped_everywhere(evaluation, niivue):
     evaluation.run |= {"method_notes": {evil: evil}, "methods": ["ours", "cubic", "affine", evil]}
     evaluation.run |= {"data": [{"subject": evil, "path": evil, "sha256": evil}]}
     evaluation.rows = [row | {"subject": row["subject"] + evil} for row in evaluation.per_subject()]
-    complete(evaluation)
-    evaluation.json("equivariance.json", {evil: evil})
+    complete(evaluation, moved)
+    evaluation.json("equivariance.json", moved(evil, evil))
     page = page_of(evaluation, viewer=niivue)
     assert "onerror" in Outline(page).text
     assert not [a for tag, a in Outline(page).tags if "onerror" in a]
     assert "<img src=x" not in page
 
 
-def test_code_that_could_end_its_element_is_kept_inside(evaluation, niivue):
-    page = page_of(complete(evaluation), viewer=niivue)
+def test_code_that_could_end_its_element_is_kept_inside(evaluation, niivue, moved):
+    page = page_of(complete(evaluation, moved), viewer=niivue)
     found = re.search(r'<script type="text/plain" id="niivue-code">(.*?)</script>', page, re.S)[1]
     assert found == r"globalThis.niivue = {}; const x = '<\/script><\!--<script>'; // https://niivue.com"
     assert escaped_code("</SCRIPT>") == r"<\/SCRIPT>"
 
 
-def test_the_viewers_license_goes_with_its_code(evaluation, niivue):
-    page = page_of(complete(evaluation), viewer=niivue)
+def test_the_viewers_license_goes_with_its_code(evaluation, niivue, moved):
+    page = page_of(complete(evaluation, moved), viewer=niivue)
     assert "Copyright (c) 2021, Niivue" in page
     (niivue.parents[1] / "LICENSE").write_text("Another License <x>")
     page = page_of(evaluation, viewer=niivue)
     assert "Another License &lt;x&gt;" in page and "Copyright (c) 2021" not in page
 
 
-def test_without_the_viewer_the_page_says_how_to_get_it(evaluation, tmp_path, monkeypatch):
+def test_without_the_viewer_the_page_says_how_to_get_it(evaluation, tmp_path, monkeypatch, moved):
     monkeypatch.chdir(tmp_path)
-    page = page_of(complete(evaluation))
+    page = page_of(complete(evaluation, moved))
     assert "npm install --no-save @niivue/niivue@0.69.0" in page
     assert "node_modules/@niivue/niivue/dist/niivue.umd.js" in page
     assert "volume-0-0" not in page and "data:image/png" in page
 
 
-def test_the_viewer_is_found_where_npm_puts_it(evaluation, niivue, tmp_path, monkeypatch):
+def test_the_viewer_is_found_where_npm_puts_it(evaluation, niivue, tmp_path, monkeypatch, moved):
     place = tmp_path / "node_modules" / "@niivue" / "niivue" / "dist"
     place.mkdir(parents=True)
     niivue.rename(place / "niivue.umd.js")
     monkeypatch.chdir(tmp_path)
-    assert 'id="niivue-code"' in page_of(complete(evaluation))
+    assert 'id="niivue-code"' in page_of(complete(evaluation, moved))
 
 
-def test_numbers_of_cases_and_panels_are_kept(evaluation, niivue):
-    page = page_of(complete(evaluation), viewer=niivue, viewer_cases=1, panels=2)
+def test_numbers_of_cases_and_panels_are_kept(evaluation, niivue, moved):
+    page = page_of(complete(evaluation, moved), viewer=niivue, viewer_cases=1, panels=2)
     assert page.count("data:image/png") == 2
     assert "volume-0-0" in page and "volume-1-0" not in page
     assert "1 case of 6: worst" in page
 
 
-def test_an_evaluation_without_a_psnr_still_makes_a_page(evaluation):
+def test_an_evaluation_without_a_psnr_still_makes_a_page(evaluation, moved):
     evaluation.rows = [row | {"psnr": math.nan} for row in evaluation.per_subject()]
-    assert "p1: t1 → t2 ×4, – dB" in page_of(complete(evaluation), panels=12)
+    assert "p1: t1 → t2 ×4, – dB" in page_of(complete(evaluation, moved), panels=12)
 
 
 @pytest.mark.parametrize(("name", "value"), [("viewer_cases", -1), ("panels", 1.5), ("panels", True)])

@@ -35,14 +35,15 @@ def test_what_there_is_not_takes_no_place(evaluation):
     assert uncertainty_section(read) is None
 
 
-def test_alias_freeness_is_shown_from_rows_or_from_values(evaluation):
+def test_alias_freeness_has_a_row_for_each_network_and_way_to_move_it(evaluation, moved):
     folder = evaluation.write()
-    evaluation.json("equivariance.json", {"note": "of <5> slices", "rows": [{"move": "shift", "ours": 41.234}]})
+    evaluation.json("equivariance.json", moved())
     page = equivariance_section(read_evaluation(folder))
-    assert "<td>41.23</td>" in page and "of &lt;5&gt; slices" in page
-    evaluation.json("equivariance.json", {"shift": 41.234, "slices": 5})
-    page = equivariance_section(read_evaluation(folder))
-    assert "<td>shift</td><td>41.23</td>" in page and "<td>slices</td><td>5</td>" in page
+    assert "t1 → t2 ×1, p1, 32 slices" in page
+    assert "76.5 dB and 78.0 dB" in page
+    assert "<td>alias free</td><td>still</td><td>61.4 ± 0.5</td><td>41.6 ± 0.5</td><td>21.5 ± 0.5</td>" in page
+    assert "<td>moved style held</td><td>62.4 ± 0.5</td>" in page
+    assert "<td>0.0123</td><td>0.850</td><td>5.7</td>" in page
 
 
 def test_uncertainty_shows_the_curve_and_the_mean_by_case(evaluation):
@@ -51,7 +52,7 @@ def test_uncertainty_shows_the_curve_and_the_mean_by_case(evaluation):
     cases = [{"subject": f"p{k}", **CASE, "spearman": s, "scale": c, "gap": g} for k, (s, c, g) in enumerate(numbers)]
     evaluation.json("calibration.json", {"cases": cases, "nominal": [0.1, 0.5, 0.9], "observed": [0.05, 0.4, 0.85]})
     page = uncertainty_section(read_evaluation(folder))
-    assert "<td>0.500 ± 0.100</td><td>1.250 ± 0.250</td><td>0.100</td>" in page
+    assert "<td>0.500 ± 0.100</td><td>1.250 ± 0.250</td><td>0.100 (n 1)</td>" in page
     assert "<svg" in page and "line ideal" in page
 
 

@@ -14,6 +14,7 @@ from .training_record import Subjects, read_record, record_path
 logger = logging.getLogger(__name__)
 
 TRAINING = "training"
+VALIDATION = "validation"
 WAY_OUT = (
     "Evaluate others, or say that you want it with --allow_training_subjects true; the report is then marked, and its "
     "figures say nothing about persons that the network has not seen."
@@ -61,7 +62,7 @@ class HeldOutSubjects:
         if seen:
             names = ", ".join(seen)
             self.marks.insert(
-                0, f"Evaluated on subjects of the training ({names}): no measure of what others will see."
+                0, f"Evaluated on subjects that were not held out ({names}): others will see other figures."
             )
         for mark in self.marks:
             logger.warning("%s", mark)
@@ -75,6 +76,15 @@ class HeldOutSubjects:
             places[f"the record '{record_path(file)}'"] = read_record(file)
             if not record_path(file).is_file():
                 self.marks.append(f"{file.name} does not tell whom it was trained on; only the datalist was checked.")
+            unknown = [name for name, scans in read_record(file).items() if not scans]
+            if unknown:
+                self.marks.append(
+                    f"{file.name} was trained on others too, of whom no scan is known: {', '.join(unknown)}."
+                )
+        if section == VALIDATION and weights:
+            self.marks.append(
+                "The weights may have been chosen by these very subjects: they are of section validation."
+            )
         seen: dict[str, str] = {}
         for place, subjects in places.items():
             owners = {scan: name for name, scans in subjects.items() for scan in scans.values()}

@@ -26,16 +26,28 @@ def training_subjects(*, data: Sequence[Mapping[str, str]], pretrained: str | os
         pretrained: weights that it starts from; whom their record names counts too.
 
     Returns:
-        Per subject, per modality, its fingerprint (`fingerprint.py`). A subject of the earlier training whose name is
-        taken gets "earlier " in front.
+        Per subject, per modality, its fingerprint (`fingerprint.py`). Where the earlier training left no record, a
+        subject without scans says so.
     """
     subjects = {entry["subject"]: scan_fingerprints(entry["path"]) for entry in data}
-    earlier = {} if pretrained is None else read_record(pretrained)
+    if pretrained is None:
+        return subjects
+    unknown: Subjects = {} if record_path(pretrained).is_file() else {f"whoever made {Path(pretrained).name}": {}}
+    return merged(subjects, read_record(pretrained) | unknown)
+
+
+def merged(subjects: Subjects, earlier: Subjects) -> Subjects:
+    """Return the subjects of two trainings; of two that share a name, the earlier one gets "earlier " in front.
+
+    >>> merged({"a": {"t1": "x"}}, {"a": {"t1": "y"}, "b": {}})
+    {'a': {'t1': 'x'}, 'earlier a': {'t1': 'y'}, 'b': {}}
+    """
+    both = dict(subjects)
     for name, scans in earlier.items():
-        while name in subjects and subjects[name] != scans:
+        while name in both and both[name] != scans:
             name = f"earlier {name}"
-        subjects[name] = scans
-    return subjects
+        both[name] = scans
+    return both
 
 
 def write_record(weights: str | os.PathLike, *, subjects: Subjects, images_seen: int) -> None:

@@ -64,6 +64,8 @@ def train_baseline(
             f"images is {images}, minutes is {minutes}, batch_size is {batch_size}; give images, minutes or both, all "
             "positive."
         )
+    if images is not None and images < batch_size:
+        raise ValueError(f"images is {images}, less than one batch of {batch_size}; raise images or lower batch_size.")
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
     loader = DataLoader(
         dataset,

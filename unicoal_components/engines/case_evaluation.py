@@ -38,7 +38,8 @@ class CaseEvaluation:
         networks: other networks.
         inferer: calls them.
         panels: folder of the pictures.
-        store: where volumes go; ``None`` keeps none.
+        store: where volumes go.
+        volumes: keep volumes.
     """
 
     def __init__(
@@ -50,7 +51,8 @@ class CaseEvaluation:
         networks: Mapping[str, nn.Module],
         inferer: Callable[..., torch.Tensor] | None,
         panels: Path,
-        store: CaseStore | None,
+        store: CaseStore,
+        volumes: bool,
     ) -> None:
         self.method = method
         self.measures = measures
@@ -59,6 +61,7 @@ class CaseEvaluation:
         self.inferer = inferer
         self.panels = panels
         self.store = store
+        self.volumes = volumes
 
     def __call__(
         self, case: dict[str, Any], output: dict[str, Any], *, facts: Row, path: str, draw: bool
@@ -81,8 +84,8 @@ class CaseEvaluation:
         """
         try:
             stack, prediction, deviation, target = _volumes(output)
-            images = self._predict(case, stack, prediction, target, factor=facts["factor"])
             mask = foreground(target=target)
+            images = self._predict(case, stack, prediction, target, mask, factor=facts["factor"])
             rows, segmentation = self._measure(images, target, mask, case, facts)
             result: dict[str, Any] = {"rows": rows, "segmentation": segmentation}
             if deviation is not None:
@@ -90,17 +93,32 @@ class CaseEvaluation:
                 result["calibration"] = asdict(calibration(error=error, deviation=deviation, foreground=mask))
         except ValueError as error:
             raise ValueError(f"subject '{facts['subject']}' ({path}), {case_name(facts)}: {error}") from error
+        # pictures and volumes of an earlier evaluation would be taken for those of this one
+        self.panel_path(case_stem(facts)).unlink(missing_ok=True)
+        self.store.remove_volumes(case_stem(facts))
         if draw:
             self._draw(images, target, facts, rows, spacing=_spacing(case))
-        if self.store is not None:
+        if self.volumes:
             self._save_volumes(images, stack.numpy(), target, case, facts, path)
         return result
 
+    def panel_path(self, stem: str) -> Path:
+        """Return the place of a case's picture."""
+        return self.panels / f"{stem}.png"
+
     def _predict(
-        self, case: dict[str, Any], stack: torch.Tensor, prediction: np.ndarray, target: np.ndarray, *, factor: float
+        self,
+        case: dict[str, Any],
+        stack: torch.Tensor,
+        prediction: np.ndarray,
+        target: np.ndarray,
+        mask: np.ndarray,
+        *,
+        factor: float,
     ) -> dict[str, np.ndarray]:
         """Return the volume of every method, in the order of the rows."""
-        known = {"stack": stack, "factor": factor, "indices": case[Keys.INDICES], "target": torch.from_numpy(target)}
+        known = {"stack": stack, "factor": factor, "indices": case[Keys.INDICES]}
+        known |= {"target": torch.from_numpy(target), "inside": torch.from_numpy(mask)}
         images = {self.method: prediction}
         images |= {name: baseline(name, **known).numpy() for name in self.baselines}
         return images | {name: self._infer(network, case, stack) for name, network in self.networks.items()}
@@ -145,7 +163,7 @@ class CaseEvaluation:
         psnr = rows[0].get("psnr")
         quality = "" if psnr is None else f", {self.method} {psnr:.2f} dB"
         save_panel(
-            self.panels / f"{case_stem(facts)}.png",
+            self.panel_path(case_stem(facts)),
             images=columns,
             title=f"{facts['subject']}: {case_name(facts)}{quality}",
             spacing=spacing,
@@ -156,13 +174,15 @@ class CaseEvaluation:
         self, images: Mapping[str, np.ndarray], stack: np.ndarray, target: np.ndarray, case: dict, facts: Row, path: str
     ) -> None:
         header = read_header(path)
-        affine = np.diag([1.0, 1.0, 1.0, 1.0]) if header.affine is None else header.affine
+        depth, height, width = header.spacing or (1.0, 1.0, 1.0)
+        # without an affine: where the axes of a subject file point to
+        affine = np.diag([-width, -height, depth, 1.0]) if header.affine is None else header.affine
         thin, thick = (affine @ np.diag([1, 1, scale, 1]) for scale in (_step(case), facts["factor"]))
         volumes = {name: images[name] for name in (self.method, *VIEWER_METHODS, *self.networks) if name in images}
         stem = case_stem(facts)
         for name, volume in (volumes | {"truth": target}).items():
-            self.store.save_volume(stem, name, volume, affine=thin)  # type: ignore[union-attr]
-        self.store.save_volume(stem, "input", stack, affine=thick)  # type: ignore[union-attr]
+            self.store.save_volume(stem, name, volume, affine=thin)
+        self.store.save_volume(stem, "input", stack, affine=thick)
 
 
 def evaluated_slices(indices: Any, facts: Row) -> np.ndarray | None:
@@ -175,13 +195,22 @@ def evaluated_slices(indices: Any, facts: Row) -> np.ndarray | None:
     Returns:
         Places in ``indices``; ``None`` for all, where the target is not the input's modality.
 
+    Raises:
+        ValueError: no slice counts.
+
     >>> evaluated_slices([0, 1, 2, 3, 4], {"source": "t1", "target": "t1", "factor": 2.0})
     array([1, 3])
     """
     if facts["source"] != facts["target"] or facts["factor"] == 1:
         return None
     depths = thin_depths(indices, facts["factor"])
-    return np.flatnonzero(np.abs(depths - np.rint(depths)) > 1e-6)
+    between = np.flatnonzero(np.abs(depths - np.rint(depths)) > 1e-6)
+    if not len(between):
+        raise ValueError(
+            f"all of the {len(depths)} slices are in the input, so nothing can be measured; evaluate a volume of more "
+            "slices, or more of them (evaluation_slice_step)."
+        )
+    return between
 
 
 def _step(case: Mapping[str, Any]) -> int:

@@ -109,11 +109,13 @@ class CaseReport:
             networks=others,
             inferer=inferer,
             panels=self.output_dir / "panels",
-            store=self.store if volumes else None,
+            store=self.store,
+            volumes=volumes,
         )
         names = list(dict.fromkeys(subject[Keys.SUBJECT] for subject, _ in dataset.items))
         self._drawn = set(names[:panels])
         self._identities = self._identify()
+        self._written = False
         self.finished = from_first_rank(self._find_finished()) if resume else set()
 
     @property
@@ -134,10 +136,15 @@ class CaseReport:
             index
             for index, (stem, identity) in enumerate(self._identities.items())
             if self.store.load(stem, identity=identity) is not None
+            and (not self.evaluation.volumes or self.store.has_volumes(stem))
+            and (self._subject(index) not in self._drawn or self.evaluation.panel_path(stem).is_file())
         }
         if done:
             logger.info("%d of %d cases in %s are done already", len(done), len(self.dataset), self.store.folder)
         return done
+
+    def _subject(self, index: int) -> str:
+        return self.dataset.items[index][0][Keys.SUBJECT]
 
     def attach(self, engine: Engine) -> None:
         """Register with an evaluator."""
@@ -195,6 +202,7 @@ class CaseReport:
             data=[dict(pair) for pair in dict.fromkeys(tuple(s.items()) for s, _ in self.dataset.items)],
             left_out=self.dataset.left_out,
         )
+        self._written = True
         psnr = [row["psnr"] for row in rows if row["method"] == self.methods[0] and "psnr" in row]
         if engine is not None and psnr:
             engine.state.metrics[MEAN_PSNR] = float(np.mean(psnr))
@@ -206,7 +214,8 @@ class CaseReport:
             viewer: ``niivue.umd.js``, see :func:`..report.html_report.write_report`.
             viewer_cases: number of cases to look at in three planes.
         """
-        self.write()
+        if not self._written:  # all cases were done before, so no engine ran
+            self.write()
         if rank() == 0:
             path = write_report(self.output_dir, viewer=viewer, viewer_cases=viewer_cases)
             logger.info("Open %s", path)

@@ -66,7 +66,16 @@ class CaseStore:
             finally:
                 named.unlink(missing_ok=True)
 
+    def has_volumes(self, stem: str) -> bool:
+        """Tell whether a case has volumes."""
+        return any((self.folder / stem).glob("*.nii.gz"))
+
+    def remove_volumes(self, stem: str) -> None:
+        """Remove a case's volumes, as those of an earlier evaluation would be taken for its own."""
+        for path in (self.folder / stem).glob("*.nii.gz"):
+            path.unlink()
+
     def clear(self) -> None:
-        """Forget all results; volumes are overwritten when their case comes."""
+        """Forget all results."""
         for path in self.folder.glob(f"*/{RESULT}"):
             path.unlink()

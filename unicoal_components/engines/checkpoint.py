@@ -10,7 +10,7 @@ import torch.distributed as dist
 from ignite.engine import Engine, Events
 from monai.engines.workflow import Workflow
 
-from ..data.training_record import Subjects, record_path, write_record
+from ..data.training_record import Subjects, merged, read_record, record_path, write_record
 from ..data.writable import check_writable
 from .distributed import from_first_rank, rank, unwrap, world_size
 from .random_state import get_random_state, set_random_state
@@ -181,6 +181,8 @@ class ResumeCheckpoint:
             if engine is not None and name in content["best"]:
                 engine.state.best_metric = content["best"][name]["metric"]
                 engine.state.best_metric_epoch = content["best"][name]["epoch"]
+        if self.subjects is not None:  # whom the part before the restart has seen, should the data have changed
+            self.subjects = merged(self.subjects, read_record(self.model_path))
         if rank() < len(content["random_states"]):
             self._random_state = content["random_states"][rank()]
         self._tell(trainer)

@@ -29,6 +29,7 @@ class EvaluationRecord:
         section: of the datalist.
         weights: of the evaluated network; ``None`` where there is no file of them.
         unet: of the U-Net baseline.
+        files: others that the results depend on, by name, such as a segmenter (`file.py:function` is `file.py`).
         options: values that change the results, by name, such as the slice profile.
         marks: what the report must say in large letters.
         configuration: all values of the run, for the report.
@@ -42,6 +43,7 @@ class EvaluationRecord:
         section: str = "",
         weights: str | os.PathLike | None = None,
         unet: str | os.PathLike | None = None,
+        files: Mapping[str, str | os.PathLike | None] | None = None,
         options: Mapping[str, Any] | None = None,
         marks: Sequence[str] = (),
         configuration: Mapping[str, Any] | None = None,
@@ -50,6 +52,7 @@ class EvaluationRecord:
     ) -> None:
         self.section = section
         self.networks = {"weights": weights, "unet": unet}
+        self.files = {name: str(file).rpartition(":")[0] or file for name, file in (files or {}).items()}
         self.options = dict(options or {}) | {"slice_step": slice_step}
         self.marks = list(marks)
         self.configuration = dict(configuration or {})
@@ -63,7 +66,7 @@ class EvaluationRecord:
             path: the subject's file.
             how: methods and columns.
         """
-        files = {name: file and self._sha256(file) for name, file in self.networks.items()}
+        files = {name: file and self._sha256(file) for name, file in (self.networks | self.files).items()}
         content = {"version": __version__, "files": files, "data": self._sha256(path), "options": self.options} | how
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -34,7 +34,7 @@ def build_measures(
         device: where networks compute; `None` = the CPU.
 
     Raises:
-        ValueError: a name is unknown or stands there twice, or there is none.
+        ValueError: a name is unknown or stands there twice, or strict is missing.
         FileNotFoundError: see the two measures.
 
     >>> [type(measure).__name__ for measure in build_measures(names=["strict", "dice"])]
@@ -49,8 +49,9 @@ def build_measures(
         "high_frequencies": HighFrequencies,
     }
     given = [name for name in names if isinstance(name, str)]
-    if not len(names) or len(set(given)) < len(given) or set(given) - set(builders):
+    if "strict" not in given or len(set(given)) < len(given) or set(given) - set(builders):
         raise ValueError(
-            f"evaluation_measures is {list(names)}; allowed are one or more of {', '.join(MEASURES)}, once."
+            f"evaluation_measures is {list(names)}; allowed are {', '.join(MEASURES)}, each once, and strict must be "
+            "among them: cases are ranked by its PSNR."
         )
     return [builders[name]() if isinstance(name, str) else name for name in names]

@@ -64,7 +64,8 @@ def _mean_and_deviation(group: Sequence[dict[str, Any]], field: str) -> str:
         return number(math.nan)
     with np.errstate(invalid="ignore"):
         mean, deviation = float(values.mean()), float(values.std())
-    return number(mean) if len(values) == 1 else f"{number(mean)} ± {number(deviation)}"
+    few = f" (n {len(values)})" if len(values) < len(group) else ""
+    return (number(mean) if len(values) == 1 else f"{number(mean)} ± {number(deviation)}") + few
 
 
 def _number(value: Any) -> float:
