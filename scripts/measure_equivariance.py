@@ -37,6 +37,7 @@ from tqdm import tqdm
 from unicoal_components.command_line import run_command
 from unicoal_components.data.atomic import atomic_path
 from unicoal_components.data.cases import CaseDataset
+from unicoal_components.data.checksums import sha256_of
 from unicoal_components.data.datalist import read_datalist
 from unicoal_components.data.slice_group import thin_depths
 from unicoal_components.data.writable import check_writable
@@ -191,13 +192,15 @@ def main(
     dataset = CaseDataset(
         data=read_datalist(datalist, section), modalities=config["modalities"], cases=[case], skip_missing=True
     )
-    networks = build_networks(config, weights or f"{bundle}/models/model.pt", plain)
+    weights = weights or f"{bundle}/models/model.pt"
+    networks = build_networks(config, weights, plain)
     size = config["resolution"]
     slices = [one for some in choose(dataset, images, size, config["slice_group_size"]) for one in some]
     same = source == target
     motions = {kind: draw_motions(kind, count=len(slices), size=size, seed=seed) for kind in KINDS}
     result: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
+        "weights_sha256": sha256_of(weights),
         **case,
         "subjects": sorted({subject["subject"] for subject, _ in dataset.items}),
         "images": len(slices),

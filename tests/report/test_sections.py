@@ -41,6 +41,11 @@ def test_alias_freeness_has_a_row_for_each_network_and_way_to_move_it(evaluation
     page = equivariance_section(read_evaluation(folder))
     assert "t1 → t2 ×1, p1, 32 slices" in page
     assert "76.5 dB and 78.0 dB" in page
+    assert "other weights" in page
+    evaluation.run["weights"] = {"path": "model.pt", "sha256": "1a"}
+    evaluation.write()
+    evaluation.json("equivariance.json", moved() | {"weights_sha256": "1a"})
+    assert "other weights" not in equivariance_section(read_evaluation(folder))
     assert "<td>alias free</td><td>still</td><td>61.4 ± 0.5</td><td>41.6 ± 0.5</td><td>21.5 ± 0.5</td>" in page
     assert "<td>moved style held</td><td>62.4 ± 0.5</td>" in page
     assert "<td>0.0123</td><td>0.850</td><td>5.7</td>" in page

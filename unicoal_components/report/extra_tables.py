@@ -47,7 +47,9 @@ def equivariance_section(evaluation: Evaluation) -> Html | None:
         "goes as the slice position moves (0 is straight), and its step between two groups over the mean step."
     )
     head = ("network", "Fourier input", *KINDS.values(), "beyond 0.35", "bend", "seam")
-    return section("Alias-freeness", "alias", element("p", text), table(head, body, class_="numbers"))
+    other = content.get("weights_sha256") != (evaluation.run.get("weights") or {}).get("sha256")
+    warning = element("p", "Measured with other weights than this evaluation.") if other else None
+    return section("Alias-freeness", "alias", element("p", text), warning, table(head, body, class_="numbers"))
 
 
 def _equivariance_rows(name: str, network: dict[str, Any]) -> list[list[str]]:
