@@ -180,6 +180,7 @@ class CaseReport:
             ValueError: a case has no result; its subject is named, as a mean over fewer would be another mean.
         """
         idist.barrier()
+        self._written = True  # in every process: they meet at the barrier as often
         if rank() > 0:
             return
         results = []
@@ -202,7 +203,6 @@ class CaseReport:
             data=[dict(pair) for pair in dict.fromkeys(tuple(s.items()) for s, _ in self.dataset.items)],
             left_out=self.dataset.left_out,
         )
-        self._written = True
         psnr = [row["psnr"] for row in rows if row["method"] == self.methods[0] and "psnr" in row]
         if engine is not None and psnr:
             engine.state.metrics[MEAN_PSNR] = float(np.mean(psnr))
