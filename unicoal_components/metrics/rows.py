@@ -54,7 +54,7 @@ def case_stem(row: Row) -> str:
     >>> case_stem({"subject": "p1", "source": "t1", "target": "t2", "factor": 4.0})
     'p1_t1_to_t2_x4'
     >>> case_stem({"subject": "site/p1", "source": "t1", "target": "t2", "factor": 4.0})
-    'site_p1-7a8ade_t1_to_t2_x4'
+    'site_p1-f93927_t1_to_t2_x4'
     """
     subject = str(row["subject"])
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", subject)
