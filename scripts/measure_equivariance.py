@@ -57,8 +57,8 @@ from unicoal_components.metrics.equivariance import (
 from unicoal_components.metrics.shift_and_rotate import Motion
 from unicoal_components.metrics.spectrum import power_above, radial_spectrum
 from unicoal_components.metrics.through_plane import sweep_roughness
-from unicoal_components.networks.generator import interpolate_slices
 from unicoal_components.networks.plain_filters import use_plain_filters
+from unicoal_components.networks.residual import interpolate_slices
 
 SCHEMA_VERSION = 1
 MODES = ("still", "moved", "moved_style_held")

@@ -32,11 +32,15 @@ def main(
     pretrained: str | None = None,
     modalities: str | Sequence[str] | None = None,
     factors: float | Sequence[float] = (1, 2, 4, 6),
+    same_modality: bool = True,
+    cross_modality: bool = True,
+    phase: str = "grid",
     profile: str = "gaussian",
     slice_gap: float = 0.0,
     slice_thickness: float | None = None,
     resolution: int = 128,
     channels: Sequence[int] = (32, 64, 128, 256),
+    residual: bool = True,
     batch_size: int = 8,
     learning_rate: float = 1e-3,
     intensity_jitter: float = 0.0,
@@ -51,14 +55,18 @@ def main(
         output: folder for the three files.
         images: train on this many images; give what the method saw.
         minutes: train for this long; with images as well, whichever comes first.
-        pretrained: unet.pt of an earlier training to go on from; its modalities and channels are taken.
+        pretrained: unet.pt of an earlier training to go on from; its modalities, channels and residual are taken.
         modalities: names in class order, separated by commas; otherwise the datalist's.
         factors: training factors.
+        same_modality: whether source and target may be of one modality; this and the next as the bundle has them.
+        cross_modality: whether they may be of two.
+        phase: where thick slices lie, grid or random.
         profile: slice profile, gaussian, box or drop.
         slice_gap: gap between thick slices in mm.
         slice_thickness: instead, their thickness in mm.
         resolution: side of the training window in voxels.
         channels: features of each level of the U-Net.
+        residual: within one modality learn the difference to cubic interpolation.
         batch_size: images in a step.
         learning_rate: of Adam.
         intensity_jitter: see DrawSliceTaskd.
@@ -68,14 +76,16 @@ def main(
     """
     check_writable(output)
     names = _names(modalities, datalist, pretrained)
-    sizes = list(channels) if pretrained is None else read_settings(pretrained)["channels"]
+    given = {"channels": list(channels), "residual": residual}
+    sizes = given if pretrained is None else {name: read_settings(pretrained)[name] for name in given}
     torch.manual_seed(seed)
-    network = load_baseline(path=pretrained, modalities=names) or BaselineUNet(
-        num_modalities=len(names), channels=sizes
-    )
+    network = load_baseline(path=pretrained, modalities=names) or BaselineUNet(num_modalities=len(names), **sizes)
     draw = DrawSliceTaskd(
         modalities=names,
         factors=[factors] if isinstance(factors, int | float) else factors,
+        same_modality=same_modality,
+        cross_modality=cross_modality,
+        phase=phase,
         resolution=resolution,
         intensity_jitter=intensity_jitter,
     )
@@ -94,8 +104,8 @@ def main(
         num_workers=workers,
     )
     path = Path(output) / "unet.pt"
-    how = {"modalities": names, "channels": sizes, "seed": seed, "pretrained": pretrained}
-    save_baseline(network, path, settings=how | result)
+    how = {"modalities": names, "seed": seed, "pretrained": pretrained}
+    save_baseline(network, path, settings=how | sizes | result)
     subjects = training_subjects(data=data, pretrained=pretrained)
     write_record(path, subjects=subjects, images_seen=result["images_seen"])
 

@@ -54,7 +54,8 @@ def test_a_budget_must_be_given_and_positive(budget):
 def saved(tmp_path):
     torch.manual_seed(0)
     network = BaselineUNet(num_modalities=2, channels=(4, 8)).eval()
-    save_baseline(network, tmp_path / "unet.pt", settings={"modalities": ["t1", "t2"], "channels": [4, 8]})
+    settings = {"modalities": ["t1", "t2"], "channels": [4, 8], "residual": True}
+    save_baseline(network, tmp_path / "unet.pt", settings=settings)
     return network, tmp_path / "unet.pt"
 
 
@@ -62,7 +63,8 @@ def test_what_is_saved_comes_back_and_answers_the_same(saved):
     network, path = saved
     again = load_baseline(path=path, modalities=["t1", "t2"])
     image = torch.rand(2, 4, 16, 16)
-    assert torch.equal(again(image), network(image))
+    same = torch.tensor([True, False])
+    assert torch.equal(again(image, same_modality=same), network(image, same_modality=same))
     assert not again.training
 
 
@@ -75,7 +77,7 @@ def test_other_modalities_are_refused_with_the_option_that_trains_the_right_ones
         load_baseline(path=saved[1], modalities=["t2", "t1"])
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "no json", '{"modalities": 3, "channels": [4]}'])
+@pytest.mark.parametrize("content", ["{}", "[]", "no json", '{"modalities": ["a"], "channels": [4]}'])
 def test_a_description_that_is_none_is_refused_by_name(saved, content):
     saved[1].with_suffix(".json").write_text(content)
     with pytest.raises(ValueError, match=r"unet.json' does not describe a U-Net"):

@@ -43,6 +43,7 @@ def test_it_trains_and_saves_weights_how_and_on_whom(datalist, tmp_path):
     assert network.num_modalities == 2
     settings = json.loads((tmp_path / "out" / "unet.json").read_text())
     assert (settings["images_seen"], settings["channels"], settings["pretrained"]) == (4, [4, 8], None)
+    assert settings["residual"] is True
     assert list(read_record(tmp_path / "out" / "unet.pt")) == ["a"]
 
 
@@ -55,6 +56,13 @@ def test_it_goes_on_from_an_earlier_training_with_its_sizes(datalist, tmp_path):
     weight = "head.weight"
     assert torch.equal(states[0][weight], states[1][weight])
     assert states[1]["unet.model.0.conv.unit0.adn.N.num_batches_tracked"] == 3  # so it was trained on
+
+
+def test_the_tasks_are_those_of_the_method(datalist, tmp_path):
+    with pytest.raises(ValueError, match="same_modality and cross_modality are both false"):
+        run(datalist, tmp_path / "out", images=2, same_modality=False, cross_modality=False)
+    run(datalist, tmp_path / "out", images=2, cross_modality=False, phase="random", residual=False)
+    assert load_baseline(path=tmp_path / "out" / "unet.pt", modalities=["t1", "t2"]).residual is False
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def save_baseline(network: nn.Module, path: str | Path, *, settings: Mapping[str
     Args:
         network: the trained U-Net.
         path: file of weights, by custom `unet.pt`.
-        settings: `modalities`, `channels` and whatever else shall be known of the training.
+        settings: `modalities`, `channels`, `residual` and whatever else shall be known of the training.
     """
     with atomic_path(Path(path).with_suffix(".json")) as partial:
         partial.write_text(json.dumps(dict(settings), indent=4) + "\n", encoding="utf-8")
@@ -132,7 +132,8 @@ def read_settings(path: str | Path) -> dict[str, Any]:
         )
     try:
         settings = json.loads(beside.read_text(encoding="utf-8"))
-        return settings | {name: list(settings[name]) for name in ("modalities", "channels")}
+        lists = {name: list(settings[name]) for name in ("modalities", "channels")}
+        return settings | lists | {"residual": bool(settings["residual"])}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"'{beside}' does not describe a U-Net of scripts/train_baseline.py ({error}).") from error
 
@@ -159,5 +160,6 @@ def load_baseline(
             f"the U-Net '{path}' knows the modalities {settings['modalities']}, the method {list(modalities)}; train "
             f"it with --modalities {','.join(modalities)}, so that both answer the same questions."
         )
-    network = BaselineUNet(num_modalities=len(modalities), channels=settings["channels"])
+    sizes = {name: settings[name] for name in ("channels", "residual")}
+    network = BaselineUNet(num_modalities=len(modalities), **sizes)
     return load_weights(network=network, path=path, device=device)  # type: ignore[return-value]

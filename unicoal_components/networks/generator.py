@@ -3,18 +3,15 @@
 import torch
 from torch import Tensor, nn
 
-from ..keys import BLANK
 from .alias_free import AliasFreeLayer
 from .encoder import Encoder
 from .inputs import complete_inputs
 from .mapping import MappingNetwork
 from .plain_filters import FILTERS, set_plain_filters
+from .residual import add_to_interpolation
 from .schedule import check_resolution
 from .synthesis import Synthesis
 from .torchscript import ScriptableGenerator
-
-RESIDUAL_SCALE = 0.25
-"""What interpolation leaves over is about this much smaller than a slice; with it both tasks ask for like outputs."""
 
 
 class Generator(nn.Module):
@@ -171,65 +168,8 @@ class Generator(nn.Module):
         w = self.mapping(z=z, modality=modality, position=position, truncation_psi=truncation_psi)
         skips, bottleneck, image_style = self.encoder(image, modality=modality, position=position)
         output = self.synthesis(w, skips=skips, bottleneck=bottleneck, image_style=image_style)
-        if self.residual:
-            same = same.view(-1, 1, 1, 1)
-            scale = RESIDUAL_SCALE * same * between_anything(image) + 1 - same
-            output = output * scale + same * interpolate_slices(image, position)
-        return output
+        return add_to_interpolation(output, image, position=position, same=same) if self.residual else output
 
     def __prepare_scriptable__(self) -> ScriptableGenerator:
         """Give `torch.jit.script` what it can read."""
         return ScriptableGenerator(generator=self)
-
-
-def interpolate_slices(image: Tensor, position: Tensor) -> Tensor:
-    """Interpolate between the two middle slices of groups by cubic convolution of the four around the place.
-
-    Keys (IEEE TASSP 1981) with a = -1, the slope of the sinc function at its first zero: of slices made thick by a
-    Gaussian profile it leaves less error than a = -0.5, linear or spline interpolation (about 0.3, 0.9 and 0.1 dB at
-    factor 4). It bends ramps a little; the network makes up for that. A blank slice (outside the volume) repeats its
-    inner neighbor, or the other middle slice.
-
-    Args:
-        image: `(B, S, H, W)` in [-1, 1], S even and at least 4.
-        position: `(B, 1)` in [0, 1), from the first to the second of the two.
-
-    Returns:
-        `(B, 1, H, W)`.
-    """
-    first = image.shape[1] // 2 - 2
-    before, left, right, behind = image[:, first : first + 4].split(1, dim=1)
-    left, right = _or_else(left, right), _or_else(right, left)
-    before, behind = _or_else(before, left), _or_else(behind, right)
-    t = position.view(-1, 1, 1, 1)
-    return (
-        _cubic_outer(1 + t) * before
-        + _cubic_inner(t) * left
-        + _cubic_inner(1 - t) * right
-        + _cubic_outer(2 - t) * behind
-    )
-
-
-def between_anything(image: Tensor) -> Tensor:
-    """Tell where at least one of the two middle slices of groups `(B, S, H, W)` is not blank: 1 or 0, `(B, 1, H, W)`.
-
-    Between two blank places of the same modality there is nothing to add; without this the background of a brain
-    without its skull is a little noisy.
-    """
-    middle = image.shape[1] // 2
-    return (image[:, middle - 1 : middle + 1].amax(dim=1, keepdim=True) > BLANK).to(image.dtype)
-
-
-def _or_else(image: Tensor, other: Tensor) -> Tensor:
-    """Return `image` `(B, 1, H, W)`, or `other` where it is blank."""
-    return torch.where(image.amax(dim=(2, 3), keepdim=True) <= BLANK, other, image)
-
-
-def _cubic_inner(d: Tensor) -> Tensor:
-    """Weight of a sample at the distance 0 ≤ d ≤ 1."""
-    return d**3 - 2 * d**2 + 1
-
-
-def _cubic_outer(d: Tensor) -> Tensor:
-    """Weight of a sample at the distance 1 ≤ d ≤ 2."""
-    return -(d**3) + 5 * d**2 - 8 * d + 4

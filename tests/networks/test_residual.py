@@ -1,0 +1,30 @@
+"""The interpolation that a network's part is added to."""
+
+import torch
+
+from unicoal_components.networks.residual import interpolate_slices
+
+POSITION = torch.tensor([0.0, 0.5, 0.25])
+
+
+def test_interpolation_is_cubic_convolution_of_four_slices():
+    image = torch.rand(3, 4, 2, 2)
+    distance = torch.stack([1 + POSITION, POSITION, 1 - POSITION, 2 - POSITION], dim=1)
+    inner = distance**3 - 2 * distance**2 + 1  # Keys' kernel with a = -1
+    outer = -(distance**3) + 5 * distance**2 - 8 * distance + 4
+    weights = torch.where(distance <= 1, inner, outer)
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(3))
+    expected = (weights[:, :, None, None] * image).sum(dim=1, keepdim=True)
+    torch.testing.assert_close(interpolate_slices(image, POSITION[:, None]), expected)
+
+
+def test_interpolation_at_a_slice_is_the_slice_and_halfway_of_a_ramp_is_halfway():
+    ramp = torch.arange(4.0).view(1, 4, 1, 1).expand(2, 4, 2, 2)
+    assert interpolate_slices(ramp, torch.tensor([[0.0], [0.5]]))[:, 0, 0, 0].tolist() == [1.0, 1.5]
+
+
+def test_interpolation_beside_the_end_of_the_volume_repeats_the_slice_that_is_there():
+    image = torch.full((3, 4, 2, 2), -1.0)
+    image[0, 1], image[1, 2] = 0.25, 0.75
+    result = interpolate_slices(image, torch.full((3, 1), 0.5))
+    assert result[:, 0, 0, 0].tolist() == [0.25, 0.75, -1.0]

@@ -1,0 +1,79 @@
+"""Where source and target modality are the same: the network's part, and the interpolation it is added to."""
+
+import torch
+from torch import Tensor
+
+from ..keys import BLANK
+
+RESIDUAL_SCALE = 0.25
+"""What interpolation leaves over is about this much smaller than a slice; with it both tasks ask for like outputs."""
+
+
+def add_to_interpolation(output: Tensor, image: Tensor, *, position: Tensor, same: Tensor) -> Tensor:
+    """Turn a network's output into slices: as it is across modalities, added to the interpolation within one.
+
+    Args:
+        output: of the network, `(B, 1, H, W)`.
+        image: the slice groups `(B, S, H, W)` that it saw.
+        position: `(B, 1)`.
+        same: `(B, 1)`, 1 where source and target modality are the same, else 0.
+
+    Returns:
+        `(B, 1, H, W)`.
+    """
+    same = same.view(-1, 1, 1, 1)
+    scale = RESIDUAL_SCALE * same * between_anything(image) + 1 - same
+    return output * scale + same * interpolate_slices(image, position)
+
+
+def interpolate_slices(image: Tensor, position: Tensor) -> Tensor:
+    """Interpolate between the two middle slices of groups by cubic convolution of the four around the place.
+
+    Keys (IEEE TASSP 1981) with a = -1, the slope of the sinc function at its first zero: of slices made thick by a
+    Gaussian profile it leaves less error than a = -0.5, linear or spline interpolation (about 0.3, 0.9 and 0.1 dB at
+    factor 4). It bends ramps a little; the network makes up for that. A blank slice (outside the volume) repeats its
+    inner neighbor, or the other middle slice.
+
+    Args:
+        image: `(B, S, H, W)` in [-1, 1], S even and at least 4.
+        position: `(B, 1)` in [0, 1), from the first to the second of the two.
+
+    Returns:
+        `(B, 1, H, W)`.
+    """
+    first = image.shape[1] // 2 - 2
+    before, left, right, behind = image[:, first : first + 4].split(1, dim=1)
+    left, right = _or_else(left, right), _or_else(right, left)
+    before, behind = _or_else(before, left), _or_else(behind, right)
+    t = position.view(-1, 1, 1, 1)
+    return (
+        _cubic_outer(1 + t) * before
+        + _cubic_inner(t) * left
+        + _cubic_inner(1 - t) * right
+        + _cubic_outer(2 - t) * behind
+    )
+
+
+def between_anything(image: Tensor) -> Tensor:
+    """Tell where at least one of the two middle slices of groups `(B, S, H, W)` is not blank: 1 or 0, `(B, 1, H, W)`.
+
+    Between two blank places of the same modality there is nothing to add; without this the background of a brain
+    without its skull is a little noisy.
+    """
+    middle = image.shape[1] // 2
+    return (image[:, middle - 1 : middle + 1].amax(dim=1, keepdim=True) > BLANK).to(image.dtype)
+
+
+def _or_else(image: Tensor, other: Tensor) -> Tensor:
+    """Return `image` `(B, 1, H, W)`, or `other` where it is blank."""
+    return torch.where(image.amax(dim=(2, 3), keepdim=True) <= BLANK, other, image)
+
+
+def _cubic_inner(d: Tensor) -> Tensor:
+    """Weight of a sample at the distance 0 ≤ d ≤ 1."""
+    return d**3 - 2 * d**2 + 1
+
+
+def _cubic_outer(d: Tensor) -> Tensor:
+    """Weight of a sample at the distance 1 ≤ d ≤ 2."""
+    return -(d**3) + 5 * d**2 - 8 * d + 4
