@@ -14,9 +14,10 @@ from unicoal_components.data.held_out import HeldOutSubjects
 from unicoal_components.data.training_record import read_record, record_path, training_subjects, write_record
 
 
-def write(path, volumes):
+def write(path, volumes, **more):
     names = dict.fromkeys(volumes, "")
-    write_subject(path, volumes=volumes, affine=np.eye(4), intensity=dict.fromkeys(volumes, (0, 1)), sources=names)
+    limits = dict.fromkeys(volumes, (0, 1))
+    write_subject(path, volumes=volumes, affine=np.eye(4), intensity=limits, sources=names, **more)
 
 
 @pytest.fixture
@@ -55,6 +56,17 @@ def test_a_scan_of_another_section_under_another_name_is_refused(datalist, tmp_p
     write(tmp_path / "d.h5", with_scan)  # one scan is the same, called otherwise, beside another
     sections(tmp_path, training="a", validation="b", test="cd")
     with pytest.raises(ValueError, match=f"'d' has a scan of '{original}' in section"):
+        HeldOutSubjects(path=datalist, section="test")
+
+
+def test_a_scan_that_was_prepared_in_another_way_is_refused_too(datalist, tmp_path):
+    rng = np.random.default_rng(1)
+    for name in "de":
+        volumes = {"t1": rng.integers(0, 256, (5, 4, 3), dtype=np.uint8)}
+        history = json.dumps({"recipe": {}, "modalities": {"t1": {"sha256": "of the scanner's file"}}})
+        write(tmp_path / f"{name}.h5", volumes, history=history)
+    sections(tmp_path, training="d", test="e")
+    with pytest.raises(ValueError, match="'e' has a scan of 'd' in section 'training'"):
         HeldOutSubjects(path=datalist, section="test")
 
 

@@ -4,13 +4,16 @@ import hashlib
 import os
 
 from .hdf5 import damage_named, dataset_name, open_subject, read_header
+from .history import read_history
 
 
 def scan_fingerprints(path: str | os.PathLike) -> dict[str, str]:
-    """Return for each modality of a subject file a SHA-256 of its grid and its middle slice.
+    """Return for each modality of a subject file a SHA-256 of its grid and its middle slice, and one of its source.
 
     Noise alone makes the middle slices of two scans differ, so equal fingerprints are one scan under two names. Only
-    one slice of each is read; a modality whose middle slice is empty has none.
+    one slice of each is read; a modality whose middle slice is empty has none. Prepared in another way a scan has
+    another middle slice; then the checksum of the scanner's file tells, which is there (`t1 source`) where
+    `prepare_data.py` made the subject file.
 
     Raises:
         FileNotFoundError: see `read_header`, as the next two.
@@ -21,4 +24,6 @@ def scan_fingerprints(path: str | os.PathLike) -> dict[str, str]:
     grid = str(header.shape).encode()
     with open_subject(path) as file, damage_named(path):
         slices = {name: file[dataset_name(file, name)][header.shape[0] // 2] for name in header.modalities}
-    return {name: hashlib.sha256(grid + image.tobytes()).hexdigest() for name, image in slices.items() if image.any()}
+    found = {name: hashlib.sha256(grid + image.tobytes()).hexdigest() for name, image in slices.items() if image.any()}
+    modalities = (read_history(path) or {}).get("modalities", {})
+    return found | {f"{name} source": facts["sha256"] for name, facts in modalities.items() if "sha256" in facts}
