@@ -42,10 +42,10 @@ def make(source, target, **options):
         return layer, 3 * torch.randn(1, 2, source.size, source.size)
 
 
-@pytest.mark.parametrize("lrelu_upsampling", [1, 2])
+@pytest.mark.parametrize("lrelu_upsampling, encodes", [(1, True), (2, True), (2, False)])
 @pytest.mark.parametrize("margin_at_end", [False, True])
 @pytest.mark.parametrize("resolution, num_layers", [(64, 14), (128, 4)])
-def test_every_kind_of_layer_follows_the_definition(resolution, num_layers, margin_at_end, lrelu_upsampling):
+def test_every_kind_of_layer_follows_the_definition(resolution, num_layers, margin_at_end, lrelu_upsampling, encodes):
     rows = layer_table(
         resolution=resolution,
         num_layers=num_layers,
@@ -56,7 +56,7 @@ def test_every_kind_of_layer_follows_the_definition(resolution, num_layers, marg
     seen = set()
     for i in range(num_layers):
         p = max(i - 1, 0)
-        source, target = (rows[p], rows[i]) if lrelu_upsampling == 2 else (rows[i], rows[p])
+        source, target = (rows[i], rows[p]) if encodes else (rows[p], rows[i])
         kind = (source.size, target.size, source.sampling_rate, target.sampling_rate)
         if kind in seen:
             continue

@@ -160,6 +160,21 @@ def test_without_residual_the_same_modality_changes_nothing():
     assert torch.equal(network(IMAGE, same_modality=torch.ones(3, dtype=torch.bool)), network(IMAGE))
 
 
+def test_the_encoders_nonlinearities_may_run_at_twice_the_rate_under_the_same_weights():
+    official, twice = make(), make(encoder_lrelu_upsampling=2)
+    pairs = list(zip(official.encoder.layers, twice.encoder.layers, strict=True))
+    assert all((b.up, b.down) == (2 * a.up, 2 * a.down) for a, b in pairs)
+    twice.load_state_dict(official.state_dict())
+    a, b = official(IMAGE), twice(IMAGE)
+    assert 0.01 < (a - b).std() / a.std() < 0.5
+
+
+def test_what_weights_do_not_show_is_told():
+    assert make(residual=True).extra_repr() == (
+        "residual=True, position_embedding=linear, encoder_lrelu_upsampling=1, filters=alias_free"
+    )
+
+
 @pytest.mark.parametrize("shape", [(4, 16, 16), (1, 3, 16, 16), (1, 4, 16, 32), (1, 4, 12, 12)])
 def test_an_image_of_the_wrong_shape_is_an_error_that_names_the_right_one(shape):
     with pytest.raises(ValueError, match=r"image must have the shape \(B, 4, 16, 16\), got"):

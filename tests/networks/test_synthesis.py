@@ -68,7 +68,7 @@ def parts(resolution, num_layers, skip_resolution=None):
         synthesis = Synthesis(**sizes, w_dim=2, image_style_dim=2, skip_resolution=skip_resolution)
         encoder = Encoder(
             **sizes, in_channels=1, num_modalities=1, w_dim=2, image_style_dim=2, embedding_dim=2, mapping_layers=1,
-            modulated=False, dropout=0.0, position_embedding="linear",
+            modulated=False, dropout=0.0, position_embedding="linear", lrelu_upsampling=1,
         )  # fmt: skip
     return encoder, synthesis
 

@@ -20,7 +20,7 @@ class AliasFreeLayer(nn.Module):
         target: row of the output.
         in_channels: channels in (`source.channels`, or the image's for the first layer of an encoder).
         condition_dim: channels of the condition, or None for a plain equalized convolution.
-        lrelu_upsampling: 2 in the synthesis, 1 in the encoder.
+        lrelu_upsampling: 2 in the synthesis, 1 in the official encoder.
         to_image: a 1×1 convolution without demodulation, filters and nonlinearity, the end of the synthesis.
 
     Attributes:

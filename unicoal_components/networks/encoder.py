@@ -33,6 +33,7 @@ class Encoder(nn.Module):
         modulated: modulate the layers, or use plain convolutions.
         dropout: probability of dropping an entry of the image style in training.
         position_embedding: see `MappingNetwork`.
+        lrelu_upsampling: see `AliasFreeLayer`.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Encoder(nn.Module):
         modulated: bool,
         dropout: float,
         position_embedding: str,
+        lrelu_upsampling: int,
     ) -> None:
         super().__init__()
         rows = layer_table(
@@ -81,7 +83,7 @@ class Encoder(nn.Module):
                     target=rows[i],
                     in_channels=in_channels if j == 0 else rows[p].channels,
                     condition_dim=w_dim if modulated else None,
-                    lrelu_upsampling=1,
+                    lrelu_upsampling=lrelu_upsampling,
                 )
             )
             ends_a_size = marks[i] != marks[p] and marks[p] != marks[0]

@@ -33,6 +33,9 @@ class Generator(nn.Module):
         skip_resolution: q, only the first log2(q) - 2 places of the synthesis take a skip; None for all.
         encoder_modulated: modulate the encoder by modality and position.
         encoder_embedding_dim: channels of each embedding in the encoder's mapping.
+        encoder_lrelu_upsampling: rate of the encoder's nonlinearities over that of its features: 1 (official), where
+            what they fold back is left in, or 2, as in the synthesis: nearer to equivariance, and slower. Weights fit
+            both, and are best with what they were trained with.
         dropout: of the image style, in training.
         position_embedding: "linear" (official) or "fourier".
         residual: where `same_modality` says so, add the cubic interpolation of the middle slices, and tell the
@@ -65,6 +68,7 @@ class Generator(nn.Module):
         skip_resolution: int | None = None,
         encoder_modulated: bool = True,
         encoder_embedding_dim: int = 64,
+        encoder_lrelu_upsampling: int = 1,
         dropout: float = 0.5,
         position_embedding: str = "linear",
         residual: bool = False,
@@ -79,6 +83,12 @@ class Generator(nn.Module):
             raise ValueError(f"residual interpolates four slices: in_channels must be even and ≥ 4, got {in_channels}")
         self.in_channels, self.num_modalities, self.z_dim = in_channels, num_modalities, z_dim
         self.residual = residual
+        self.options = {
+            "residual": residual,
+            "position_embedding": position_embedding,
+            "encoder_lrelu_upsampling": encoder_lrelu_upsampling,
+            "filters": filters,
+        }
         num_classes = num_modalities + residual
         self.mapping = MappingNetwork(
             num_modalities=num_classes,
@@ -102,6 +112,7 @@ class Generator(nn.Module):
             modulated=encoder_modulated,
             dropout=dropout,
             position_embedding=position_embedding,
+            lrelu_upsampling=encoder_lrelu_upsampling,
         )
         self.synthesis = Synthesis(
             resolution=resolution,
@@ -169,6 +180,10 @@ class Generator(nn.Module):
         skips, bottleneck, image_style = self.encoder(image, modality=modality, position=position)
         output = self.synthesis(w, skips=skips, bottleneck=bottleneck, image_style=image_style)
         return add_to_interpolation(output, image, position=position, same=same) if self.residual else output
+
+    def extra_repr(self) -> str:
+        """Return what changes the output and does not show in the weights."""
+        return ", ".join(f"{name}={value}" for name, value in self.options.items())
 
     def __prepare_scriptable__(self) -> ScriptableGenerator:
         """Give `torch.jit.script` what it can read."""
