@@ -163,6 +163,7 @@ def main(
     bundle: str = "bundles/unified",
     weights: str | None = None,
     plain: str | None = None,
+    options: Mapping[str, Any] | None = None,
     section: str = "test",
     images: int = 32,
     margin: float = 10,
@@ -179,6 +180,7 @@ def main(
         bundle: folder of the bundle whose inference.json describes the network.
         weights: of the network; otherwise the bundle's models/model.pt.
         plain: weights trained with plain filters.
+        options: of the network, where they are not the bundle's: "{'encoder_lrelu_upsampling': 2}".
         section: of the datalist.
         images: slices, divided among the persons of the section; each is moved once in each way.
         margin: pixels along the border that do not count.
@@ -187,7 +189,7 @@ def main(
     if isinstance(images, bool) or not isinstance(images, int) or images < 1:
         raise ValueError(f"images is {images!r}; it must be a whole number of at least 1.")
     check_writable(output)
-    config = read_config(bundle)
+    config = read_config(bundle, options or {})
     case = {"source": source, "target": target, "factor": factor}
     dataset = CaseDataset(
         data=read_datalist(datalist, section), modalities=config["modalities"], cases=[case], skip_missing=True
@@ -201,6 +203,7 @@ def main(
     result: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
         "weights_sha256": sha256_of(weights),
+        "options": dict(options or {}),
         **case,
         "subjects": sorted({subject["subject"] for subject, _ in dataset.items}),
         "images": len(slices),
@@ -221,13 +224,15 @@ def main(
     write(Path(output), result, pictures)
 
 
-def read_config(bundle: str) -> ConfigParser:
+def read_config(bundle: str, options: Mapping[str, Any]) -> ConfigParser:
     """Read a bundle's inference.json; its parts come from the package that is installed."""
     path = Path(bundle) / "configs" / "inference.json"
     if not path.is_file():
         raise FileNotFoundError(f"there is no '{path}'; give the folder of a bundle, such as bundles/unified.")
     parser = ConfigParser(json.loads(path.read_text(encoding="utf-8")))
     parser["network_def#_target_"] = "unicoal_components.networks.generator.Generator"
+    for name, value in options.items():
+        parser[f"network_def#{name}"] = value
     return parser
 
 

@@ -62,6 +62,16 @@ def run(main, bundle, datalist, output, **options):
         return result, list(csv.DictReader(file))
 
 
+def test_options_of_the_network_are_taken_and_recorded(main, bundle, datalist, tmp_path):
+    results = [
+        run(main, bundle, datalist, tmp_path / str(rate), options={"encoder_lrelu_upsampling": rate})[0]
+        for rate in (1, 2)
+    ]
+    assert [result["options"] for result in results] == [{"encoder_lrelu_upsampling": rate} for rate in (1, 2)]
+    first, second = (result["networks"]["alias_free"]["equivariance"] for result in results)
+    assert first != second
+
+
 def test_three_networks_are_measured_and_drawn(main, bundle, datalist, tmp_path):
     weights = str(bundle / "models" / "model.pt")
     result, rows = run(main, bundle, datalist, tmp_path / "out", plain=weights)
