@@ -5,7 +5,7 @@ The names below are those that bundle configurations use.
 
 __version__ = "0.1.0"
 
-from .configuration import check_config, user_values
+from .configuration import check_config, raw_parts, user_values
 from .data.case_sampler import CaseSampler
 from .data.cases import CaseDataset
 from .data.datalist import read_datalist
@@ -33,6 +33,7 @@ from .losses.objective import SynthesisObjective
 from .losses.sam import build_sam_feature_loss
 from .metrics.measures import build_measures
 from .metrics.psnr import PSNR
+from .metrics.segmenter import segmenter_file
 from .networks.discriminator import Discriminator
 from .networks.generator import Generator
 from .transforms.draw import DrawSliceTaskd
@@ -81,4 +82,6 @@ __all__ = [
     "scalar_outputs",
     "training_subjects",
     "user_values",
+    "raw_parts",
+    "segmenter_file",
 ]

@@ -5,7 +5,7 @@ import inspect
 import itertools
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -75,6 +75,19 @@ def user_values() -> dict[str, Any]:
     content = json.loads((Path(workflow.config_root_path) / BASE_FILES[0]).read_text(encoding="utf-8"))
     names = [name for name in itertools.takewhile(lambda name: name != "imports", content) if name != "_desc_"]
     return {name: workflow.parser.get_parsed_content(name) for name in names}
+
+
+def raw_parts(*, names: Sequence[str]) -> dict[str, Any]:
+    """Return parts of the running workflow's configuration as they are written, references not followed.
+
+    Args:
+        names: of the parts, such as `network_def` or `validate::inferer`.
+
+    Returns:
+        The parts by name; `{}` where no workflow runs.
+    """
+    workflow = _running_workflow()
+    return {} if workflow is None else {name: workflow.parser.get(name) for name in names}
 
 
 def check_files(files: Iterable[Path], *, folder: Path) -> None:

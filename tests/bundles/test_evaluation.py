@@ -65,6 +65,19 @@ def test_whom_the_training_has_seen_is_refused_unless_told(bundle, options, tmp_
     assert marks[0].split(" (")[0] in page
 
 
+def test_a_stopped_evaluation_goes_on_with_the_same_network_only(bundle, options, tmp_path):
+    def psnr(**more):
+        bundle.run("train.json", "evaluate.json", **(options | more))
+        return [row["psnr"] for row in rows(tmp_path / "out" / "evaluation" / "per_subject.csv")]
+
+    first = psnr()
+    result = next((tmp_path / "out" / "evaluation" / "cases").glob("*/result.json"))
+    written = result.stat().st_mtime_ns
+    assert psnr() == first and result.stat().st_mtime_ns == written
+    assert psnr(**{"network_def#filters": "plain"}) != first
+    assert psnr(**{"validate#inferer#overlap": 0.5}) and result.stat().st_mtime_ns > written
+
+
 def test_a_training_tells_evaluations_whom_it_saw(bundle, cohort, tmp_path):
     paths = {"dataset_dir": str(cohort), "output_dir": str(tmp_path / "out"), "ckpt_path": str(tmp_path / "model.pt")}
     bundle.run("train.json", max_epochs=1, images_per_epoch=4, **paths)

@@ -11,17 +11,21 @@ import torch
 from monai.data import DataLoader
 from monai.engines import SupervisedEvaluator
 
+from unicoal_components.data.atomic import atomic_path
 from unicoal_components.data.case_sampler import CaseSampler
 from unicoal_components.data.cases import CaseDataset
 from unicoal_components.data.hdf5 import write_subject
+from unicoal_components.engines import evaluation_record
 from unicoal_components.engines.case_evaluation import evaluated_slices
 from unicoal_components.engines.case_report import CaseReport
+from unicoal_components.engines.case_store import CaseStore
 from unicoal_components.engines.evaluation_record import EvaluationRecord
 from unicoal_components.engines.prepare_batch import PrepareVolume
 from unicoal_components.inferers.interpolation import cubic_interpolation, nearest_slices
 from unicoal_components.metrics.foreground import foreground
 from unicoal_components.metrics.measure import Column
-from unicoal_components.metrics.strict import strict_protocol
+from unicoal_components.metrics.segmenter import segmenter_file
+from unicoal_components.metrics.strict import StrictProtocol, strict_protocol
 
 CASES = [{"source": "t1", "target": "t1", "factor": 2}, {"source": "t1", "target": "t2", "factor": 3.3}]
 BASELINES = ["copy", "cubic", "affine"]
@@ -211,8 +215,8 @@ def test_an_evaluation_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(d
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-@pytest.mark.parametrize("change", ["weights", "options", "baselines", "data", "nothing", "resume"])
-def test_only_cases_that_would_come_out_the_same_are_not_done_again(dataset, data, tmp_path, change):
+@pytest.mark.parametrize("change", ["weights", "options", "wiring", "code", "baselines", "data", "nothing", "resume"])
+def test_only_cases_that_would_come_out_the_same_are_not_done_again(dataset, data, tmp_path, monkeypatch, change):
     weights = tmp_path / "model.pt"
     weights.write_text("one")
     options = {"resume": True, "baselines": BASELINES}
@@ -222,6 +226,10 @@ def test_only_cases_that_would_come_out_the_same_are_not_done_again(dataset, dat
         weights.write_text("two")
     elif change == "options":
         run["options"] = {"profile": "gaussian"}
+    elif change == "wiring":
+        run["wiring"] = {"validate::inferer": {"overlap": 0.5}}
+    elif change == "code":
+        monkeypatch.setattr(evaluation_record, "code_checksum", lambda: "of another version")
     elif change == "baselines":
         options["baselines"] = ["copy"]
     elif change == "resume":
@@ -257,14 +265,35 @@ def test_a_changed_segmenter_counts_though_its_name_is_the_same(data, tmp_path):
     identities = []
     for text in ("one", "two", "two"):
         code.write_text(text)
-        record = EvaluationRecord(files={"segmenter": f"{code}:segment", "lpips_backbone": None})
+        record = EvaluationRecord(files={"segmenter": segmenter_file(f"{code}:segment"), "lpips_backbone": None})
         identities.append(record.identity(path=data[0]["path"]))
     assert identities[0] != identities[1] == identities[2]
 
 
-def test_all_slices_count_where_none_lies_between_or_the_modality_changes():
+def test_a_measure_that_could_not_compute_is_asked_again_when_it_can(dataset, tmp_path):
+    class Late(StrictProtocol):
+        note = "the package is not installed"
+
+    evaluate(dataset, tmp_path / "out", resume=True, measures=[Late()])
+    network = Asked()
+    evaluate(dataset, tmp_path / "out", resume=True, measures=[StrictProtocol()], network=network)
+    assert network.count == 6
+
+
+def test_volumes_that_another_process_is_writing_are_let_be(tmp_path):
+    store = CaseStore(tmp_path)
+    with atomic_path(tmp_path / "case" / "truth.nii.gz") as partial:
+        partial.write_bytes(b"half")
+        assert not store.has_volumes("case")
+        store.remove_volumes("case")
+    assert (tmp_path / "case" / "truth.nii.gz").read_bytes() == b"half"
+    assert store.has_volumes("case")
+
+
+def test_slices_that_the_input_has_do_not_count_within_a_modality():
     case = {"source": "t1", "target": "t1", "factor": 2.0}
-    assert evaluated_slices([0, 2], case) is None
+    with pytest.raises(ValueError, match="no evaluated slice lies between"):
+        evaluated_slices([0, 2], case)
     assert evaluated_slices([0, 1], case | {"target": "t2"}) is None
     assert evaluated_slices([0, 1, 3], case).tolist() == [1, 2]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from unicoal_components.metrics.segmenter import Segmenter
+from unicoal_components.metrics.segmenter import Segmenter, segmenter_file
 
 VOLUME = np.linspace(-1, 1, 3 * 4 * 5).reshape(3, 4, 5)
 UNIT = (VOLUME.astype(np.float32) + 1) / 2
@@ -177,3 +177,13 @@ def test_a_file_that_fails_is_an_error_with_its_cause(tmp_path):
 def test_what_is_neither_a_name_nor_callable_is_an_error():
     with pytest.raises(ValueError, match="segmenter is 3; give a"):
         Segmenter(3)
+
+
+def test_the_file_of_a_segmenter_is_found_whatever_way_it_is_named(tmp_path, monkeypatch):
+    (tmp_path / "net_of_ours.py").write_text(CODE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert segmenter_file("net_of_ours:segment") == str(tmp_path / "net_of_ours.py")
+    assert segmenter_file("no_such.module:segment") == "no_such.module"
+    assert segmenter_file(f"{tmp_path}/net_of_ours.py:segment") == str(tmp_path / "net_of_ours.py")
+    assert segmenter_file("a:b/net.ts") == "a:b/net.ts"
+    assert segmenter_file(None) is None

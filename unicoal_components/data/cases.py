@@ -77,7 +77,8 @@ def evaluated_indices(*, depth: int, factor: float, slice_step: int = 1) -> torc
 
     Positions repeat after n slices, n the numerator of ``factor`` as a fraction. A step that shares a divisor with n
     would see only some of them (step 4 at factor 4: only the slices that are in the input), so the step is raised to
-    the next one that shares none.
+    the next one that shares none. A step beyond the last slice would leave the first alone, which is in the input, so
+    then all slices are taken.
 
     Args:
         depth: number of thin slices.
@@ -86,14 +87,14 @@ def evaluated_indices(*, depth: int, factor: float, slice_step: int = 1) -> torc
 
     >>> evaluated_indices(depth=20, factor=4, slice_step=4).tolist()
     [0, 5, 10, 15]
-    >>> evaluated_indices(depth=4, factor=2.5).tolist()
+    >>> evaluated_indices(depth=4, factor=2.5, slice_step=7).tolist()
     [0, 1, 2, 3]
     """
     period = Fraction(factor).limit_denominator(100).numerator
     step = slice_step
     while math.gcd(step, period) > 1:
         step += 1
-    return torch.arange(0, depth, step)
+    return torch.arange(0, depth, step if step < depth else 1)
 
 
 class CaseDataset(Dataset):

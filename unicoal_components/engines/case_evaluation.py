@@ -193,8 +193,10 @@ def evaluated_slices(indices: Any, facts: Row) -> np.ndarray | None:
         facts: source, target and factor.
 
     Returns:
-        Places in ``indices``; ``None`` for all, where the target is not the input's modality, or where none lies
-        between (a validation of every 7th slice of a volume of 5).
+        Places in ``indices``; ``None`` for all, where the target is not the input's modality.
+
+    Raises:
+        ValueError: none lies between the input's.
 
     >>> evaluated_slices([0, 1, 2, 3, 4], {"source": "t1", "target": "t1", "factor": 2.0})
     array([1, 3])
@@ -203,7 +205,12 @@ def evaluated_slices(indices: Any, facts: Row) -> np.ndarray | None:
         return None
     depths = thin_depths(indices, facts["factor"])
     between = np.flatnonzero(np.abs(depths - np.rint(depths)) > 1e-6)
-    return between if len(between) else None
+    if not len(between):
+        raise ValueError(
+            "no evaluated slice lies between the slices of the input, so there is nothing to restore; take a volume of "
+            "more slices."
+        )
+    return between
 
 
 def _step(case: Mapping[str, Any]) -> int:

@@ -125,7 +125,8 @@ class CaseReport:
 
     def _identify(self) -> dict[str, str]:
         """Return for the name of each case what its result depends on, as a checksum."""
-        how = {"methods": self.methods, "columns": [column.name for column in self.columns]}
+        how: dict[str, Any] = {"methods": self.methods, "columns": [column.name for column in self.columns]}
+        how["notes"] = [measure.note for measure in self.measures]  # a column that was empty may have become possible
         return {
             case_stem(_facts(subject, case)): self.record.identity(path=subject["path"], **how)
             for subject, case in self.dataset.items

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 from ..data.atomic import atomic_path
 
 RESULT = "result.json"
+VOLUMES = "[!.]*.nii.gz"
+"""Not those that are being written, whose names begin with a dot."""
 
 
 class CaseStore:
@@ -59,21 +62,16 @@ class CaseStore:
         image = nib.Nifti1Image(gray.transpose(2, 1, 0), affine)
         image.header.set_slope_inter(1 / 255, 0)
         with atomic_path(self.folder / stem / f"{name}.nii.gz") as partial:
-            named = partial.with_name(f"{partial.name}.nii.gz")  # nibabel goes by the name
-            try:
-                nib.save(image, named)
-                os.replace(named, partial)
-            finally:
-                named.unlink(missing_ok=True)
+            partial.write_bytes(gzip.compress(image.to_bytes(), mtime=0))
 
     def has_volumes(self, stem: str) -> bool:
         """Tell whether a case has volumes."""
-        return any((self.folder / stem).glob("*.nii.gz"))
+        return any((self.folder / stem).glob(VOLUMES))
 
     def remove_volumes(self, stem: str) -> None:
         """Remove a case's volumes, as those of an earlier evaluation would be taken for its own."""
-        for path in (self.folder / stem).glob("*.nii.gz"):
-            path.unlink()
+        for path in (self.folder / stem).glob(VOLUMES):
+            path.unlink(missing_ok=True)  # another process may have been asked for the same case
 
     def clear(self) -> None:
         """Forget all results."""

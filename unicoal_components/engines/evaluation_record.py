@@ -8,13 +8,14 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..data.atomic import atomic_path
-from ..data.checksums import sha256_of
+from ..data.checksums import checksum, sha256_of
 from ..metrics.baselines import BASELINES
 from ..metrics.measure import Column
 
@@ -29,8 +30,9 @@ class EvaluationRecord:
         section: of the datalist.
         weights: of the evaluated network; ``None`` where there is no file of them.
         unet: of the U-Net baseline.
-        files: others that the results depend on, by name, such as a segmenter (`file.py:function` is `file.py`).
+        files: others that the results depend on, by name, such as a segmenter's.
         options: values that change the results, by name, such as the slice profile.
+        wiring: parts of the configuration that change the results.
         marks: what the report must say in large letters.
         configuration: all values of the run, for the report.
         training_log: folder of TensorBoard events of the training, for its curves.
@@ -45,6 +47,7 @@ class EvaluationRecord:
         unet: str | os.PathLike | None = None,
         files: Mapping[str, str | os.PathLike | None] | None = None,
         options: Mapping[str, Any] | None = None,
+        wiring: Mapping[str, Any] | None = None,
         marks: Sequence[str] = (),
         configuration: Mapping[str, Any] | None = None,
         training_log: str | os.PathLike | None = None,
@@ -52,7 +55,8 @@ class EvaluationRecord:
     ) -> None:
         self.section = section
         self.networks = {"weights": weights, "unet": unet}
-        self.files = {name: str(file).rpartition(":")[0] or file for name, file in (files or {}).items()}
+        self.files = dict(files or {})
+        self.wiring = dict(wiring or {})
         self.options = dict(options or {}) | {"slice_step": slice_step}
         self.marks = list(marks)
         self.configuration = dict(configuration or {})
@@ -60,14 +64,15 @@ class EvaluationRecord:
         self._checksums: dict[str, str] = {}
 
     def identity(self, *, path: str | os.PathLike, **how: Any) -> str:
-        """Return a checksum of all that the result of a subject's case depends on.
+        """Return a checksum of all that the result of a subject's case depends on, this package's code included.
 
         Args:
             path: the subject's file.
             how: methods and columns.
         """
         files = {name: file and self._sha256(file) for name, file in (self.networks | self.files).items()}
-        content = {"version": __version__, "files": files, "data": self._sha256(path), "options": self.options} | how
+        content = {"code": code_checksum(), "files": files, "data": self._sha256(path), "options": self.options}
+        content |= {"wiring": self.wiring} | how
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
     def _sha256(self, path: str | os.PathLike) -> str:
@@ -123,6 +128,12 @@ class EvaluationRecord:
 
     def _network(self, path: str | os.PathLike | None) -> dict[str, str] | None:
         return None if path is None else {"path": str(path), "sha256": self._sha256(path)}
+
+
+@cache
+def code_checksum() -> str:
+    """Return a checksum of this package's code."""
+    return checksum(Path(__file__).parents[1].rglob("*.py"))
 
 
 def software() -> dict[str, str]:

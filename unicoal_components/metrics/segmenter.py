@@ -87,9 +87,39 @@ class Segmenter:
         )
 
 
+def segmenter_file(name: str | None) -> str | None:
+    """Return the file that holds a segmenter, whose change is a change of the segmenter.
+
+    Args:
+        name: see :class:`Segmenter`; `None` for none.
+
+    Returns:
+        The TorchScript or Python file; of a module that is not there, its name.
+
+    >>> segmenter_file("folder:1/net.ts"), segmenter_file("file.py:segment"), segmenter_file(None)
+    ('folder:1/net.ts', 'file.py', None)
+    """
+    if name is None or not _is_callable(name):
+        return name
+    place = name.rpartition(":")[0]
+    if place.endswith(".py"):
+        return place
+    try:
+        spec = importlib.util.find_spec(place)
+    except (ImportError, ValueError):
+        return place
+    return place if spec is None or spec.origin is None else spec.origin
+
+
+def _is_callable(name: str) -> bool:
+    """Tell a callable from a TorchScript file, whose name may hold a colon too."""
+    _, colon, attribute = name.rpartition(":")
+    return bool(colon) and attribute.isidentifier()
+
+
 def _load(name: str) -> Callable[[Tensor], Any]:
-    place, colon, attribute = name.rpartition(":")
-    if colon and attribute.isidentifier():
+    if _is_callable(name):
+        place, _, attribute = name.rpartition(":")
         return _callable(place, attribute)
     if not Path(name).is_file():
         raise FileNotFoundError(f"segmenter '{name}' does not exist; {HOW}.")
