@@ -7,6 +7,7 @@ method with `--unet baseline/unet.pt`: both answer the same questions in the sam
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from monai.transforms import Compose
@@ -31,14 +32,18 @@ def main(
     minutes: float | None = None,
     pretrained: str | None = None,
     modalities: str | Sequence[str] | None = None,
+    targets: str | Sequence[str] | None = None,
+    sources: str | Sequence[str] | None = None,
     factors: float | Sequence[float] = (1, 2, 4, 6),
     same_modality: bool = True,
     cross_modality: bool = True,
     phase: str = "grid",
+    flip: bool = True,
     profile: str = "gaussian",
     slice_gap: float = 0.0,
     slice_thickness: float | None = None,
     resolution: int = 128,
+    slice_group_size: int = 4,
     channels: Sequence[int] = (32, 64, 128, 256),
     residual: bool = True,
     batch_size: int = 8,
@@ -55,16 +60,20 @@ def main(
         output: folder for the three files.
         images: train on this many images; give what the method saw.
         minutes: train for this long; with images as well, whichever comes first.
-        pretrained: unet.pt of an earlier training to go on from; its modalities, channels and residual are taken.
+        pretrained: unet.pt of an earlier training to go on from; its modalities and sizes are taken.
         modalities: names in class order, separated by commas; otherwise the datalist's.
+        targets: those to synthesize; this and the next nine as in the bundle's train.json.
+        sources: those to start from.
         factors: training factors.
-        same_modality: whether source and target may be of one modality; this and the next as the bundle has them.
+        same_modality: whether source and target may be of one modality.
         cross_modality: whether they may be of two.
         phase: where thick slices lie, grid or random.
+        flip: mirror half of the slices left-right.
         profile: slice profile, gaussian, box or drop.
         slice_gap: gap between thick slices in mm.
         slice_thickness: instead, their thickness in mm.
         resolution: side of the training window in voxels.
+        slice_group_size: thick slices that the U-Net sees.
         channels: features of each level of the U-Net.
         residual: within one modality learn the difference to cubic interpolation.
         batch_size: images in a step.
@@ -76,20 +85,28 @@ def main(
     """
     check_writable(output)
     names = _names(modalities, datalist, pretrained)
-    given = {"channels": list(channels), "residual": residual}
-    sizes = given if pretrained is None else {name: read_settings(pretrained)[name] for name in given}
+    sizes: dict[str, Any] = {"in_channels": slice_group_size, "channels": list(channels), "residual": residual}
+    if pretrained is not None:
+        sizes = {name: read_settings(pretrained)[name] for name in sizes}
     torch.manual_seed(seed)
-    network = load_baseline(path=pretrained, modalities=names) or BaselineUNet(num_modalities=len(names), **sizes)
+    network = load_baseline(path=pretrained, modalities=names, in_channels=slice_group_size) or BaselineUNet(
+        num_modalities=len(names), **sizes
+    )
     draw = DrawSliceTaskd(
         modalities=names,
+        targets=None if targets is None else _listed(targets),
+        sources=None if sources is None else _listed(sources),
         factors=[factors] if isinstance(factors, int | float) else factors,
         same_modality=same_modality,
         cross_modality=cross_modality,
         phase=phase,
+        flip=flip,
         resolution=resolution,
         intensity_jitter=intensity_jitter,
     )
-    load = LoadSliceGroupd(profile=profile, slice_gap=slice_gap, slice_thickness=slice_thickness)
+    load = LoadSliceGroupd(
+        profile=profile, slice_gap=slice_gap, slice_thickness=slice_thickness, slice_group_size=slice_group_size
+    )
     data = read_datalist(datalist, "training")
     dataset = SliceDataset(data=data, transform=Compose([draw, load]), seed=seed)
     result = train_baseline(
@@ -111,10 +128,15 @@ def main(
 
 
 def _names(given: str | Sequence[str] | None, datalist: str, pretrained: str | None) -> list[str]:
-    """Take names as Fire gives them, a text with commas or a tuple; else those of the earlier training or datalist."""
+    """Take the names that are given; else those of the earlier training or datalist."""
     if given is not None:
-        return [str(part).strip() for part in (given.split(",") if isinstance(given, str) else given)]
+        return _listed(given)
     return read_modalities(datalist) if pretrained is None else read_settings(pretrained)["modalities"]
+
+
+def _listed(given: str | Sequence[str]) -> list[str]:
+    """Take names as Fire gives them, a text with commas or a tuple."""
+    return [str(part).strip() for part in (given.split(",") if isinstance(given, str) else given)]
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def test_a_budget_must_be_given_and_positive(budget):
 def saved(tmp_path):
     torch.manual_seed(0)
     network = BaselineUNet(num_modalities=2, channels=(4, 8)).eval()
-    settings = {"modalities": ["t1", "t2"], "channels": [4, 8], "residual": True}
+    settings = {"modalities": ["t1", "t2"], "in_channels": 4, "channels": [4, 8], "residual": True}
     save_baseline(network, tmp_path / "unet.pt", settings=settings)
     return network, tmp_path / "unet.pt"
 
@@ -75,6 +75,11 @@ def test_no_path_is_no_network():
 def test_other_modalities_are_refused_with_the_option_that_trains_the_right_ones(saved):
     with pytest.raises(ValueError, match=r"unet.pt' knows the modalities \['t1', 't2'\].*--modalities t2,t1"):
         load_baseline(path=saved[1], modalities=["t2", "t1"])
+
+
+def test_other_slice_groups_are_refused_with_the_option_that_trains_the_right_ones(saved):
+    with pytest.raises(ValueError, match=r"unet.pt' sees groups of 4 slices, the method of 6.*--slice_group_size 6"):
+        load_baseline(path=saved[1], modalities=["t1", "t2"], in_channels=6)
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "no json", '{"modalities": ["a"], "channels": [4]}'])

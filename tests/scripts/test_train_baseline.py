@@ -61,8 +61,11 @@ def test_it_goes_on_from_an_earlier_training_with_its_sizes(datalist, tmp_path):
 def test_the_tasks_are_those_of_the_method(datalist, tmp_path):
     with pytest.raises(ValueError, match="same_modality and cross_modality are both false"):
         run(datalist, tmp_path / "out", images=2, same_modality=False, cross_modality=False)
-    run(datalist, tmp_path / "out", images=2, cross_modality=False, phase="random", residual=False)
-    assert load_baseline(path=tmp_path / "out" / "unet.pt", modalities=["t1", "t2"]).residual is False
+    run(datalist, tmp_path / "out", images=2, targets="t2", sources=("t1",), slice_group_size=6, residual=False)
+    network = load_baseline(path=tmp_path / "out" / "unet.pt", modalities=["t1", "t2"], in_channels=6)
+    assert network.residual is False
+    with pytest.raises(ValueError, match="t3"):
+        run(datalist, tmp_path / "out", images=2, targets="t3")
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def save_baseline(network: nn.Module, path: str | Path, *, settings: Mapping[str
     Args:
         network: the trained U-Net.
         path: file of weights, by custom `unet.pt`.
-        settings: `modalities`, `channels`, `residual` and whatever else shall be known of the training.
+        settings: `modalities`, `in_channels`, `channels`, `residual` and whatever else shall be known of the training.
     """
     with atomic_path(Path(path).with_suffix(".json")) as partial:
         partial.write_text(json.dumps(dict(settings), indent=4) + "\n", encoding="utf-8")
@@ -133,24 +133,31 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     try:
         settings = json.loads(beside.read_text(encoding="utf-8"))
         lists = {name: list(settings[name]) for name in ("modalities", "channels")}
-        return settings | lists | {"residual": bool(settings["residual"])}
+        return settings | lists | {"residual": bool(settings["residual"]), "in_channels": int(settings["in_channels"])}
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"'{beside}' does not describe a U-Net of scripts/train_baseline.py ({error}).") from error
+        raise ValueError(
+            f"'{beside}' does not describe a U-Net of scripts/train_baseline.py ({error}); train it again."
+        ) from error
 
 
 def load_baseline(
-    *, path: str | Path | None, modalities: Sequence[str], device: str | torch.device | None = None
+    *,
+    path: str | Path | None,
+    modalities: Sequence[str],
+    in_channels: int = 4,
+    device: str | torch.device | None = None,
 ) -> BaselineUNet | None:
     """Build the U-Net that `scripts/train_baseline.py` trained, for the rows `unet` of a report.
 
     Args:
         path: its `unet.pt`; `None` = no such rows, hence no network.
         modalities: of the method, in the order of their class indices; the U-Net's must be the same.
+        in_channels: slices of the method's groups; the U-Net's must be as many.
         device: where it goes.
 
     Raises:
         FileNotFoundError: see `read_settings` and `read_weights`.
-        ValueError: it was trained with other modalities, or see these two.
+        ValueError: it was trained with other modalities or slice groups, or see these two.
     """
     if path is None:
         return None
@@ -160,6 +167,11 @@ def load_baseline(
             f"the U-Net '{path}' knows the modalities {settings['modalities']}, the method {list(modalities)}; train "
             f"it with --modalities {','.join(modalities)}, so that both answer the same questions."
         )
-    sizes = {name: settings[name] for name in ("channels", "residual")}
+    if settings["in_channels"] != in_channels:
+        raise ValueError(
+            f"the U-Net '{path}' sees groups of {settings['in_channels']} slices, the method of {in_channels}; train "
+            f"it with --slice_group_size {in_channels}."
+        )
+    sizes = {name: settings[name] for name in ("in_channels", "channels", "residual")}
     network = BaselineUNet(num_modalities=len(modalities), **sizes)
     return load_weights(network=network, path=path, device=device)  # type: ignore[return-value]
