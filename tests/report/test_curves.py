@@ -48,8 +48,21 @@ def test_a_training_without_validation_says_so(evaluation, log):
     assert page.count("<svg") == 1 and "it has no val_psnr" in page
 
 
+def test_whose_curves_they_are_is_said_beside_the_weights(evaluation, log):
+    evaluation.run["training_log"] = str(log)
+    page = training_section(read_evaluation(evaluation.write()))
+    assert f"Curves of the training logged in <code>{log}</code>" in page
+    assert "The evaluated weights are <code>models/model.pt</code>" in page
+    evaluation.run["weights"] = None
+    assert "The evaluated weights are no file" in training_section(read_evaluation(evaluation.write()))
+
+
 @pytest.mark.parametrize(
-    ("place", "words"), [(None, "No record of the training"), ("/none/here", "not there any more")]
+    ("place", "words"),
+    [
+        (None, "No record of the training was given"),
+        ("/none/here", "No record of a training was found in <code>/none/here</code>"),
+    ],
 )
 def test_an_absent_record_is_said_to_be_absent(evaluation, place, words):
     evaluation.run["training_log"] = place

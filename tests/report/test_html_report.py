@@ -8,6 +8,8 @@ import pytest
 
 from unicoal_components.report.html_report import write_report
 from unicoal_components.report.niivue import escaped_code
+from unicoal_components.report.panels import INLINE_BYTES
+from unicoal_components.report.volumes import BUDGET
 
 FROM_OUTSIDE = re.compile(r"""(?:src|href)\s*=\s*["']?\s*(?:https?:)?//|@import|url\(\s*["']?\s*(?:https?:)?//""", re.I)
 
@@ -146,6 +148,22 @@ def test_numbers_of_cases_and_panels_are_kept(evaluation, niivue, moved):
 def test_an_evaluation_without_a_psnr_still_makes_a_page(evaluation, moved):
     evaluation.rows = [row | {"psnr": math.nan} for row in evaluation.per_subject()]
     assert "p1: t1 → t2 ×4, – dB" in page_of(complete(evaluation, moved), panels=12)
+
+
+def test_the_budgets_keep_the_page_below_25_mb():
+    viewer, tables = 2_300_000, 500_000
+    assert 4 / 3 * (BUDGET + INLINE_BYTES) + viewer + tables < 25_000_000
+
+
+def test_a_page_with_all_that_the_budgets_allow_is_below_25_mb(evaluation, niivue, moved):
+    complete(evaluation, moved)
+    niivue.write_text("x" * 2_300_000)
+    for path in evaluation.folder.glob("cases/*/*.nii.gz"):
+        path.write_bytes(bytes(990_000))
+    for path in evaluation.folder.glob("panels/*.png"):
+        path.write_bytes(bytes(1_150_000))
+    page = page_of(evaluation, viewer=niivue)
+    assert 20_000_000 < len(page.encode()) < 25_000_000
 
 
 @pytest.mark.parametrize(("name", "value"), [("viewer_cases", -1), ("panels", 1.5), ("panels", True)])

@@ -28,6 +28,16 @@ def test_dice_of_each_class_is_averaged_over_subjects(evaluation):
     assert page.index("white matter") < page.index("fluid")
 
 
+def test_an_oracle_is_marked_in_the_table_of_dice(evaluation):
+    folder = evaluation.write()
+    numbers = {"class": "white matter", "dice": 0.8, "volume_prediction_ml": 1, "volume_truth_ml": 1}
+    rows = [{"subject": "p1", **CASE, "method": name, **numbers} for name in ("ours", "affine")]
+    evaluation.table("segmentation.csv", rows)
+    page = segmentation_section(read_evaluation(folder))
+    assert '<th scope="row">affine<small class="oracle"> knows the truth</small></th>' in page
+    assert page.count("knows the truth") == 1
+
+
 def test_what_there_is_not_takes_no_place(evaluation):
     read = read_evaluation(evaluation.write())
     assert segmentation_section(read) is None
@@ -41,6 +51,7 @@ def test_alias_freeness_has_a_row_for_each_network_and_way_to_move_it(evaluation
     page = equivariance_section(read_evaluation(folder))
     assert "t1 → t2 ×1, p1, 32 slices" in page
     assert "76.5 dB and 78.0 dB" in page
+    assert "over the median step" in page  # as scripts/measure_equivariance.py divides
     assert "other weights" in page
     evaluation.run["weights"] = {"path": "model.pt", "sha256": "1a"}
     evaluation.write()
@@ -75,6 +86,12 @@ def test_provenance_lists_data_weights_software_and_every_value(evaluation):
     assert json.dumps(list(range(60)), indent=2) in page
 
 
+def test_provenance_lists_the_other_networks_that_the_numbers_depend_on(evaluation):
+    evaluation.run["files"] = {"lpips_backbone": {"path": "alexnet.pth", "sha256": "d4" * 32}}
+    page = provenance_section(read_evaluation(evaluation.write()))
+    assert f"<td>lpips backbone</td><td><code>alexnet.pth</code></td><td><code>{'d4' * 32}</code></td>" in page
+
+
 def test_provenance_without_records_says_so(evaluation):
     for name in ("weights", "unet", "data", "configuration", "software"):
         evaluation.run.pop(name)
@@ -85,3 +102,9 @@ def test_provenance_without_records_says_so(evaluation):
 def test_the_protocols_say_what_is_wrong_with_the_papers():
     page = protocol_section()
     assert "What is wrong with it" in page and "Strict protocol" in page
+
+
+def test_the_protocols_say_which_slices_count_in_super_resolution():
+    strict, paper = protocol_section().split("<h3>")[1:3]
+    assert "only in slices that lie between those of the input" in strict
+    assert "in super-resolution the slices that were given count" in paper

@@ -13,7 +13,7 @@ def section(evaluation):
 
 def rows(page, method):
     """Return the cells of a method's rows, one list each, as markup."""
-    found = re.findall(rf'<tr[^>]*><th scope="row">{method}</th>(.*?)</tr>', page)
+    found = re.findall(rf'<tr[^>]*><th scope="row">{method}(?:<small.*?)?</th>(.*?)</tr>', page)
     return [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in found]
 
 
@@ -34,6 +34,14 @@ def test_the_best_mean_is_bold_and_an_oracle_does_not_compete(evaluation):
     ours, cubic, affine = (rows(page, name)[0] for name in ("ours", "cubic", "affine"))
     assert "<b>" in ours[1] and "<b>" in ours[2]  # PSNR higher, NMSE lower
     assert not any("<b>" in cell for cell in cubic + affine)
+
+
+def test_an_oracle_is_marked_in_every_table(evaluation):
+    page = section(evaluation)
+    mark = 'affine<small class="oracle"> knows the truth</small></th>'
+    assert page.count(f'<th scope="row">{mark}') == 2 * 3  # cases and groups of columns
+    assert page.count(f'<th scope="col">{mark}') == 1  # overview
+    assert page.count("knows the truth</small>") == 7
 
 
 def test_of_a_ratio_the_nearest_to_1_is_best(evaluation):
@@ -76,6 +84,14 @@ def test_an_empty_column_is_left_out_and_the_reason_is_given(evaluation):
     page = section(evaluation)
     assert "<li><b>LPIPS</b>: its weights are not there</li>" in page
     assert page.count("LPIPS") == 1
+
+
+def test_a_column_without_numbers_is_not_said_to_be_compared(evaluation):
+    empty = {"difference": "", "low": "", "high": "", "p": "", "p_holm": ""}
+    evaluation.comparisons.append(evaluation.comparison("lpips", "", **empty))
+    page = section(evaluation)
+    assert "Compared: PSNR, NMSE. " in page
+    assert "All 2 comparisons in numbers" in page
 
 
 def test_infinite_and_missing_means_are_shown_as_such(evaluation):

@@ -97,7 +97,7 @@ class CaseEvaluation:
         self.panel_path(case_stem(facts)).unlink(missing_ok=True)
         self.store.remove_volumes(case_stem(facts))
         if draw:
-            self._draw(images, target, facts, rows, spacing=_spacing(case))
+            self._draw(images, stack, target, case, facts, rows)
         if self.volumes:
             self._save_volumes(images, stack.numpy(), target, case, facts, path)
         return result
@@ -154,19 +154,28 @@ class CaseEvaluation:
         return rows, segmentation
 
     def _draw(
-        self, images: Mapping[str, np.ndarray], target: np.ndarray, facts: Row, rows: list[Row], *, spacing: Sequence
+        self,
+        images: Mapping[str, np.ndarray],
+        stack: torch.Tensor,
+        target: np.ndarray,
+        case: dict[str, Any],
+        facts: Row,
+        rows: list[Row],
     ) -> None:
-        """Draw the input, baselines, other networks, the prediction and the truth."""
-        columns = {f"input ({facts['source']})": images["copy"]} if "copy" in images else {}
+        """Draw the input as its nearest slices, baselines, other networks, the prediction and the truth."""
+        known = {"stack": stack, "factor": facts["factor"], "indices": case[Keys.INDICES]}
+        nearest = baseline("copy", target=torch.from_numpy(target), **known).numpy()
+        columns = {f"input ({facts['source']})": nearest}
         shown = [name for name in PANEL_METHODS if name in images and (name != "cubic" or facts["factor"] > 1)]
-        columns |= {name: images[name] for name in (*shown, *self.networks, self.method)} | {"truth": target}
+        columns |= {f"{name} (knows the truth)" if name == "affine" else name: images[name] for name in shown}
+        columns |= {name: images[name] for name in (*self.networks, self.method)} | {"truth": target}
         psnr = rows[0].get("psnr")
         quality = "" if psnr is None else f", {self.method} {psnr:.2f} dB"
         save_panel(
             self.panel_path(case_stem(facts)),
             images=columns,
             title=f"{facts['subject']}: {case_name(facts)}{quality}",
-            spacing=spacing,
+            spacing=_spacing(case),
             prediction=self.method,
         )
 

@@ -117,6 +117,7 @@ class EvaluationRecord:
             "notes": dict(notes),
             "columns": [vars(column) for column in columns],
             **{name: self._network(file) for name, file in self.networks.items()},
+            "files": {name: self._network(file) for name, file in self.files.items() if file},
             "data": [dict(entry) | {"sha256": self._sha256(entry["path"])} for entry in data],
             "options": self.options,
             "configuration": self.configuration,

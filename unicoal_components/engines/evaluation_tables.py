@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ def write_tables(
     summary = summarize(rows, columns=columns)
     write_csv(folder / "per_subject.csv", rows=rows, fields=row_fields(columns))
     write_csv(folder / "summary.csv", rows=summary, fields=summary_fields(columns))
-    compared = compare(rows, method=method, metrics=[column for column in columns if column.name in TESTED])
+    tested = [column for column in columns if column.name in TESTED and _has_value(rows, column)]
+    compared = compare(rows, method=method, metrics=tested)
     write_csv(folder / "comparisons.csv", rows=compared, fields=COMPARISON_FIELDS)
     segmented = [row for result in results for row in result.get("segmentation", [])]
     _replace(folder / "segmentation.csv", segmented)
@@ -51,6 +53,11 @@ def write_tables(
     logged = [column for column in columns if column.name in LOGGED]
     logger.info("Results in %s\n%s", folder, table(summary, columns=logged))
     return rows
+
+
+def _has_value(rows: Sequence[Row], column: Column) -> bool:
+    """Tell whether anything was measured in a column; Dice has nothing without a segmenter."""
+    return any(not math.isnan(row[column.name]) for row in rows)
 
 
 def _replace(path: Path, rows: Sequence[Any]) -> None:

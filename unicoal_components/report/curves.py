@@ -40,13 +40,16 @@ def training_curves(folder: str | os.PathLike) -> dict[str, Curve]:
 
 
 def training_section(evaluation: Evaluation) -> Html:
-    """Draw loss and PSNR over the training, or say that there is no record of it."""
+    """Draw loss and PSNR over the training, or say that there is no record of it.
+
+    The folder is that of the run, whatever weights are evaluated: both are named, so that foreign weights are noticed.
+    """
     place = evaluation.run.get("training_log")
     if not place:
         return section("Training", "training", element("p", "No record of the training was given (training_log)."))
     curves = training_curves(place)
     if not curves:
-        text = f"The record of the training is not there any more: no TensorBoard event file in {place}."
+        text = ["No record of a training was found in ", element("code", place), ": no TensorBoard event file."]
         return section("Training", "training", element("p", text))
     charts = [
         _chart(curves, LOSS, x_label="step", y_label="loss"),
@@ -55,7 +58,16 @@ def training_section(evaluation: Evaluation) -> Html:
     ]
     if "val_psnr" not in curves:
         charts.append(element("p", "This training was not validated, or not yet: it has no val_psnr."))
-    return section("Training", "training", element("p", "From ", element("code", place)), _side_by_side(charts))
+    return section("Training", "training", element("p", _whose(evaluation, place)), _side_by_side(charts))
+
+
+def _whose(evaluation: Evaluation, place: str) -> list[object]:
+    path = (evaluation.run.get("weights") or {}).get("path")
+    weights = "no file" if path is None else element("code", path)
+    return [
+        *("Curves of the training logged in ", element("code", place), ". The evaluated weights are ", weights),
+        "; if they come from another training, these are not its curves.",
+    ]
 
 
 def _chart(curves: dict[str, Curve], names: dict[str, tuple[str, str]], *, x_label: str, y_label: str) -> Html | None:

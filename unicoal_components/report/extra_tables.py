@@ -12,6 +12,7 @@ from ..metrics.rows import Row, case_name
 from .evaluation import Evaluation, case_key
 from .html import Html, element, section, table
 from .numbers import NONE, number
+from .summary_tables import method_heading
 
 KINDS = {"translation": "EQ-T", "fractional": "EQ-T_frac", "rotation": "EQ-R"}
 
@@ -44,7 +45,7 @@ def equivariance_section(evaluation: Evaluation) -> Html | None:
         f"EQ-R by rotation, in the manner of StyleGAN3. The resampling itself allows {ceiling[0]} and {ceiling[1]} in "
         "the last two. Still, moved: whether the Fourier input of the network moves along. Beyond 0.35: part of the "
         "output's power at more than 0.35 cycles per pixel. Bend and seam: how crooked the way is on which the output "
-        "goes as the slice position moves (0 is straight), and its step between two groups over the mean step."
+        "goes as the slice position moves (0 is straight), and its step between two groups over the median step."
     )
     head = ("network", "Fourier input", *KINDS.values(), "beyond 0.35", "bend", "seam")
     other = content.get("weights_sha256") != (evaluation.run.get("weights") or {}).get("sha256")
@@ -78,7 +79,7 @@ def _dice_table(evaluation: Evaluation, rows: Sequence[Row]) -> Html:
         count = len({row["subject"] for row in own})
         cells = [_dice_cell([row for row in own if row["class"] == name], count=count) for name in classes]
         style = "ours" if method == evaluation.method else None
-        body.append(element("tr", element("th", method, scope="row"), element("td", count), cells, class_=style))
+        body.append(element("tr", method_heading(evaluation, method), element("td", count), cells, class_=style))
     shown = table(["method", "n", *classes], body, class_="numbers")
     return element("div", element("h4", case_name(rows[0])), shown)
 

@@ -12,17 +12,19 @@ from .numbers import NONE, counted
 
 STRICT = (
     "All voxels of the foreground count and no others: head or brain, found in the truth alone, the same for every "
-    "method. Both volumes are put on the scale of the truth, its minimum and maximum becoming 0 and 1; the prediction "
-    "is neither clipped nor scaled to itself, so a wrong brightness or contrast is an error. PSNR = −10 log10 of the "
-    "mean squared error; SSIM, HFEN (error of edges) and GMS (gradient similarity) are computed in 3D, so that steps "
-    "from slice to slice count; NMSE = squared error over squared truth; MAE = mean absolute error."
+    "method; in super-resolution (one modality, a factor above 1) only in slices that lie between those of the input, "
+    "as the others were given. Both volumes are put on the scale of the truth, its minimum and maximum becoming 0 and "
+    "1; the prediction is neither clipped nor scaled to itself, so a wrong brightness or contrast is an error. PSNR = "
+    "−10 log10 of the mean squared error; SSIM, HFEN (error of edges) and GMS (gradient similarity) are computed in "
+    "3D, so that steps from slice to slice count; NMSE = squared error over squared truth; MAE = mean absolute error."
 )
 PAPER = (
     "As in the publication on Uni-COAL, to compare with its tables: each volume on its own is clipped to its 0.5 and "
     "99.5 percentiles and mapped to [0, 1]; PSNR, SSIM (7-voxel window) and MAE over the whole field of view, and by "
     "slice. What is wrong with it: scaling each volume to itself hides a wrong brightness and contrast; the background "
-    "counts, is easy, and raises every number with the field of view; and the slices that count are chosen by the "
-    "prediction. Its numbers cannot be compared with those of the strict protocol."
+    "counts, is easy, and raises every number with the field of view; the slices that count are chosen by the "
+    "prediction; and in super-resolution the slices that were given count. Its numbers cannot be compared with those "
+    "of the strict protocol."
 )
 STATISTICS = (
     "Subjects are the unit. Standard deviations are those of the population (divided by n). The 95 % intervals are "
@@ -42,13 +44,13 @@ def protocol_section() -> Html:
 
 
 def provenance_section(evaluation: Evaluation) -> Html:
-    """List configuration, data, weights and software."""
+    """List networks, data, software and configuration."""
     run = evaluation.run
     return section(
         "Where it comes from",
         "provenance",
-        element("h3", "Weights"),
-        table(("network", "file", "SHA-256", ""), _weights(run)),
+        element("h3", "Networks"),
+        table(("network", "file", "SHA-256", ""), _networks(run)),
         _data(evaluation),
         element("h3", "Software"),
         table(("package", "version"), sorted((run.get("software") or {}).items())),
@@ -57,14 +59,19 @@ def provenance_section(evaluation: Evaluation) -> Html:
     )
 
 
-def _weights(run: Mapping[str, Any]) -> list[tuple[object, ...]]:
+def _networks(run: Mapping[str, Any]) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for name, entry in ((run["method"], run.get("weights")), ("unet", run.get("unet"))):
         if entry:
             others = {key: value for key, value in entry.items() if key not in ("path", "sha256")}
             more = ", ".join(f"{key.replace('_', ' ')} {_json(value)}" for key, value in others.items())
             rows.append((name, _code(entry.get("path")), _code(entry.get("sha256")), more))
-    return rows or [(run["method"], "no record", NONE, "")]
+    rows = rows or [(run["method"], "no record", NONE, "")]
+    files = (run.get("files") or {}).items()
+    return rows + [
+        (name.replace("_", " "), _code(entry.get("path")), _code(entry.get("sha256")), "measures")
+        for name, entry in files
+    ]
 
 
 def _data(evaluation: Evaluation) -> Html:

@@ -38,6 +38,7 @@ tbody th { font-weight: 550; }
 tr.ours > *, td.ours { background: var(--ours); }
 tr.ours > th { box-shadow: inset 4px 0 var(--accent); font-weight: 700; }
 td b { font-weight: 750; }
+.oracle { color: var(--warn); font-weight: 400; font-style: italic; white-space: nowrap; }
 td.none { color: var(--soft); }
 .interval { display: block; color: var(--soft); font-size: 11.5px; }
 .mark { margin-left: 5px; font-size: 12px; cursor: help; }

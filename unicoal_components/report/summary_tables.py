@@ -67,6 +67,12 @@ def competes(evaluation: Evaluation, method: str) -> bool:
     return "oracle" not in str((evaluation.run.get("method_notes") or {}).get(method, "")).lower()
 
 
+def method_heading(evaluation: Evaluation, method: str, *, scope: str = "row") -> Html:
+    """Name a method at its row or column, and say of an oracle that it is one."""
+    mark = None if competes(evaluation, method) else element("small", " knows the truth", class_="oracle")
+    return element("th", method, mark, scope=scope)
+
+
 def reachable(evaluation: Evaluation) -> str:
     """Say which p the number of subjects allows, so that a missing star is not taken for equality."""
     count = _most(evaluation.summary)
@@ -111,7 +117,7 @@ def _case_table(evaluation: Evaluation, case: Row, columns: Sequence[Column], fo
         cells = [
             _cell(row, column, best=best[column.name], found=found, method=evaluation.method) for column in columns
         ]
-        first = element("th", row["method"], scope="row")
+        first = method_heading(evaluation, row["method"])
         body.append(
             element(
                 "tr", first, element("td", number(row["n"], 0)), cells, class_=_row_class(evaluation, row["method"])
@@ -173,8 +179,15 @@ def _most(rows: Sequence[Row]) -> int:
     return int(max((row["n"] for row in rows), default=0))
 
 
+def _compared(evaluation: Evaluation) -> list[Row]:
+    """Return the comparisons, without those of columns that hold no number."""
+    empty = {column.name for column in evaluation.columns if not measured(evaluation, column)}
+    return [row for row in evaluation.comparisons if row["metric"] not in empty]
+
+
 def _legend(evaluation: Evaluation) -> Html:
-    if not evaluation.comparisons:
+    comparisons = _compared(evaluation)
+    if not comparisons:
         return element("p", reachable(evaluation), class_="legend")
     method = evaluation.method
     marks = [
@@ -182,7 +195,7 @@ def _legend(evaluation: Evaluation) -> Html:
         [element("span", "▼", class_="mark worse"), f" {method} is worse than this row: "],
     ]
     labels = {column.name: column.label for column in evaluation.columns}
-    compared = dict.fromkeys(str(labels.get(row["metric"], row["metric"])) for row in evaluation.comparisons)
+    compared = dict.fromkeys(str(labels.get(row["metric"], row["metric"])) for row in comparisons)
     test = (
         "Wilcoxon's signed ranks of the subjects' differences, two-sided, p < 0.05 after Holm's correction over all "
         "comparisons, and the 95 % interval of the mean difference on one side of 0. "
@@ -202,7 +215,8 @@ def _overview(evaluation: Evaluation, found: Found) -> Html | None:
         cells = [_overview_cell(rows.get(name), column, best, found, evaluation) for name in evaluation.methods]
         body.append(element("tr", element("th", case_name(case), scope="row"), cells))
     title = element("h3", "All cases: PSNR [dB], strict protocol")
-    return joined([title, table(["case", *evaluation.methods], body, class_="numbers")])
+    heads = [method_heading(evaluation, name, scope="col") for name in evaluation.methods]
+    return joined([title, table(["case", *heads], body, class_="numbers")])
 
 
 def _overview_cell(row: Row | None, column: Column, best: float, found: Found, evaluation: Evaluation) -> Html:
@@ -238,11 +252,12 @@ def _listed(pairs: object) -> Html:
 
 
 def _comparisons(evaluation: Evaluation) -> Html | None:
-    if not evaluation.comparisons:
+    comparisons = _compared(evaluation)
+    if not comparisons:
         return None
     columns = {column.name: column for column in evaluation.columns}
     body = []
-    for row in evaluation.comparisons:
+    for row in comparisons:
         column = columns.get(row["metric"], Column(name=row["metric"], label=row["metric"]))
         facts = (
             case_name(row),

@@ -11,7 +11,7 @@ from .evaluation import Evaluation
 
 INPUT, TRUTH = "input", "truth"
 SUFFIX = ".nii.gz"
-BUDGET = 12_000_000
+BUDGET = 10_000_000
 """Bytes of all volumes; in base64 a third more. The first case is always taken."""
 
 
