@@ -7,7 +7,7 @@ import runpy
 import pytest
 import torch
 
-from unicoal_components.data.training_record import read_record
+from unicoal_components.data.training_record import read_record, read_selected_by
 
 CASES = [{"source": "t1", "target": "t2", "factor": 4}]
 
@@ -83,6 +83,7 @@ def test_a_training_tells_evaluations_whom_it_saw(bundle, cohort, tmp_path):
     bundle.run("train.json", max_epochs=1, images_per_epoch=4, **paths)
     entries = json.loads((cohort / "datalist.json").read_text())
     assert list(read_record(tmp_path / "model.pt")) == [entry["subject"] for entry in entries["training"]]
+    assert list(read_selected_by(tmp_path / "model.pt")) == [entry["subject"] for entry in entries["validation"]]
     swapped = entries | {"training": entries["test"], "test": entries["training"]}
     swapped = {
         k: [e | {"path": str(cohort / e["path"])} for e in v] if k in entries and k[0] in "tv" else v

@@ -11,7 +11,13 @@ from unicoal_components.data.datalist import write_datalist
 from unicoal_components.data.fingerprint import scan_fingerprints
 from unicoal_components.data.hdf5 import write_subject
 from unicoal_components.data.held_out import HeldOutSubjects
-from unicoal_components.data.training_record import read_record, record_path, training_subjects, write_record
+from unicoal_components.data.training_record import (
+    read_record,
+    read_selected_by,
+    record_path,
+    training_subjects,
+    write_record,
+)
 
 
 def write(path, volumes, **more):
@@ -78,9 +84,18 @@ def test_the_record_beside_the_weights_knows_subjects_of_another_datalist(datali
         HeldOutSubjects(path=datalist, section="test", weights=[weights, None])
 
 
-def test_the_same_name_in_another_cohort_is_no_reason(datalist, tmp_path):
-    write_record(tmp_path / "model.pt", subjects={"c": {"t1": "other"}}, images_seen=3)
-    assert HeldOutSubjects(path=datalist, section="test", weights=[tmp_path / "model.pt"]).marks == []
+@pytest.mark.parametrize("name", ["c", "earlier c", "earlier earlier c"])
+def test_the_same_name_with_other_scans_is_marked_and_not_refused(datalist, tmp_path, name):
+    write_record(tmp_path / "model.pt", subjects={name: {"t1": "other"}, "a": {"t1": "x"}}, images_seen=3)
+    (mark,) = HeldOutSubjects(path=datalist, section="test", weights=[tmp_path / "model.pt"]).marks
+    assert mark.startswith("model.pt was trained on subjects of the same names with other scans (c): check")
+
+
+def test_the_same_name_with_the_same_scans_is_marked_once(datalist, tmp_path):
+    write_record(tmp_path / "model.pt", subjects=training_subjects(data=[entry(tmp_path, "c")]), images_seen=3)
+    options = {"weights": [tmp_path / "model.pt"], "allow_training_subjects": True}
+    (mark,) = HeldOutSubjects(path=datalist, section="test", **options).marks
+    assert mark.startswith("Evaluated on subjects that were not held out (c)")
 
 
 def test_weights_without_a_record_and_files_that_are_elsewhere_are_marked(datalist, tmp_path):
@@ -108,7 +123,33 @@ def test_a_pretraining_that_left_no_record_is_marked(datalist, tmp_path):
 def test_subjects_that_may_have_chosen_the_weights_are_marked(datalist, tmp_path):
     write_record(tmp_path / "model.pt", subjects={}, images_seen=3)
     (mark,) = HeldOutSubjects(path=datalist, section="validation", weights=[tmp_path / "model.pt"]).marks
-    assert "section validation" in mark
+    assert mark == "model.pt may have been chosen by these very subjects: they are of section validation."
+
+
+@pytest.mark.parametrize("section", ["validation", "test", "training"])
+def test_those_who_chose_the_weights_are_marked_in_any_section_and_under_any_name(datalist, tmp_path, section):
+    name = {"training": "a", "validation": "b", "test": "c"}[section]
+    scans = training_subjects(data=[entry(tmp_path, name)])[name]
+    write_record(tmp_path / "model.pt", subjects={}, selected_by={"person 7": scans}, images_seen=3)
+    options = {"weights": [tmp_path / "model.pt"], "allow_training_subjects": section == "training"}
+    mark = HeldOutSubjects(path=datalist, section=section, **options).marks[-1]
+    assert mark.startswith(f"model.pt was chosen by its quality on subjects that are evaluated here ({name}): its")
+
+
+def test_subjects_of_section_validation_who_did_not_choose_the_weights_are_not_marked(datalist, tmp_path):
+    write_record(tmp_path / "model.pt", subjects={}, selected_by={"b": {"t1": "other"}}, images_seen=3)
+    assert HeldOutSubjects(path=datalist, section="validation", weights=[tmp_path / "model.pt"]).marks == []
+
+
+def test_a_record_names_nobody_twice_and_tells_nobody_from_unknown(tmp_path):
+    subjects = {"a": {"t1": "x"}}
+    write_record(tmp_path / "m.pt", subjects=subjects, selected_by=subjects | {"b": {"t1": "y"}}, images_seen=3)
+    assert (read_record(tmp_path / "m.pt"), read_selected_by(tmp_path / "m.pt")) == (subjects, {"b": {"t1": "y"}})
+    write_record(tmp_path / "m.pt", subjects=subjects, selected_by=subjects, images_seen=3)
+    assert read_selected_by(tmp_path / "m.pt") == {}
+    write_record(tmp_path / "m.pt", subjects=subjects, images_seen=3)
+    assert read_selected_by(tmp_path / "m.pt") is None
+    assert read_selected_by(tmp_path / "without.pt") is None
 
 
 def test_a_fingerprint_tells_scans_apart_and_ignores_the_name_of_the_file(datalist, tmp_path):
@@ -123,8 +164,9 @@ def test_an_empty_middle_slice_has_no_fingerprint(tmp_path):
     assert list(scan_fingerprints(tmp_path / "e.h5")) == ["t2"]
 
 
-def test_a_file_that_is_no_record_is_an_error_that_names_it(tmp_path):
-    record_path(tmp_path / "model.pt").write_text("[]")
+@pytest.mark.parametrize("content", ["[]", "{}", '{"subjects": null}', '{"subjects": {}, "selected_by": 3}'])
+def test_a_file_that_is_no_record_is_an_error_that_names_it(tmp_path, content):
+    record_path(tmp_path / "model.pt").write_text(content)
     with pytest.raises(ValueError, match=r"model.training.json' is no record"):
         read_record(tmp_path / "model.pt")
 

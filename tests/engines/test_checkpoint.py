@@ -1,9 +1,15 @@
 import logging
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
 from ignite.engine import Events
+
+from unicoal_components.data.training_record import read_record, read_selected_by, write_record
+from unicoal_components.engines.checkpoint import ResumeCheckpoint
+
+FIRST, SECOND, THIRD, FOURTH = ({"t1": name} for name in ("scan 1", "scan 2", "scan 3", "scan 4"))
 
 
 def everything(trainer):
@@ -121,8 +127,6 @@ def test_an_interrupt_in_an_epoch_leaves_the_last_checkpoint_and_no_other_file(e
 
 
 def test_without_an_evaluator_the_last_average_is_the_model(engines, tmp_path):
-    from unicoal_components.engines.checkpoint import ResumeCheckpoint
-
     model = tmp_path / "models" / "model.pt"
     handler = ResumeCheckpoint(output_dir=str(tmp_path / "run"), model_path=str(model))
     trainer = engines.trainer(max_epochs=1, handlers=[handler])
@@ -168,3 +172,67 @@ def test_a_folder_that_cannot_be_written_is_named_before_training(engines, tmp_p
     with pytest.raises(OSError, match="cannot write"):
         trainer.run()
     assert trainer.state.iteration == 0
+
+
+def run(engines, folder, *, max_epochs, scores=(), **options):
+    """Train with a validation after each epoch, as far as there are scores; it needs no network to be scored."""
+    evaluator = SimpleNamespace(state=SimpleNamespace(best_metric=-1, best_metric_epoch=-1))
+    handler = ResumeCheckpoint(output_dir=str(folder), evaluator=evaluator, **options)
+    trainer = engines.trainer(max_epochs=max_epochs, length=2, handlers=[handler])
+
+    @trainer.on(Events.EPOCH_COMPLETED)
+    def validate(trainer):
+        epoch, state = trainer.state.epoch, evaluator.state
+        if epoch <= len(scores) and (state.best_metric_epoch == -1 or scores[epoch - 1] > state.best_metric):
+            state.best_metric, state.best_metric_epoch = scores[epoch - 1], epoch
+
+    trainer.run()
+    return folder / "model.pt"
+
+
+def test_a_restart_with_other_data_forgets_nobody_though_no_model_was_written_before(engines, tmp_path):
+    run(engines, tmp_path, max_epochs=1, subjects={"a": FIRST})
+    (tmp_path / "model.pt").unlink()
+    (tmp_path / "model.training.json").unlink()
+    model = run(engines, tmp_path, max_epochs=2, scores=[0, 1.0], subjects={"a": SECOND, "b": THIRD})
+    assert read_record(model) == {"a": SECOND, "b": THIRD, "earlier a": FIRST}
+
+
+def test_a_restart_with_other_data_remembers_who_came_after_the_best_model(engines, tmp_path):
+    run(engines, tmp_path, max_epochs=1, scores=[1.0], subjects={"a": FIRST})
+    run(engines, tmp_path, max_epochs=2, scores=[1.0, 0.5], subjects={"b": SECOND})
+    assert read_record(tmp_path / "model.pt") == {"a": FIRST}  # the best is of the first part
+    model = run(engines, tmp_path, max_epochs=3, scores=[1.0, 0.5, 2.0], subjects={"c": THIRD})
+    assert read_record(model) == {"c": THIRD, "b": SECOND, "a": FIRST}
+
+
+def test_who_chose_the_model_is_recorded_and_remembered_by_a_restart(engines, tmp_path):
+    scores = [1.0, 0.5, 2.0]
+    model = run(
+        engines, tmp_path, max_epochs=1, scores=scores, subjects={"a": FIRST}, validation_subjects={"v": SECOND}
+    )
+    assert read_selected_by(model) == {"v": SECOND}
+    run(engines, tmp_path, max_epochs=2, scores=scores, subjects={"a": FIRST}, validation_subjects={"w": THIRD})
+    run(engines, tmp_path, max_epochs=3, scores=scores, subjects={"a": FIRST}, validation_subjects={"x": FOURTH})
+    assert read_selected_by(model) == {"x": FOURTH, "v": SECOND, "w": THIRD}
+
+
+def test_who_chose_the_weights_that_a_training_starts_from_counts_too(engines, tmp_path):
+    first = tmp_path / "first.pt"
+    write_record(first, subjects={"a": FIRST}, selected_by={"v": SECOND}, images_seen=3)
+    options = {"subjects": {"a": FIRST}, "validation_subjects": {"v": THIRD}, "pretrained": str(first)}
+    model = run(engines, tmp_path / "validated", max_epochs=1, scores=[1.0], **options)
+    assert read_selected_by(model) == {"v": THIRD, "earlier v": SECOND}
+    model = run(engines, tmp_path / "never", max_epochs=1, **options)
+    assert read_selected_by(model) == {"v": SECOND}  # a model that nothing was compared with was not chosen
+
+
+def test_without_their_names_who_chose_the_model_stays_unknown(engines, tmp_path):
+    assert read_selected_by(run(engines, tmp_path, max_epochs=1, scores=[1.0], subjects={"a": FIRST})) is None
+
+
+def test_a_checkpoint_with_subjects_holds_nothing_but_tensors_numbers_and_names(engines, tmp_path):
+    subjects = {"subjects": {"a": FIRST}, "validation_subjects": {"v": SECOND}}
+    run(engines, tmp_path, max_epochs=1, scores=[1.0], **subjects)
+    content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert (content["subjects"], content["selected_by"]) == ({"a": FIRST}, {"v": SECOND})

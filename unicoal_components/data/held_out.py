@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from .datalist import read_datalist, sections_of
 from .fingerprint import scan_fingerprints
-from .training_record import Subjects, read_record, record_path
+from .training_record import Subjects, own_name, read_record, read_selected_by, record_path
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,8 @@ class HeldOutSubjects:
     """The subjects of a section of the datalist, unless the training has seen one of them.
 
     Seen is who stands in the section `training`, or has a scan that, under whatever name, is in another section too, or
-    in the record beside the weights (`training_record.py`). Names alone do not count: every cohort has a subject 1.
+    in the record beside the weights (`training_record.py`). Names alone do not count: every cohort has a subject 1; an
+    equal name in such a record is marked. So is who has a scan of those by whom the weights were chosen.
 
     Args:
         path: the datalist.
@@ -52,7 +53,9 @@ class HeldOutSubjects:
     ) -> None:
         self.data = read_datalist(path, section)
         self.marks: list[str] = []
-        seen = self._seen(path, section, [Path(file) for file in weights if file is not None])
+        self._scans = {entry["subject"]: scan_fingerprints(entry["path"]) for entry in self.data}
+        files = [Path(file) for file in weights if file is not None]
+        seen = self._seen(path, section, files)
         if seen and not allow_training_subjects:
             first, why = next(iter(seen.items()))
             raise ValueError(
@@ -64,6 +67,9 @@ class HeldOutSubjects:
             self.marks.insert(
                 0, f"Evaluated on subjects that were not held out ({names}): others will see other figures."
             )
+        for file in files:
+            self._mark_choice(file, section)
+            self._mark_names(file, without=seen)
         for mark in self.marks:
             logger.warning("%s", mark)
 
@@ -81,18 +87,43 @@ class HeldOutSubjects:
                 self.marks.append(
                     f"{file.name} was trained on others too, of whom no scan is known: {', '.join(unknown)}."
                 )
-        if section == VALIDATION and weights:
-            self.marks.append(
-                "The weights may have been chosen by these very subjects: they are of section validation."
-            )
         seen: dict[str, str] = {}
         for place, subjects in places.items():
-            owners = {scan: name for name, scans in subjects.items() for scan in scans.values()}
-            for entry in self.data:
-                same = [owners[scan] for scan in scan_fingerprints(entry["path"]).values() if scan in owners]
-                if same:
-                    seen.setdefault(entry["subject"], f"has a scan of '{same[0]}' in {place}")
+            for name, owner in self._owners(subjects).items():
+                seen.setdefault(name, f"has a scan of '{owner}' in {place}")
         return seen
+
+    def _owners(self, subjects: Subjects) -> dict[str, str]:
+        """Return who of `data` has a scan of one of these subjects, and of which one."""
+        owners = {scan: name for name, scans in subjects.items() for scan in scans.values()}
+        same = {
+            name: [owners[scan] for scan in scans.values() if scan in owners] for name, scans in self._scans.items()
+        }
+        return {name: found[0] for name, found in same.items() if found}
+
+    def _mark_choice(self, file: Path, section: str) -> None:
+        """Mark those by whom the weights were chosen, or may have been: the best of many is best on them."""
+        selected_by = read_selected_by(file)
+        if selected_by is None and section == VALIDATION:
+            self.marks.append(
+                f"{file.name} may have been chosen by these very subjects: they are of section {VALIDATION}."
+            )
+        chosen_by = self._owners(selected_by or {})
+        if chosen_by:
+            self.marks.append(
+                f"{file.name} was chosen by its quality on subjects that are evaluated here ({', '.join(chosen_by)}): "
+                "its figures are a little too good. Evaluate others for figures that hold."
+            )
+
+    def _mark_names(self, file: Path, *, without: Collection[str]) -> None:
+        """Mark those who may be persons of the training whose scans were changed so that nothing tells."""
+        trained = {own_name(name) for name in read_record(file)}
+        same = [name for name in self._scans if own_name(name) in trained and name not in without]
+        if same:
+            self.marks.append(
+                f"{file.name} was trained on subjects of the same names with other scans ({', '.join(same)}): check "
+                "that they are other persons."
+            )
 
     def _sections(self, path: str | os.PathLike, *, without: str) -> dict[str, Subjects]:
         """Return the scans of the other sections; where their files are on another machine, mark that."""

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from ignite.engine import Engine, Events
 from monai.engines.workflow import Workflow
 
-from ..data.training_record import Subjects, merged, read_record, record_path, write_record
+from ..data.training_record import Subjects, merged, read_record, read_selected_by, record_path, write_record
 from ..data.writable import check_writable
 from .distributed import from_first_rank, rank, unwrap, world_size
 from .random_state import get_random_state, set_random_state
@@ -25,11 +25,11 @@ class ResumeCheckpoint:
     """Save everything at the end of each epoch, and go on from there at the next start.
 
     `checkpoint.pt` in `output_dir` holds generator, discriminator, average, optimizers, schedulers, counters, the best
-    score and the states of all random generators; it is replaced as a whole, so a process killed at any time leaves
-    a good one. `model.pt` holds the plain state of the averaged generator (of the generator where there is no average)
-    and is replaced when the evaluator's key metric improves, by the evaluator's own comparison. After a restart
-    MONAI's saver takes the first validation for the best; here the best score is restored. Without an evaluator, or
-    if it never ran, `model.pt` is written at the end of training.
+    score, the states of all random generators and whom the training saw; it is replaced as a whole, so a process killed
+    at any time leaves a good one. `model.pt` holds the plain state of the averaged generator (of the generator where
+    there is no average) and is replaced when the evaluator's key metric improves, by the evaluator's own comparison.
+    After a restart MONAI's saver takes the first validation for the best; here the best score is restored. Without an
+    evaluator, or if it never ran, `model.pt` is written at the end of training.
 
     It saves after all other handlers of the epoch's end, validation and schedulers included, wherever it stands in the
     list of handlers; put it first, so that it restores before others act on the start.
@@ -45,6 +45,9 @@ class ResumeCheckpoint:
         schedulers: torch schedulers (or anything with a state), saved in this order. `LearningRateDecay` needs none.
         subjects: whose scans the training sees, from `training_subjects`: written beside every best model, so that an
             evaluation knows; `None` = no record.
+        validation_subjects: whose scans the evaluator sees, from `training_subjects`: once it ran, the record says that
+            they chose the model; `None` = the record does not tell.
+        pretrained: weights that the training starts from; who chose them, by their record, counts too.
 
     Raises (when training starts):
         OSError: a folder cannot be written.
@@ -60,6 +63,8 @@ class ResumeCheckpoint:
         resume: bool = True,
         schedulers: Sequence[Any] = (),
         subjects: Subjects | None = None,
+        validation_subjects: Subjects | None = None,
+        pretrained: str | None = None,
     ) -> None:
         self.path = Path(output_dir) / FILE_NAME
         self.model_path = Path(model_path) if model_path else Path(output_dir) / "model.pt"
@@ -67,6 +72,8 @@ class ResumeCheckpoint:
         self.resume = resume
         self.schedulers = tuple(schedulers)
         self.subjects = subjects
+        self.validation_subjects = validation_subjects
+        self._selected_before: Subjects = {} if pretrained is None else read_selected_by(pretrained) or {}
         self._random_state: dict[str, Any] | None = None  # of the last epoch's end
 
     def attach(self, engine: Engine) -> None:
@@ -112,8 +119,7 @@ class ResumeCheckpoint:
             save_weights(self._collect(trainer, states), self.path)
 
     def _finish(self, trainer: Any) -> None:
-        validated = self.evaluator is not None and self.evaluator.state.best_metric_epoch != -1
-        if not validated and trainer.state.epoch > 0 and rank() == 0:
+        if not self._validated() and trainer.state.epoch > 0 and rank() == 0:
             self._save_model(trainer)
 
     def _save_model(self, trainer: Any) -> None:
@@ -123,7 +129,17 @@ class ResumeCheckpoint:
             record_path(self.model_path).unlink(missing_ok=True)
         else:
             seen = trainer.state.iteration * trainer.batch_size
-            write_record(self.model_path, subjects=self.subjects, images_seen=seen)
+            chosen_by = self._selected_by()
+            write_record(self.model_path, subjects=self.subjects, images_seen=seen, selected_by=chosen_by)
+
+    def _selected_by(self) -> Subjects | None:
+        """Tell by whom the best model so far was chosen; the last epoch's, without a validation, was not chosen."""
+        if not self._validated():
+            return self._selected_before
+        return None if self.validation_subjects is None else merged(self.validation_subjects, self._selected_before)
+
+    def _validated(self) -> bool:
+        return self.evaluator is not None and self.evaluator.state.best_metric_epoch != -1
 
     def _improved(self, trainer: Any) -> bool:
         """Tell whether this epoch's validation, if there was one, is the best so far."""
@@ -155,6 +171,8 @@ class ResumeCheckpoint:
             "epoch_length": trainer.state.epoch_length,
             "best": {name: _best(engine) for name, engine in engines.items() if engine is not None},
             "random_states": random_states,
+            "subjects": self.subjects,
+            "selected_by": self._selected_by(),
         }
 
     def _parts(self, trainer: Any) -> dict[str, Any]:
@@ -181,11 +199,21 @@ class ResumeCheckpoint:
             if engine is not None and name in content["best"]:
                 engine.state.best_metric = content["best"][name]["metric"]
                 engine.state.best_metric_epoch = content["best"][name]["epoch"]
-        if self.subjects is not None:  # whom the part before the restart has seen, should the data have changed
-            self.subjects = merged(self.subjects, read_record(self.model_path))
+        self._remember_subjects(content)
         if rank() < len(content["random_states"]):
             self._random_state = content["random_states"][rank()]
         self._tell(trainer)
+
+    def _remember_subjects(self, content: Mapping[str, Any]) -> None:
+        """Count whom the part before the restart saw, should the data have changed.
+
+        The record alone would not do: it is as old as the best model.
+        """
+        if self.subjects is not None:
+            for earlier in (content.get("subjects"), read_record(self.model_path)):
+                self.subjects = merged(self.subjects, earlier or {})
+        for earlier in (content.get("selected_by"), read_selected_by(self.model_path)):
+            self._selected_before = merged(self._selected_before, earlier or {})
 
     def _check(self, trainer: Any, content: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
         wanted = [*parts, "epoch", "iteration", "epoch_length", "best", "random_states"]
