@@ -124,7 +124,7 @@ def main(
     how = {"modalities": names, "seed": seed, "pretrained": pretrained}
     save_baseline(network, path, settings=how | sizes | result)
     subjects = training_subjects(data=data, pretrained=pretrained)
-    write_record(path, subjects=subjects, images_seen=result["images_seen"])
+    write_record(path, subjects=subjects, images_seen=result["images_seen"], selected_by={})
 
 
 def _names(given: str | Sequence[str] | None, datalist: str, pretrained: str | None) -> list[str]:

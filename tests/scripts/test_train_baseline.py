@@ -10,7 +10,7 @@ import torch
 
 from unicoal_components.data.datalist import write_datalist
 from unicoal_components.data.hdf5 import write_subject
-from unicoal_components.data.training_record import read_record
+from unicoal_components.data.training_record import read_record, read_selected_by
 from unicoal_components.engines.baseline import load_baseline
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_baseline.py"
@@ -45,6 +45,7 @@ def test_it_trains_and_saves_weights_how_and_on_whom(datalist, tmp_path):
     assert (settings["images_seen"], settings["channels"], settings["pretrained"]) == (4, [4, 8], None)
     assert settings["residual"] is True
     assert list(read_record(tmp_path / "out" / "unet.pt")) == ["a"]
+    assert read_selected_by(tmp_path / "out" / "unet.pt") == {}
 
 
 def test_it_goes_on_from_an_earlier_training_with_its_sizes(datalist, tmp_path):
