@@ -145,6 +145,11 @@ def test_numbers_of_cases_and_panels_are_kept(evaluation, niivue, moved):
     assert "1 case of 6: worst" in page
 
 
+def test_volumes_that_were_not_asked_for_are_not_said_to_be_absent(evaluation, niivue, moved):
+    page = page_of(complete(evaluation, moved), viewer=niivue, viewer_cases=0)
+    assert "No volumes were asked for" in page and "No volumes were stored" not in page
+
+
 def test_an_evaluation_without_a_psnr_still_makes_a_page(evaluation, moved):
     evaluation.rows = [row | {"psnr": math.nan} for row in evaluation.per_subject()]
     assert "p1: t1 → t2 ×4, – dB" in page_of(complete(evaluation, moved), panels=12)

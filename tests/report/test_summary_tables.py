@@ -36,6 +36,23 @@ def test_the_best_mean_is_bold_and_an_oracle_does_not_compete(evaluation):
     assert not any("<b>" in cell for cell in cubic + affine)
 
 
+def test_an_oracle_that_is_as_good_as_the_best_is_not_bold(evaluation):
+    evaluation.rows = [r | {"psnr": 20.0} if r["method"] == "affine" else r for r in evaluation.per_subject()]
+    evaluation.rows = [r | {"psnr": 20.0} if r["method"] == "ours" else r for r in evaluation.rows]
+    page = section(evaluation)
+    assert "<b>" in rows(page, "ours")[0][1] and "<b>" not in rows(page, "affine")[0][1]
+    overview = page[page.index("All cases") : page.index("<h4>")]
+    assert rows(overview, "t1 → t2 ×4")[0][2] == "20.00"
+
+
+def test_where_no_test_was_made_no_mark_is_explained(evaluation):
+    evaluation.subjects = ["p1"]
+    untested = {"low": "", "high": "", "p": "", "p_holm": ""}
+    evaluation.comparisons = [evaluation.comparison("psnr", "", n=1, **untested)]
+    page = section(evaluation)
+    assert "★" not in page and "No test: one subject allows none" in page
+
+
 def test_an_oracle_is_marked_in_every_table(evaluation):
     page = section(evaluation)
     mark = 'affine<small class="oracle"> knows the truth</small></th>'
@@ -91,7 +108,7 @@ def test_a_column_without_numbers_is_not_said_to_be_compared(evaluation):
     evaluation.comparisons.append(evaluation.comparison("lpips", "", **empty))
     page = section(evaluation)
     assert "Compared: PSNR, NMSE. " in page
-    assert "All 2 comparisons in numbers" in page
+    assert "<summary>2 comparisons in numbers" in page
 
 
 def test_infinite_and_missing_means_are_shown_as_such(evaluation):

@@ -56,9 +56,9 @@ def training_section(evaluation: Evaluation) -> Html:
         _chart(curves, DISTANCE, x_label="step", y_label="L1"),
         _chart(curves, QUALITY, x_label="epoch", y_label="PSNR [dB]"),
     ]
-    if "val_psnr" not in curves:
-        charts.append(element("p", "This training was not validated, or not yet: it has no val_psnr."))
-    return section("Training", "training", element("p", _whose(evaluation, place)), _side_by_side(charts))
+    absent = "This training was not validated, or not yet: it has no val_psnr."
+    missing = None if "val_psnr" in curves else element("p", absent)
+    return section("Training", "training", element("p", _whose(evaluation, place)), _side_by_side(charts), missing)
 
 
 def _whose(evaluation: Evaluation, place: str) -> list[object]:

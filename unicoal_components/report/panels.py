@@ -87,4 +87,4 @@ def _case_list(evaluation: Evaluation) -> Html | None:
         link = _link(path, path.name) if path.is_file() else "not drawn"
         rows.append((row["subject"], case_name(row), number(row["psnr"], 2), link))
     shown = table(("subject", "case", f"PSNR of {evaluation.method} [dB]", "panel"), rows)
-    return details(f"All {counted(len(rows), 'case')}, the worst first", shown) if rows else None
+    return details(f"{counted(len(rows), 'case')}, the worst first", shown) if rows else None

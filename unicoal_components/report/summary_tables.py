@@ -114,9 +114,7 @@ def _case_table(evaluation: Evaluation, case: Row, columns: Sequence[Column], fo
     best = {column.name: _best(evaluation, rows, column) for column in columns}
     body = []
     for row in rows:
-        cells = [
-            _cell(row, column, best=best[column.name], found=found, method=evaluation.method) for column in columns
-        ]
+        cells = [_cell(evaluation, row, column, best=best[column.name], found=found) for column in columns]
         first = method_heading(evaluation, row["method"])
         body.append(
             element(
@@ -145,17 +143,19 @@ def _best(evaluation: Evaluation, rows: Sequence[Row], column: Column) -> float:
     return min(means, key=distance)
 
 
-def _cell(row: Row, column: Column, *, best: float, found: Found, method: str) -> Html:
+def _cell(evaluation: Evaluation, row: Row, column: Column, *, best: float, found: Found) -> Html:
     """Write mean ± deviation, the mark of a difference, and the interval."""
     mean, deviation, low, high = (row.get(f"{column.name}_{part}", math.nan) for part in ("mean", "std", "low", "high"))
     if math.isnan(mean):
         return element("td", NONE, class_="none")
     value = number(mean, column.digits)
-    text = element("b", value) if mean == best else value
+    text = element("b", value) if mean == best and competes(evaluation, row["method"]) else value
     spread = None if row["n"] < 2 else f" ± {number(deviation, column.digits)}"
     interval = None if math.isnan(low) else f"[{number(low, column.digits)}, {number(high, column.digits)}]"
     compared = found.get((*case_key(row), row["method"], column.name))
-    return element("td", text, spread, _mark(compared, column, method), element("small", interval, class_="interval"))
+    return element(
+        "td", text, spread, _mark(compared, column, evaluation.method), element("small", interval, class_="interval")
+    )
 
 
 def _mark(compared: Row | None, column: Column, method: str) -> Html | None:
@@ -187,7 +187,7 @@ def _compared(evaluation: Evaluation) -> list[Row]:
 
 def _legend(evaluation: Evaluation) -> Html:
     comparisons = _compared(evaluation)
-    if not comparisons:
+    if all(math.isnan(row["p"]) for row in comparisons):  # no row can have a mark
         return element("p", reachable(evaluation), class_="legend")
     method = evaluation.method
     marks = [
@@ -225,9 +225,8 @@ def _overview_cell(row: Row | None, column: Column, best: float, found: Found, e
     mean = row.get("psnr_mean", math.nan)
     value = number(mean, column.digits)
     mark = _mark(found.get((*case_key(row), row["method"], "psnr")), column, evaluation.method)
-    return element(
-        "td", element("b", value) if mean == best else value, mark, class_=_row_class(evaluation, row["method"])
-    )
+    text = element("b", value) if mean == best and competes(evaluation, row["method"]) else value
+    return element("td", text, mark, class_=_row_class(evaluation, row["method"]))
 
 
 def _empty_columns(evaluation: Evaluation) -> Html | None:
@@ -269,4 +268,4 @@ def _comparisons(evaluation: Evaluation) -> Html | None:
         values = (number(row["p"], 4), number(row["p_holm"], 4), row["verdict"] or NONE)
         body.append((*facts, *values))
     head = ("case", "against", "measure", "n", f"{evaluation.method} − other [95 %]", "p", "p, Holm", "verdict")
-    return details(f"All {counted(len(body), 'comparison')} in numbers", table(head, body, class_="numbers"))
+    return details(f"{counted(len(body), 'comparison')} in numbers", table(head, body, class_="numbers"))

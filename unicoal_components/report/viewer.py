@@ -33,7 +33,8 @@ def viewer_section(evaluation: Evaluation, *, viewer: Path, count: int) -> Html:
     """
     cases = viewed_cases(evaluation, count=count)
     if not cases:
-        return section("Look at the images", "look", element("p", "No volumes were stored with this evaluation."))
+        text = "No volumes were stored with this evaluation." if count else "No volumes were asked for (viewer_cases)."
+        return section("Look at the images", "look", element("p", text))
     if not viewer.is_file():
         return section("Look at the images", "look", how_to_get(viewer))
     tool = element("div", _controls(cases), element("div", map(_canvas, CANVASES), class_="canvases"), id="viewer")
