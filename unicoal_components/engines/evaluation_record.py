@@ -105,7 +105,7 @@ class EvaluationRecord:
         step = self.options["slice_step"]
         marks = [*self.marks, *left_out]
         if step > 1:
-            marks.append(f"About every {step}th slice only: neighbors through plane are not neighbors in the scan.")
+            marks.append(f"About one slice in {step} only: neighbors through plane are not neighbors in the scan.")
         content = {
             "schema": SCHEMA_VERSION,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
