@@ -62,7 +62,7 @@ def main(
         minutes: train for this long; with images as well, whichever comes first.
         pretrained: unet.pt of an earlier training to go on from; its modalities and sizes are taken.
         modalities: names in class order, separated by commas; otherwise the datalist's.
-        targets: those to synthesize; this and the next nine as in the bundle's train.json.
+        targets: those to synthesize; this and what follows, down to slice_group_size, as in the bundle's train.json.
         sources: those to start from.
         factors: training factors.
         same_modality: whether source and target may be of one modality.
