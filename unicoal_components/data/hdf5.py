@@ -1,7 +1,7 @@
 """The subject file: one HDF5 file per person, one `(D, H, W)` uint8 dataset per modality."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,14 @@ from .. import __version__
 from .atomic import atomic_path
 
 SCHEMA_VERSION = 1
+CHUNK = 32
+"""Edge of the cubes in which voxels are stored, so that slices along every axis are read equally fast."""
+
+AXIAL = (0,)
+"""The thin axes of a file that does not name any: of old, slices were made thick along the first axis alone."""
 
 Box = tuple[int, int, int, int, int, int]
+Window = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +36,8 @@ class SubjectHeader:
         intensity: per modality the source intensities that became 0 and 255; empty in a bare official file.
         foreground_box: half-open (d0, d1, h0, h1, w0, w1) around the non-zero voxels of all modalities; the whole
             volume in a bare official file.
+        thin_axes: per modality the axes of (D, H, W) along which the scan has real detail, so that thick slices can be
+            made along them and the volume is their truth; (0,) in files that do not tell.
     """
 
     path: Path
@@ -39,6 +47,7 @@ class SubjectHeader:
     affine: np.ndarray | None
     intensity: dict[str, tuple[float, float]]
     foreground_box: Box
+    thin_axes: dict[str, tuple[int, ...]]
 
 
 def write_subject(
@@ -49,11 +58,12 @@ def write_subject(
     intensity: Mapping[str, tuple[float, float]],
     sources: Mapping[str, str],
     history: str | None = None,
+    thin_axes: Mapping[str, Sequence[int]] | None = None,
 ) -> None:
     """Write one subject's volumes, atomically and with the same bytes for the same input.
 
-    Each dataset is chunked by slice and compressed (gzip, which every HDF5 reader has), so that a worker reads single
-    slices without the rest of the volume.
+    Each dataset is stored in compressed cubes (gzip, which every HDF5 reader has), so that a worker reads a few slices
+    along any axis without the rest of the volume.
 
     Args:
         path: the file to write, by custom `<subject>.h5`.
@@ -62,12 +72,15 @@ def write_subject(
         intensity: per modality the source intensities (low, high) that became 0 and 255.
         sources: per modality the name of the file that it came from.
         history: how the volumes came about, as JSON text (`history.py`); kept as it is.
+        thin_axes: per modality the axes of (D, H, W) with real detail (see `SubjectHeader`); `None` does not tell.
 
     Raises:
-        ValueError: no volume, a volume of another type or shape, names that differ between the arguments.
+        ValueError: no volume, a volume of another type or shape, names that differ between the arguments, an axis that
+            is none of 0, 1, 2.
         OSError: the file cannot be written.
     """
     names = _checked_names(path, volumes, intensity, sources)
+    axes = {name: _checked_axes(path, name, given) for name, given in (thin_axes or {}).items()}
     affine = np.asarray(affine, dtype=np.float64)
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
         raise ValueError(f"cannot write '{path}': affine must be a finite 4x4 matrix, got shape {affine.shape}.")
@@ -81,7 +94,10 @@ def write_subject(
             file.attrs["history"] = history
         for name in names:
             volume = volumes[name]
-            dataset = file.create_dataset(name, data=volume, chunks=(1, *volume.shape[1:]), compression="gzip")
+            chunks = tuple(min(CHUNK, size) for size in volume.shape)
+            dataset = file.create_dataset(name, data=volume, chunks=chunks, compression="gzip")
+            if name in axes:
+                dataset.attrs["thin_axes"] = np.array(axes[name], dtype=np.int64)
             dataset.attrs["intensity_low"], dataset.attrs["intensity_high"] = map(float, intensity[name])
             dataset.attrs["source"] = str(sources[name])
 
@@ -107,6 +123,13 @@ def _checked_names(
                 f"(D, H, W) on one grid, here {shape}."
             )
     return names
+
+
+def _checked_axes(path: str | os.PathLike, modality: str, axes: Sequence[int]) -> tuple[int, ...]:
+    """Return the axes in order, each once."""
+    if not set(axes) <= {0, 1, 2}:
+        raise ValueError(f"thin_axes of '{modality}' in '{path}' is {list(axes)}; it may name 0, 1, 2: (D, H, W).")
+    return tuple(sorted({int(axis) for axis in axes}))
 
 
 def foreground_box(volumes: Mapping[str, np.ndarray]) -> Box:
@@ -191,7 +214,8 @@ def read_header(path: str | os.PathLike) -> SubjectHeader:
             for name, item in datasets.items()
             if "intensity_low" in item.attrs and "intensity_high" in item.attrs
         }
-    return SubjectHeader(Path(path), names, shape, spacing, affine, intensity, box)  # type: ignore[arg-type]
+        axes = {name: _checked_axes(path, name, item.attrs.get("thin_axes", AXIAL)) for name, item in datasets.items()}
+    return SubjectHeader(Path(path), names, shape, spacing, affine, intensity, box, axes)  # type: ignore[arg-type]
 
 
 def _check_dataset(path: str | os.PathLike, name: str, dataset: h5py.Dataset, shape: tuple[int, ...]) -> None:
@@ -218,30 +242,43 @@ def dataset_name(file: h5py.File, modality: str) -> str:
     )
 
 
-def through_plane_spacing(file: h5py.File) -> float | None:
-    """Return the distance of neighboring slices in mm, `None` in a bare official file."""
-    return float(file.attrs["spacing"][0]) if "spacing" in file.attrs else None
+def through_plane_spacing(file: h5py.File, axis: int = 0) -> float | None:
+    """Return the distance of neighboring slices along an axis of (D, H, W) in mm, `None` in a bare official file."""
+    return float(file.attrs["spacing"][axis]) if "spacing" in file.attrs else None
 
 
-def read_slices(file: h5py.File, modality: str, start: int, stop: int) -> np.ndarray:
-    """Read the slices `start` to `stop` (exclusive) of one modality.
+def read_slices(
+    file: h5py.File, modality: str, start: int, stop: int, *, axis: int = 0, window: Window | None = None
+) -> np.ndarray:
+    """Read the slices `start` to `stop` (exclusive) of one modality along an axis.
 
     Stored v in 0..255 becomes v / 127.5 - 1.
 
+    Args:
+        file: an open subject file.
+        modality: its name.
+        start: first slice.
+        stop: slice behind the last one.
+        axis: of (D, H, W), the one through the slices; the two others, in order, are rows and columns.
+        window: (top, bottom, left, right) inside the slices, half open; `None` = whole slices.
+
     Returns:
-        float32 `(stop - start, H, W)` in [-1, 1]; -1 = background.
+        float32 `(stop - start, rows, columns)` in [-1, 1]; -1 = background.
 
     Raises:
         ValueError: no such modality, or slices outside the volume.
         OSError: the file is damaged there.
     """
     dataset = file[dataset_name(file, modality)]
-    if not 0 <= start <= stop <= len(dataset):
+    if not 0 <= start <= stop <= dataset.shape[axis]:
         raise ValueError(
-            f"slices {start}:{stop} of '{modality}' in '{file.filename}' are outside its {len(dataset)} slices."
+            f"slices {start}:{stop} of '{modality}' in '{file.filename}' are outside its {dataset.shape[axis]} slices."
         )
+    rows, columns = (slice(None), slice(None)) if window is None else (slice(*window[:2]), slice(*window[2:]))
+    place = [rows, columns]
+    place.insert(axis, slice(start, stop))
     with damage_named(file.filename):
-        stored = dataset[start:stop]
+        stored = np.moveaxis(dataset[tuple(place)], axis, 0)
     return stored.astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
