@@ -1,5 +1,4 @@
 import torch
-
 from unicoal_components.transforms.intensity_jitter import BIAS_TERMS, jitter_intensity
 
 NONE = [0.0] * BIAS_TERMS

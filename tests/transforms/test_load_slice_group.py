@@ -2,12 +2,12 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from unicoal_components.transforms.intensity_jitter import jitter_intensity
 
 from unicoal_components.data.cases import CaseDataset
 from unicoal_components.data.hdf5 import read_volume, write_subject
 from unicoal_components.data.slice_group import anchor_of, slice_centers, slice_position
 from unicoal_components.data.slice_profile import PROFILES, thick_slice, thick_volume
-from unicoal_components.transforms.intensity_jitter import jitter_intensity
 from unicoal_components.transforms.load_slice_group import LoadSliceGroupd
 
 SHAPE = (23, 10, 12)

@@ -8,7 +8,7 @@ from monai.utils import convert_to_tensor
 
 from ..keys import Keys
 
-Prepared = tuple[torch.Tensor, torch.Tensor | None, tuple, dict[str, torch.Tensor]]
+Prepared = tuple[torch.Tensor, torch.Tensor | None, tuple, dict[str, Any]]
 
 
 class PrepareSlices(PrepareBatch):
@@ -51,7 +51,7 @@ class PrepareSlices(PrepareBatch):
         image, label, modality, source_modality, position, factor, thickness = (
             _entry(batchdata, name, device, non_blocking, kwargs) for name in (*names, Keys.FACTOR, Keys.THICKNESS)
         )
-        conditions = {
+        conditions: dict[str, Any] = {
             "z": torch.randn(len(image), self.z_dim, device=image.device),
             "modality": modality,
             "position": position,

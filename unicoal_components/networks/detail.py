@@ -31,9 +31,7 @@ class ModulatedBlock(nn.Module):
         super().__init__()
         self.expand = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
         self.project = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
-        self.style = nn.Linear(condition_dim, 2 * channels)
-        nn.init.zeros_(self.style.weight)
-        nn.init.zeros_(self.style.bias)
+        self.style = _silent(nn.Linear(condition_dim, 2 * channels))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Map features `(B, C, H, W)` under a condition `(B, condition_dim)` to as many."""
@@ -67,9 +65,7 @@ class DetailPath(nn.Module):
             )
         self.head = nn.Conv2d(in_channels * FOLD**2, channels, kernel_size=3, padding=1)
         self.blocks = nn.ModuleList(ModulatedBlock(channels, condition_dim=condition_dim) for _ in range(num_blocks))
-        self.tail = nn.Conv2d(channels, out_channels * FOLD**2, kernel_size=3, padding=1)
-        nn.init.zeros_(self.tail.weight)
-        nn.init.zeros_(self.tail.bias)
+        self.tail = _silent(nn.Conv2d(channels, out_channels * FOLD**2, kernel_size=3, padding=1))
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
         """Map images `(B, in, R, R)` in [-1, 1] and a condition `(B, condition_dim)` to `(B, out, R, R)`."""
@@ -77,6 +73,13 @@ class DetailPath(nn.Module):
         for block in self.blocks:
             x = block(x, condition)
         return F.pixel_shuffle(self.tail(x), FOLD)
+
+
+def _silent(layer: nn.Module) -> nn.Module:
+    """Set all parameters of a layer to zero, so that it starts by giving nothing."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
 
 
 class HalfResolution(nn.Module):
@@ -94,9 +97,8 @@ class HalfResolution(nn.Module):
     def __init__(self, *, resolution: int) -> None:
         super().__init__()
         cutoff = resolution / 4
-        taps = design_lowpass(
-            taps=TAPS, cutoff=cutoff, half_width=cutoff * (STOPBAND - 1), sampling_rate=float(resolution)
-        )
+        half_width = cutoff * (STOPBAND - 1)
+        taps = design_lowpass(taps=TAPS, cutoff=cutoff, half_width=half_width, sampling_rate=float(resolution))
         self.register_buffer("taps", taps, persistent=False)
 
     def down(self, images: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ from .schedule import check_resolution
 from .synthesis import Synthesis
 from .torchscript import ScriptableGenerator
 
-
 ERROR_START = 0.05
 """Of the predicted error before training, on the scale of [-1, 1]."""
 
@@ -48,8 +47,8 @@ class Generator(nn.Module):
         position_embedding: "linear" (official) or "fourier".
         residual: where `same_modality` says so, add the cubic interpolation of the middle slices, and tell the
             mappings so, as one more class (ours: there the network makes what is missing, elsewhere the whole slice).
-        interpolated_input: show the network the cubic interpolation of the middle slices at the wanted place, as one more
-            channel (ours: else only the position tells it where the slice lies, and the output changes in steps).
+        interpolated_input: show the network the cubic interpolation of the middle slices at the wanted place, as one
+            more channel (ours: else only the position tells where the slice lies, and the output changes in steps).
         acquisition: tell the mappings the source modality, the factor and the slice thickness (ours).
         core_resolution: resolution at which the alias-free part works: None for `resolution` itself, or half of it
             (ours: a quarter of the time; the detail path makes the rest).

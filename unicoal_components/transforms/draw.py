@@ -146,11 +146,19 @@ class DrawSliceTaskd(Randomizable, Transform):
         for field, value in given.items():
             if value not in choices[field]:
                 raise ValueError(f"{field} is {value!r}; it must be one of {', '.join(map(repr, choices[field]))}")
-        limits = {"rotation": 180, "zoom": 1, "gamma": 1, "gain": 1, "bias": 1, "noise": 0.5, "contrast": 1}
+        limits: dict[str, float] = {
+            "rotation": 180,
+            "zoom": 1,
+            "gamma": 1,
+            "gain": 1,
+            "bias": 1,
+            "noise": 0.5,
+            "contrast": 1,
+        }
         ranges = {"rotation": rotation, "zoom": zoom, "gamma": gamma, "gain": gain, "bias": bias, "noise": noise}
-        for field, value in (ranges | {"contrast": contrast}).items():
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= limits[field]:
-                raise ValueError(f"{field} is {value!r}; it must be in [0, {limits[field]}], 0 switches it off")
+        for field, number in (ranges | {"contrast": contrast}).items():
+            if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= limits[field]:
+                raise ValueError(f"{field} is {number!r}; it must be in [0, {limits[field]}], 0 switches it off")
         if thickness is not None and not (len(thickness) == 2 and 0 < thickness[0] <= thickness[1] <= 4):
             raise ValueError(
                 f"thickness is {thickness!r}; it must be [lowest, highest] slice thickness over slice spacing, such as "
