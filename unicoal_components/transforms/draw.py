@@ -66,8 +66,8 @@ class DrawSliceTaskd(Randomizable, Transform):
     The task is drawn uniformly among all (target, source, factor) that the subject's modalities allow. Source = target
     at factor 1 asks for the input itself; such a task (which the method does not exclude) teaches copying and nothing
     else, so it is left out, unless the subject allows no other. Thick slices are only made along axes along which both
-    volumes are truly thin; at a factor of 1 nothing is made thick, and every axis serves. Along the first axis the slice
-    is the item's, so that a round sees each of them; along another one it is drawn from the foreground box.
+    volumes are truly thin; at a factor of 1 nothing is made thick, and every axis serves. Along the first axis the
+    slice is the item's, so that a round sees each of them; along another one it is drawn from the foreground box.
 
     The anchor is a = b - U{0..⌈k⌉-1} for the thin slice b and the factor k, so that every position below 1 that the
     thin grid offers is seen; with a random phase it is a = b - U[0, k), so that every position is, as in scans whose
@@ -93,8 +93,8 @@ class DrawSliceTaskd(Randomizable, Transform):
             smaller, covering it; "center": the middle of the slice. A slice smaller than R is always in the middle.
         flip: "left_right": mirror the columns in half of the items; "all": the order of the slices, rows and columns,
             each in half of the items, and exchange rows and columns in half of them; "none".
-        rotation: Largest angle in the plane, in degrees; across modalities only, for within one it would blur the detail
-            that is to be learned.
+        rotation: Largest angle in the plane, in degrees; across modalities only, for within one it would blur the
+            detail that is to be learned.
         zoom: Half-range of the logarithm of the zoom in the plane; across modalities only.
         gamma: Half-range of the logarithm of the exponent of intensities.
         gain: Half-range of the logarithm of their gain.
@@ -146,19 +146,11 @@ class DrawSliceTaskd(Randomizable, Transform):
         for field, value in given.items():
             if value not in choices[field]:
                 raise ValueError(f"{field} is {value!r}; it must be one of {', '.join(map(repr, choices[field]))}")
-        limits: dict[str, float] = {
-            "rotation": 180,
-            "zoom": 1,
-            "gamma": 1,
-            "gain": 1,
-            "bias": 1,
-            "noise": 0.5,
-            "contrast": 1,
-        }
-        ranges = {"rotation": rotation, "zoom": zoom, "gamma": gamma, "gain": gain, "bias": bias, "noise": noise}
-        for field, number in (ranges | {"contrast": contrast}).items():
-            if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= limits[field]:
-                raise ValueError(f"{field} is {number!r}; it must be in [0, {limits[field]}], 0 switches it off")
+        ranges = {"rotation": (rotation, 180), "zoom": (zoom, 1), "gamma": (gamma, 1), "gain": (gain, 1)}
+        ranges |= {"bias": (bias, 1), "noise": (noise, 0.5), "contrast": (contrast, 1)}
+        for field, (number, limit) in ranges.items():
+            if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= limit:
+                raise ValueError(f"{field} is {number!r}; it must be in [0, {limit}], 0 switches it off")
         if thickness is not None and not (len(thickness) == 2 and 0 < thickness[0] <= thickness[1] <= 4):
             raise ValueError(
                 f"thickness is {thickness!r}; it must be [lowest, highest] slice thickness over slice spacing, such as "
