@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from ..keys import BLANK
 from ..signal.filters import design_lowpass
 from ..signal.resampling import downsample, upsample
-from .layers import LRELU_SLOPE
+from .layers import LRELU_SLOPE, EqualizedLinear
 
 FOLD = 2
 """Two by two pixels become channels: the convolutions run at half resolution, no pixel is lost."""
@@ -31,7 +31,8 @@ class ModulatedBlock(nn.Module):
         super().__init__()
         self.expand = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
         self.project = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
-        self.style = _silent(nn.Linear(condition_dim, 2 * channels))
+        # equalized, as the styles' entries are large: a plain layer would jump at the convolutions' learning rate
+        self.style = _silent(EqualizedLinear(condition_dim, 2 * channels))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Map features `(B, C, H, W)` under a condition `(B, condition_dim)` to as many."""
