@@ -23,6 +23,7 @@ from .engines.evaluation_record import EvaluationRecord
 from .engines.image_log import SliceImages
 from .engines.loss_log import scalar_outputs
 from .engines.memory import keep_freed_memory
+from .engines.parameter_groups import parameter_groups
 from .engines.prepare_batch import PrepareSlices, PrepareVolume
 from .engines.schedules import LearningRateDecay
 from .engines.trainer import UniCOALTrainer
@@ -78,6 +79,7 @@ __all__ = [
     "list_images",
     "load_baseline",
     "load_weights",
+    "parameter_groups",
     "read_datalist",
     "scalar_outputs",
     "training_subjects",

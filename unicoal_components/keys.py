@@ -17,6 +17,8 @@ class Keys:
     SOURCE_MODALITY = "source_modality"
     POSITION = "position"
     FACTOR = "factor"
+    THICKNESS = "thickness"
+    DRAW = "draw"
     INDICES = "indices"
     SUBJECT = "subject"
     SLICE = "slice_index"

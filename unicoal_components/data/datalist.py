@@ -63,7 +63,11 @@ def read_datalist(path: str | os.PathLike, section: str) -> list[dict[str, str]]
         )
     _check_sections(path, content)
     folder = Path(path).absolute().parent
-    entries = [{"subject": entry["subject"], "path": str(folder / entry["path"])} for entry in content[section]]
+    entries = [
+        {"subject": entry["subject"], "path": str(folder / entry["path"])}
+        | ({"repeat": entry["repeat"]} if "repeat" in entry else {})
+        for entry in content[section]
+    ]
     for entry in entries:
         if not Path(entry["path"]).is_file():
             raise FileNotFoundError(

@@ -22,11 +22,12 @@ class SliceDataset(Dataset):
     any number of workers and after a restart, and differs from epoch to epoch. `SliceSampler` gives the (epoch, index)
     pairs; with a plain integer index the epoch is 0.
 
-    The transform gets `subject`, `path`, `slice_index`, and of the header `modalities`, `shape` (D, H, W) and
-    `foreground_box` (d0, d1, h0, h1, w0, w1; half open).
+    The transform gets `subject`, `path`, `slice_index`, and of the header `modalities`, `thin_axes` of each,
+    `shape` (D, H, W) and `foreground_box` (d0, d1, h0, h1, w0, w1; half open).
 
     Args:
-        data: `{"subject": ..., "path": ...}` per subject, from `read_datalist`.
+        data: `{"subject": ..., "path": ...}` per subject, from `read_datalist`; with `"repeat": n` its slices come n
+            times in a round.
         transform: Applied to each item, usually a MONAI `Compose`; `None` gives the dictionary itself.
         seed: Non-negative integer; another one gives other draws.
         foreground_only: Only the slices in the foreground box, which leaves out the empty ones at both ends.
@@ -40,7 +41,7 @@ class SliceDataset(Dataset):
     def __init__(
         self,
         *,
-        data: Sequence[Mapping[str, str]],
+        data: Sequence[Mapping[str, Any]],
         transform: Callable[[Any], Any] | None,
         seed: int = 0,
         foreground_only: bool = True,
@@ -59,11 +60,16 @@ class SliceDataset(Dataset):
         self._paths = [str(entry["path"]) for entry in data]
         known: dict[tuple[str, ...], tuple[str, ...]] = {}  # subjects with the same modalities share one tuple
         self._modalities = [known.setdefault(header.modalities, header.modalities) for header in headers]
+        axes: dict[tuple, Mapping[str, tuple[int, ...]]] = {}
+        self._thin_axes = [
+            axes.setdefault(tuple(sorted(header.thin_axes.items())), header.thin_axes) for header in headers
+        ]
         self._shapes = np.array([header.shape for header in headers], dtype=np.int32)
         self._boxes = np.array([header.foreground_box for header in headers], dtype=np.int32)
         self._first = self._boxes[:, 0] if foreground_only else np.zeros(len(data), dtype=np.int32)
         stop = self._boxes[:, 1] if foreground_only else self._shapes[:, 0]
-        self._ends = np.cumsum(stop - self._first, dtype=np.int64)
+        self._counts = (stop - self._first).astype(np.int64)
+        self._ends = np.cumsum(self._counts * [int(entry.get("repeat", 1)) for entry in data])
         logger.info("%d subjects, %d slices", len(data), len(self))
 
     def __len__(self) -> int:
@@ -89,15 +95,16 @@ class SliceDataset(Dataset):
         before = int(self._ends[subject - 1]) if subject else 0
         return {
             Keys.SUBJECT: self._subjects[subject],
-            Keys.SLICE: int(self._first[subject]) + index - before,
+            Keys.SLICE: int(self._first[subject]) + (index - before) % int(self._counts[subject]),
             "path": self._paths[subject],
             "modalities": self._modalities[subject],
+            "thin_axes": self._thin_axes[subject],
             "shape": tuple(self._shapes[subject].tolist()),
             "foreground_box": tuple(self._boxes[subject].tolist()),
         }
 
 
-def _header(entry: Mapping[str, str]) -> SubjectHeader:
+def _header(entry: Mapping[str, Any]) -> SubjectHeader:
     missing = {"subject", "path"} - set(entry)
     if missing:
         raise ValueError(

@@ -16,15 +16,17 @@ class PrepareSlices(PrepareBatch):
 
     Args:
         z_dim: length of the latent code z, drawn from N(0, I) by torch's own random state, ≥ 1.
+        with_error: ask the network for its predicted error too.
 
     Raises:
         ValueError: `z_dim` is not positive, or (on call) the batch lacks an entry, which is named.
     """
 
-    def __init__(self, *, z_dim: int) -> None:
+    def __init__(self, *, z_dim: int, with_error: bool = False) -> None:
         if z_dim < 1:
             raise ValueError(f"z_dim is {z_dim}; it must be ≥ 1, the z_dim of the network")
         self.z_dim = z_dim
+        self.with_error = with_error
 
     def __call__(
         self,
@@ -36,7 +38,8 @@ class PrepareSlices(PrepareBatch):
         """Move the batch to the device.
 
         Args:
-            batchdata: source slices (B, S, H, W), target slices (B, 1, H, W), both modality indices and position (B,).
+            batchdata: source slices (B, S, H, W), target slices (B, 1, H, W), both modality indices, position,
+                factor and thickness (B,).
             device: where to; `None` = stay.
             non_blocking: see `torch.Tensor.to`, as all of `kwargs`.
 
@@ -45,15 +48,20 @@ class PrepareSlices(PrepareBatch):
             where source and target modality are the same.
         """
         names = (Keys.IMAGE, Keys.LABEL, Keys.MODALITY, Keys.SOURCE_MODALITY, Keys.POSITION)
-        image, label, modality, source_modality, position = (
-            _entry(batchdata, name, device, non_blocking, kwargs) for name in names
+        image, label, modality, source_modality, position, factor, thickness = (
+            _entry(batchdata, name, device, non_blocking, kwargs) for name in (*names, Keys.FACTOR, Keys.THICKNESS)
         )
         conditions = {
             "z": torch.randn(len(image), self.z_dim, device=image.device),
             "modality": modality,
             "position": position,
             "same_modality": source_modality == modality,
+            "source_modality": source_modality,
+            "factor": factor,
+            "thickness": thickness,
         }
+        if self.with_error:
+            conditions["with_error"] = True
         return image, label, (), conditions
 
 
@@ -70,8 +78,8 @@ class PrepareVolume(PrepareBatch):
         """Move the batch to the device.
 
         Args:
-            batchdata: thick volume (1, 1, N, H, W); modality, source modality and factor (1,); optionally the thin
-                truth (1, 1, K, H, W) and the indices (1, K) of the thin slices wanted.
+            batchdata: thick volume (1, 1, N, H, W); modality, source modality and factor (1,); optionally thickness
+                (1,), the thin truth (1, 1, K, H, W) and the indices (1, K) of the thin slices wanted.
             device: where to; `None` = stay.
             non_blocking: see `torch.Tensor.to`, as all of `kwargs`.
 
@@ -80,8 +88,9 @@ class PrepareVolume(PrepareBatch):
         """
         wanted = (Keys.MODALITY, Keys.SOURCE_MODALITY, Keys.FACTOR)
         conditions = {name: _entry(batchdata, name, device, non_blocking, kwargs) for name in wanted}
-        if Keys.INDICES in batchdata:
-            conditions[Keys.INDICES] = _entry(batchdata, Keys.INDICES, device, non_blocking, kwargs)
+        for name in (Keys.INDICES, Keys.THICKNESS):
+            if name in batchdata:
+                conditions[name] = _entry(batchdata, name, device, non_blocking, kwargs)
         image = _entry(batchdata, Keys.IMAGE, device, non_blocking, kwargs)
         has_label = batchdata.get(Keys.LABEL) is not None
         label = _entry(batchdata, Keys.LABEL, device, non_blocking, kwargs) if has_label else None

@@ -48,7 +48,7 @@ class UniCOALTrainer(SupervisedTrainer):
         network: generator; called with the keyword arguments that `prepare_batch` returns.
         optimizer: the generator's.
         objective: losses and their weights.
-        prepare_batch: see `PrepareSlices`.
+        prepare_batch: see `PrepareSlices`; where the network gives its error too, it is the second channel.
         discriminator: takes source and target slices stacked, and the entries `modality` and `position` of the same
             keyword arguments; `None` only with `adversarial_weight` 0.
         discriminator_optimizer: goes with it.
@@ -184,7 +184,10 @@ class UniCOALTrainer(SupervisedTrainer):
         self.state.output = output
         self.network.train()
         with self.statistics, self._autocast():
-            output[Keys.PRED] = self.inferer(image, self.network, *args, **kwargs).float()
+            slices = self.inferer(image, self.network, *args, **kwargs).float()
+        output[Keys.PRED] = slices[:, :1]
+        scale = slices[:, 1:] if slices.shape[1] > 1 else None
+        error = None if scale is None else ((output[Keys.PRED] - label).abs(), scale)
         self.fire_event(IterationEvents.FORWARD_COMPLETED)
 
         sigma = schedules.blur_sigma(
@@ -195,7 +198,7 @@ class UniCOALTrainer(SupervisedTrainer):
         conditions = {name: kwargs[name] for name in CONDITIONS if kwargs.get(name) is not None}
 
         terms, replaced = self._step_discriminator(images, conditions)
-        generator_terms, replaced_too = self._step_generator(images, conditions)
+        generator_terms, replaced_too = self._step_generator(images, conditions, error)
         self._move_averages(len(image) * world_size())
         self._report({**terms, **generator_terms}, replaced + replaced_too, sigma)
         output[Keys.PRED] = output[Keys.PRED].detach().nan_to_num(nan=-1.0)
@@ -221,13 +224,18 @@ class UniCOALTrainer(SupervisedTrainer):
         discriminator.requires_grad_(False)
         return terms, replaced
 
-    def _step_generator(self, images: Terms, conditions: Terms) -> tuple[Terms, torch.Tensor]:
+    def _step_generator(
+        self, images: Terms, conditions: Terms, error: tuple[torch.Tensor, torch.Tensor] | None
+    ) -> tuple[Terms, torch.Tensor]:
         """Improve the generator against the frozen discriminator."""
         opponent = self.discriminator if self._adversarial_now() else None
         self.optimizer.zero_grad(set_to_none=True)
         with self._autocast():
             terms = self.objective.generator_terms(
-                **images, discriminator=None if opponent is None else unwrap(opponent), conditions=conditions
+                **images,
+                discriminator=None if opponent is None else unwrap(opponent),
+                conditions=conditions,
+                error=error,
             )
         self.state.output[Keys.LOSS] = terms.pop("loss")
         self.fire_event(IterationEvents.LOSS_COMPLETED)

@@ -64,6 +64,7 @@ class VolumeInferer(Inferer):
             the output has a second channel.
         z_dim: Length of a latent code; needed for several samples.
         seed: Of the latent codes; the same seed gives the same output.
+        with_error: Ask the network for the scale of its error too: a further channel of the output, the last.
         progress: Show a bar over the thin slices.
 
     Raises:
@@ -84,6 +85,7 @@ class VolumeInferer(Inferer):
         num_samples: int = 1,
         z_dim: int | None = None,
         seed: int = 0,
+        with_error: bool = False,
         progress: bool = False,
     ) -> None:
         super().__init__()
@@ -109,6 +111,7 @@ class VolumeInferer(Inferer):
         self.num_samples = num_samples
         self.z_dim = z_dim
         self.seed = seed
+        self.with_error = with_error
         self.progress = progress
 
     def __call__(  # type: ignore[override]
@@ -120,24 +123,28 @@ class VolumeInferer(Inferer):
         factor: Tensor | float = 1.0,
         source_modality: Tensor | None = None,
         indices: Tensor | None = None,
+        thickness: Tensor | None = None,
         z: Tensor | None = None,
     ) -> Tensor:
         """Synthesize thin slices.
 
         Args:
             inputs: Thick stack (1, 1, N, H, W) in [-1, 1].
-            network: Called as ``network(groups, z=, modality=, position=, same_modality=)`` with groups (B, S, R, R);
-                returns (B, 1, R, R).
+            network: Called as ``network(groups, z=, modality=, position=, same_modality=, source_modality=, factor=,
+                thickness=)`` with groups (B, S, R, R), and ``with_error=True`` where the error is asked for; returns
+                (B, 1, R, R), or (B, 2, R, R) with the error.
             modality: Target class index (1,).
             factor: Thick over thin slice spacing k, a real number >= 1; a number or a tensor (1,).
             source_modality: Class index of the input (1,); with it the network is told where source and target are the
                 same modality. None: it is told nothing.
             indices: Thin slices wanted, int64 (K,) or (1, K). None: all round(N k).
+            thickness: Slice thickness over slice spacing of the input (1,). None: the network's default, slices that
+                touch.
             z: Latent code (1, z_dim), for one sample. None: the network's own default.
 
         Returns:
-            (1, 1, K, H, W) in [-1, 1]. With several samples (1, 2, K, H, W): their mean, and their standard deviation
-            (n - 1) on the same scale.
+            (1, C, K, H, W): the slices in [-1, 1]; with several samples their mean, and their standard deviation
+            (n - 1) on the same scale; with the error its scale (of several samples the mean).
 
         Raises:
             ValueError: If the input is not one stack of one channel, or the factor is below 1.
@@ -152,13 +159,16 @@ class VolumeInferer(Inferer):
             indices = torch.arange(round(stack.shape[0] * number))
         depths = thin_depths(indices, number)
         same = None if source_modality is None or modality is None else source_modality == modality
-        shape = (1 if self.num_samples == 1 else 2, len(depths), *stack.shape[1:])
+        channels = (1 if self.num_samples == 1 else 2) + self.with_error
+        shape = (channels, len(depths), *stack.shape[1:])
         on_disk = None if self.scratch_dir is None else scratch_array(shape, np.float32, self.scratch_dir)
         if on_disk is not None:
             output = torch.from_numpy(on_disk)
         else:
             output = torch.empty(shape, dtype=stack.dtype, device=self.output_device or stack.device)
-        conditions = [{"z": code, "modality": modality, "same_modality": same} for code in self._codes(z, stack)]
+        known = {"modality": modality, "same_modality": same, "source_modality": source_modality}
+        known |= {"factor": stack.new_tensor([number]), "thickness": thickness}
+        conditions = [{"z": code, **known} for code in self._codes(z, stack)]
         starts = range(0, len(depths), self.batch_size)
         for start in tqdm(starts, desc="slices", unit="batch", disable=not self.progress):
             batch = slice(start, start + self.batch_size)
@@ -183,11 +193,12 @@ class VolumeInferer(Inferer):
         network: Callable[..., Tensor],
         conditions: list[dict[str, Any]],
     ) -> None:
-        """Write the thin slices at ``depths`` into ``output`` (C, B, H, W): a sample, or mean and deviation of some."""
+        """Write the thin slices at ``depths`` into ``output`` (C, B, H, W), see ``__call__`` for the channels."""
         anchors = np.floor(depths)
         groups = slice_groups(stack, torch.as_tensor(anchors, dtype=torch.int64), self.slice_group_size)
         positions = torch.as_tensor(depths - anchors, dtype=stack.dtype, device=stack.device)
-        samples = [self._predict(groups, positions, network, one)[:, 0].clamp(-1, 1) for one in conditions]
+        predicted = [self._predict(groups, positions, network, one) for one in conditions]
+        samples = [sample[:, 0].clamp(-1, 1) for sample in predicted]
         if not all(bool(sample.isfinite().all()) for sample in samples):
             raise ValueError(
                 "the network gave values that are not finite: its weights are damaged, or do not bear the precision; "
@@ -198,11 +209,13 @@ class VolumeInferer(Inferer):
         else:
             deviation, mean = torch.std_mean(torch.stack(samples), dim=0)
             output[0], output[1] = mean, deviation
+        if self.with_error:
+            output[-1] = torch.stack([sample[:, 1] for sample in predicted]).mean(dim=0)
 
     def _predict(
         self, groups: Tensor, positions: Tensor, network: Callable[..., Tensor], conditions: dict[str, Any]
     ) -> Tensor:
-        """Run the network over windows of ``groups`` (B, S, H, W); return (B, 1, H, W).
+        """Run the network over windows of ``groups`` (B, S, H, W); return (B, 1 or 2, H, W).
 
         MONAI mixes the windows of several slices in a batch, so each carries its position in an extra constant channel,
         read at the center: there no padding reaches.
@@ -211,13 +224,16 @@ class VolumeInferer(Inferer):
         def predictor(windows: Tensor) -> Tensor:
             center = (self.resolution - 1) // 2  # within any slice, also one of a single pixel
             filled = (windows[:, :-1] > BLANK).flatten(1).any(1)
-            output = torch.full_like(windows[:, :1], BLANK)
+            output = torch.full_like(windows[:, : 1 + self.with_error], BLANK)
+            output[:, 1:] = 0  # no error where there is nothing
             if filled.any():
                 windows = windows[filled]
                 count = len(windows)
                 if self.whole_batches:
                     windows = windows[torch.arange(max(count, self.batch_size), device=windows.device) % count]
-                repeated = {name: _repeat(value, len(windows)) for name, value in conditions.items()}
+                repeated: dict[str, Any] = {name: _repeat(value, len(windows)) for name, value in conditions.items()}
+                if self.with_error:
+                    repeated["with_error"] = True
                 position = windows[:, -1, center, center]
                 with autocast_to(self.precision, windows.device):
                     slices = network(windows[:, :-1].contiguous(), position=position, **repeated)

@@ -16,15 +16,18 @@ class SynthesisObjective:
     """Combine the adversarial, the L1 and the SAM feature loss.
 
         generator:      adversarial_weight · softplus(-D(x, fake)) + l1_weight · L1(fake, real)
-                        + sam_weight · L1(SAM(fake), SAM(real))
+                        + sam_weight · L1(SAM(fake), SAM(real)) + error_weight · mean(|fake - real| / b + ln b)
         discriminator:  softplus(D(x, fake)) + softplus(-D(x, real)) + γ · R1
 
-    Both see the source x and the images through a Gaussian blur of width σ, which the trainer lets fade.
+    Both see the source x and the images through a Gaussian blur of width σ, which the trainer lets fade. The last term
+    (ours) is the likelihood of a Laplace distribution of the error with the scale b that the network predicts; the
+    error is taken as it is there, so that this term moves b alone and never trades an error for a larger b.
 
     Args:
         adversarial_weight: ≥ 0; with 0 no discriminator is used or needed.
         l1_weight: ≥ 0.
         sam_weight: ≥ 0.
+        error_weight: ≥ 0; above 0 the network has to predict b.
         sam_loss: needed when `sam_weight` > 0, see `build_sam_feature_loss`.
 
     Raises:
@@ -37,9 +40,11 @@ class SynthesisObjective:
         adversarial_weight: float = 1.0,
         l1_weight: float = 80.0,
         sam_weight: float = 0.0,
+        error_weight: float = 0.0,
         sam_loss: SAMFeatureLoss | None = None,
     ) -> None:
         weights = {"adversarial_weight": adversarial_weight, "l1_weight": l1_weight, "sam_weight": sam_weight}
+        weights["error_weight"] = error_weight
         for name, value in weights.items():
             if value < 0:
                 raise ValueError(f"{name} is {value}; it must be ≥ 0")
@@ -48,6 +53,7 @@ class SynthesisObjective:
         self.adversarial_weight = adversarial_weight
         self.l1_weight = l1_weight
         self.sam_weight = sam_weight
+        self.error_weight = error_weight
         self.sam_loss = sam_loss
 
     def to(self, device: torch.device | str) -> "SynthesisObjective":
@@ -64,6 +70,7 @@ class SynthesisObjective:
         real: torch.Tensor,
         discriminator: nn.Module | None = None,
         conditions: Mapping[str, torch.Tensor] | None = None,
+        error: tuple[torch.Tensor, torch.Tensor] | None = None,
     ) -> Terms:
         """Compute the generator's loss and its parts; all images as the losses see them, i.e. already blurred.
 
@@ -73,10 +80,12 @@ class SynthesisObjective:
             real: (B, 1, H, W).
             discriminator: frozen; `None` leaves the adversarial term out.
             conditions: the discriminator's keyword arguments.
+            error: |fake - real| without a blur, and the predicted scale b, both (B, 1, H, W); `None` leaves its term
+                out.
 
         Returns:
-            "loss" (weighted sum) and the unweighted parts "generator_adversarial", "generator_l1", "generator_sam", as
-            far as they are computed.
+            "loss" (weighted sum) and the unweighted parts "generator_adversarial", "generator_l1", "generator_sam",
+            "generator_error", as far as they are computed.
         """
         zero = fake.new_zeros(())
         weights: dict[str, float] = {}
@@ -90,6 +99,10 @@ class SynthesisObjective:
         if self.sam_loss is not None and self.sam_weight > 0:
             terms["generator_sam"] = self.sam_loss(fake, real)
             weights["generator_sam"] = self.sam_weight
+        if error is not None and self.error_weight > 0:
+            size, scale = error[0].detach().float(), error[1].float()
+            terms["generator_error"] = (size / scale + scale.log()).mean()
+            weights["generator_error"] = self.error_weight
         terms["loss"] = sum((weight * terms[name] for name, weight in weights.items()), start=zero)
         return terms
 

@@ -34,6 +34,7 @@ class Encoder(nn.Module):
         dropout: probability of dropping an entry of the image style in training.
         position_embedding: see `MappingNetwork`.
         lrelu_upsampling: see `AliasFreeLayer`.
+        acquisition_dim: see `MappingNetwork`.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Encoder(nn.Module):
         dropout: float,
         position_embedding: str,
         lrelu_upsampling: int,
+        acquisition_dim: int = 0,
     ) -> None:
         super().__init__()
         rows = layer_table(
@@ -72,6 +74,7 @@ class Encoder(nn.Module):
                 embedding_dim=embedding_dim,
                 num_layers=mapping_layers,
                 position_embedding=position_embedding,
+                acquisition_dim=acquisition_dim,
             )
         self.layers = nn.ModuleList()
         self.skip_sizes: list[int | None] = []
@@ -93,19 +96,24 @@ class Encoder(nn.Module):
         self.style_linear = EqualizedLinear(channels * STYLE_SIZE**2, image_style_dim, activation="lrelu")
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, image: Tensor, *, modality: Tensor, position: Tensor) -> tuple[dict[int, Tensor], Tensor, Tensor]:
+    def forward(
+        self, image: Tensor, *, modality: Tensor, position: Tensor, acquisition: Tensor | None = None
+    ) -> tuple[dict[int, Tensor], Tensor, Tensor]:
         """Encode slice groups.
 
         Args:
             image: `(B, S, R, R)` in [-1, 1].
             modality: one-hot `(B, M)`.
             position: `(B, 1)`.
+            acquisition: see `MappingNetwork.forward`.
 
         Returns:
             Skips by canvas size n, each `(B, C, n, n)`; bottleneck `(B, C_0, n_0, n_0)`; image style
             `(B, image_style_dim)`.
         """
-        condition = None if self.mapping is None else self.mapping(modality=modality, position=position)
+        condition = None
+        if self.mapping is not None:
+            condition = self.mapping(modality=modality, position=position, acquisition=acquisition)
         x = F.pad(image, [MARGIN] * 4, value=BLANK)
         skips = {}
         for layer, size in zip(self.layers, self.skip_sizes, strict=True):

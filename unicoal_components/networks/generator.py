@@ -4,14 +4,22 @@ import torch
 from torch import Tensor, nn
 
 from .alias_free import AliasFreeLayer
+from .detail import DetailPath, HalfResolution
 from .encoder import Encoder
 from .inputs import complete_inputs
 from .mapping import MappingNetwork
 from .plain_filters import FILTERS, set_plain_filters
-from .residual import add_to_interpolation
+from .residual import add_to_interpolation, interpolate_slices
 from .schedule import check_resolution
 from .synthesis import Synthesis
 from .torchscript import ScriptableGenerator
+
+
+ERROR_START = 0.05
+"""Of the predicted error before training, on the scale of [-1, 1]."""
+
+ERROR_RANGE = (-4.0, 3.5)
+"""Of the logarithm of its ratio to that."""
 
 
 class Generator(nn.Module):
@@ -40,6 +48,15 @@ class Generator(nn.Module):
         position_embedding: "linear" (official) or "fourier".
         residual: where `same_modality` says so, add the cubic interpolation of the middle slices, and tell the
             mappings so, as one more class (ours: there the network makes what is missing, elsewhere the whole slice).
+        interpolated_input: show the network the cubic interpolation of the middle slices at the wanted place, as one more
+            channel (ours: else only the position tells it where the slice lies, and the output changes in steps).
+        acquisition: tell the mappings the source modality, the factor and the slice thickness (ours).
+        core_resolution: resolution at which the alias-free part works: None for `resolution` itself, or half of it
+            (ours: a quarter of the time; the detail path makes the rest).
+        detail_channels: features of a detail path at half resolution, which sees the input and the alias-free output,
+            is modulated by the same styles, and adds to that output (ours); 0 for none.
+        detail_blocks: its residual blocks.
+        error_output: let the detail path predict the scale of the output's error too, see `forward` (ours).
         checkpointing: in training, compute what lies between the filters again instead of keeping it: less memory, a
             little more time, the same result.
         filters: "alias_free", or "plain" for bilinear up and average down, the rival in comparisons (`plain_filters`).
@@ -72,6 +89,12 @@ class Generator(nn.Module):
         dropout: float = 0.5,
         position_embedding: str = "linear",
         residual: bool = False,
+        interpolated_input: bool = False,
+        acquisition: bool = False,
+        core_resolution: int | None = None,
+        detail_channels: int = 0,
+        detail_blocks: int = 6,
+        error_output: bool = False,
         checkpointing: bool = False,
         filters: str = "alias_free",
     ) -> None:
@@ -79,17 +102,31 @@ class Generator(nn.Module):
         if filters not in FILTERS:
             raise ValueError(f"filters is {filters!r}; it must be one of {', '.join(map(repr, FILTERS))}")
         self.resolution = check_resolution(resolution)
-        if residual and (in_channels % 2 or in_channels < 4):
-            raise ValueError(f"residual interpolates four slices: in_channels must be even and ≥ 4, got {in_channels}")
+        if (residual or interpolated_input) and (in_channels % 2 or in_channels < 4):
+            raise ValueError(
+                "residual and interpolated_input interpolate four slices: in_channels must be even and ≥ 4, "
+                f"got {in_channels}"
+            )
+        if error_output and not detail_channels:
+            raise ValueError("error_output is true without a detail path; set detail_channels above 0, such as 64")
+        if core_resolution not in (None, resolution, resolution // 2):
+            raise ValueError(
+                f"core_resolution is {core_resolution}; it must be resolution, {resolution}, or half of it, or null"
+            )
         self.in_channels, self.num_modalities, self.z_dim = in_channels, num_modalities, z_dim
-        self.residual = residual
+        self.residual, self.interpolated_input, self.error_output = residual, interpolated_input, error_output
         self.options = {
             "residual": residual,
             "position_embedding": position_embedding,
             "encoder_lrelu_upsampling": encoder_lrelu_upsampling,
             "filters": filters,
+            "core_resolution": core_resolution or resolution,
         }
         num_classes = num_modalities + residual
+        num_images = in_channels + interpolated_input
+        acquisition_dim = num_modalities + 2 if acquisition else 0
+        core = core_resolution or resolution
+        self.half_resolution = HalfResolution(resolution=resolution) if core < resolution else None
         self.mapping = MappingNetwork(
             num_modalities=num_classes,
             w_dim=w_dim,
@@ -97,10 +134,11 @@ class Generator(nn.Module):
             z_dim=z_dim,
             num_layers=mapping_layers,
             position_embedding=position_embedding,
+            acquisition_dim=acquisition_dim,
         )
         self.encoder = Encoder(
-            resolution=resolution,
-            in_channels=in_channels,
+            resolution=core,
+            in_channels=num_images,
             num_modalities=num_classes,
             num_layers=num_layers,
             channel_base=channel_base,
@@ -113,9 +151,10 @@ class Generator(nn.Module):
             dropout=dropout,
             position_embedding=position_embedding,
             lrelu_upsampling=encoder_lrelu_upsampling,
+            acquisition_dim=acquisition_dim,
         )
         self.synthesis = Synthesis(
-            resolution=resolution,
+            resolution=core,
             num_layers=num_layers,
             channel_base=channel_base,
             channel_max=channel_max,
@@ -123,6 +162,15 @@ class Generator(nn.Module):
             image_style_dim=image_style_dim,
             skip_resolution=skip_resolution,
         )
+        self.detail = None
+        if detail_channels:
+            self.detail = DetailPath(
+                in_channels=num_images + 1,
+                out_channels=1 + error_output,
+                channels=detail_channels,
+                num_blocks=detail_blocks,
+                condition_dim=w_dim + image_style_dim,
+            )
         for module in self.modules():
             if isinstance(module, AliasFreeLayer):
                 module.keep_activations = not checkpointing
@@ -138,6 +186,10 @@ class Generator(nn.Module):
         position: Tensor | None = None,
         same_modality: Tensor | None = None,
         truncation_psi: float = 1.0,
+        source_modality: Tensor | None = None,
+        factor: Tensor | None = None,
+        thickness: Tensor | None = None,
+        with_error: bool = False,
     ) -> Tensor:
         """Synthesize the slice at `position` behind the second slice of the group.
 
@@ -149,37 +201,77 @@ class Generator(nn.Module):
             same_modality: `(B,)`, true where source and target modality are the same (matters only with `residual`);
                 None means nowhere.
             truncation_psi: 1 leaves w, smaller values draw it towards its average.
+            source_modality: of the input, as `modality`; None for unknown (matters only with `acquisition`, as the next
+                two).
+            factor: thick over thin slice spacing `(B,)`, ≥ 1; None for 1.
+            thickness: slice thickness over slice spacing of the input `(B,)`, > 0; None for 1, slices that touch.
+            with_error: give the predicted error too.
 
         Returns:
-            Slices `(B, 1, R, R)`, about [-1, 1].
+            Slices `(B, 1, R, R)`, about [-1, 1]; with the error `(B, 2, R, R)`, its second channel the scale b > 0 of
+            a Laplace distribution of the error, in the same unit: |error| is b on average.
 
         Raises:
-            ValueError: for shapes that do not fit the network.
+            ValueError: for shapes that do not fit the network, or an error asked of a network without that output.
         """
+        if with_error and not self.error_output:
+            raise ValueError(
+                "this network does not predict its error (error_output is false); give weights of one that does, with "
+                "error_output true, or ask for no error map"
+            )
         conditions = complete_inputs(
             image,
             z,
             modality,
             position,
             same_modality,
+            source_modality,
+            factor,
+            thickness,
             in_channels=self.in_channels,
             resolution=self.resolution,
             z_dim=self.z_dim,
             num_modalities=self.num_modalities,
         )
-        return self.synthesize(image, *conditions, truncation_psi)
+        output = self.synthesize(image, *conditions, truncation_psi)
+        return output if with_error else output[:, :1]
 
     def synthesize(
-        self, image: Tensor, z: Tensor, modality: Tensor, position: Tensor, same: Tensor, truncation_psi: float
+        self,
+        image: Tensor,
+        z: Tensor,
+        modality: Tensor,
+        position: Tensor,
+        same: Tensor,
+        acquisition: Tensor,
+        truncation_psi: float,
     ) -> Tensor:
-        """Do what `forward` does, under the conditions that `complete_inputs` gives."""
+        """Do what `forward` does, under the conditions that `complete_inputs` gives; the error, if any, goes along."""
         if self.residual:
             modality = torch.cat([modality, same], dim=1)
         image = image.contiguous(memory_format=torch.channels_last)
-        w = self.mapping(z=z, modality=modality, position=position, truncation_psi=truncation_psi)
-        skips, bottleneck, image_style = self.encoder(image, modality=modality, position=position)
+        seen = image
+        if self.interpolated_input:
+            seen = torch.cat([image, interpolate_slices(image, position)], dim=1)
+        w = self.mapping(
+            z=z, modality=modality, position=position, acquisition=acquisition, truncation_psi=truncation_psi
+        )
+        core_input = seen if self.half_resolution is None else self.half_resolution.down(seen)
+        skips, bottleneck, image_style = self.encoder(
+            core_input, modality=modality, position=position, acquisition=acquisition
+        )
         output = self.synthesis(w, skips=skips, bottleneck=bottleneck, image_style=image_style)
-        return add_to_interpolation(output, image, position=position, same=same) if self.residual else output
+        if self.half_resolution is not None:
+            output = self.half_resolution.up(output)
+        error: Tensor | None = None
+        if self.detail is not None:
+            detail = self.detail(torch.cat([seen, output], dim=1), torch.cat([w, image_style], dim=1))
+            output = output + detail[:, :1]
+            if self.error_output:
+                error = ERROR_START * detail[:, 1:].clamp(*ERROR_RANGE).exp()
+        if self.residual:
+            output = add_to_interpolation(output, image, position=position, same=same)
+        return output if error is None else torch.cat([output, error], dim=1)
 
     def extra_repr(self) -> str:
         """Return what changes the output and does not show in the weights."""

@@ -1,8 +1,11 @@
 """What a generator is given: checked, and completed by what is not given."""
 
+import torch
 from torch import Tensor
 
 from .mapping import column_position, one_hot_modality
+
+Conditions = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 def complete_inputs(
@@ -11,29 +14,37 @@ def complete_inputs(
     modality: Tensor | None,
     position: Tensor | None,
     same_modality: Tensor | None,
+    source_modality: Tensor | None,
+    factor: Tensor | None,
+    thickness: Tensor | None,
     *,
     in_channels: int,
     resolution: int,
     z_dim: int,
     num_modalities: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> Conditions:
     """Return the conditions of a generator, all of the dtype and on the device of the image.
 
     In the part of Python that `torch.jit.script` reads, so that an exported network takes and refuses the same.
 
     Args:
         image: slice groups `(B, S, R, R)`.
-        z: see `Generator.forward`, as the next three.
+        z: see `Generator.forward`, as all that follow.
         modality: target.
         position: of the wanted slice.
         same_modality: whether source and target are of one modality.
+        source_modality: class of the input.
+        factor: thick over thin slice spacing.
+        thickness: slice thickness over slice spacing.
         in_channels: S.
         resolution: R.
         z_dim: channels of the latent.
         num_modalities: M.
 
     Returns:
-        Latent `(B, z_dim)`, modality one-hot `(B, M)`, position `(B, 1)`, same modality `(B, 1)` as 0 or 1.
+        Latent `(B, z_dim)`, modality one-hot `(B, M)`, position `(B, 1)`, same modality `(B, 1)` as 0 or 1, and the
+        acquisition `(B, M + 2)`: source modality one-hot (zeros if it is not given), half the octaves of the factor,
+        and what the thickness is above the spacing.
 
     Raises:
         ValueError: for shapes that do not fit the network, or an index that is no class (`torch.jit.Error` where
@@ -52,4 +63,11 @@ def complete_inputs(
     modality = one_hot_modality(modality, num_modalities=num_modalities, batch=batch, like=image)
     position = column_position(position, batch=batch, like=image)
     same = image.new_zeros([batch, 1]) if same_modality is None else same_modality.to(image).view(batch, 1)
-    return z.to(image), modality, position, same
+    if source_modality is None:
+        source = image.new_zeros([batch, num_modalities])
+    else:
+        source = one_hot_modality(source_modality, num_modalities=num_modalities, batch=batch, like=image)
+    octaves = image.new_zeros([batch, 1]) if factor is None else factor.to(image).view(batch, 1).log2()
+    excess = image.new_zeros([batch, 1]) if thickness is None else thickness.to(image).view(batch, 1) - 1
+    acquisition = torch.cat([source, octaves / 2, excess], dim=1)
+    return z.to(image), modality, position, same, acquisition

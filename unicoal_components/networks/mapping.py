@@ -26,6 +26,7 @@ class MappingNetwork(nn.Module):
         z_dim: channels of the latent; 0 for none.
         num_layers: layers of the MLP.
         position_embedding: "linear" (official) or "fourier".
+        acquisition_dim: numbers that describe how the input was acquired, embedded alike; 0 for none (official).
     """
 
     w_avg: Tensor
@@ -40,6 +41,7 @@ class MappingNetwork(nn.Module):
         z_dim: int = 0,
         num_layers: int = 2,
         position_embedding: str = "linear",
+        acquisition_dim: int = 0,
     ) -> None:
         super().__init__()
         if position_embedding not in ("linear", "fourier"):
@@ -51,7 +53,9 @@ class MappingNetwork(nn.Module):
         self.position_embedding = position_embedding
         self.embed_modality = EqualizedLinear(num_modalities, embedding_dim)
         self.embed_position = EqualizedLinear(1 if position_embedding == "linear" else 2 * NUM_OCTAVES, embedding_dim)
-        widths = [z_dim + 2 * embedding_dim] + [w_dim] * num_layers
+        self.embed_acquisition = EqualizedLinear(acquisition_dim, embedding_dim) if acquisition_dim else None
+        embeddings = 3 if acquisition_dim else 2
+        widths = [z_dim + embeddings * embedding_dim] + [w_dim] * num_layers
         self.layers = nn.ModuleList(
             EqualizedLinear(i, o, activation="lrelu", lr_multiplier=LR_MULTIPLIER)
             for i, o in zip(widths[:-1], widths[1:], strict=True)
@@ -61,7 +65,13 @@ class MappingNetwork(nn.Module):
         self.register_buffer("octaves", math.pi * 2.0 ** torch.arange(NUM_OCTAVES), persistent=False)
 
     def forward(
-        self, *, modality: Tensor, position: Tensor, z: Tensor | None = None, truncation_psi: float = 1.0
+        self,
+        *,
+        modality: Tensor,
+        position: Tensor,
+        z: Tensor | None = None,
+        acquisition: Tensor | None = None,
+        truncation_psi: float = 1.0,
     ) -> Tensor:
         """Map conditions to w.
 
@@ -69,6 +79,7 @@ class MappingNetwork(nn.Module):
             modality: one-hot `(B, M)`.
             position: `(B, 1)` in [0, 1).
             z: latent `(B, z_dim)`, needed if there is one.
+            acquisition: `(B, acquisition_dim)`, needed if it is embedded, else not used.
             truncation_psi: 1 leaves w; smaller values draw it towards its average.
 
         Returns:
@@ -80,6 +91,8 @@ class MappingNetwork(nn.Module):
         parts = [normalize_rms(self.embed_modality(modality)), normalize_rms(self.embed_position(position))]
         if z is not None:
             parts.insert(0, normalize_rms(z))
+        if self.embed_acquisition is not None and acquisition is not None:
+            parts.append(normalize_rms(self.embed_acquisition(acquisition)))
         w = torch.cat(parts, dim=1)
         for layer in self.layers:
             w = layer(w)

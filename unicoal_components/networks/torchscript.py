@@ -39,14 +39,21 @@ class ScriptableGenerator(nn.Module):
         position: Tensor | None = None,
         same_modality: Tensor | None = None,
         truncation_psi: float = 1.0,
+        source_modality: Tensor | None = None,
+        factor: Tensor | None = None,
+        thickness: Tensor | None = None,
+        with_error: bool = False,
     ) -> Tensor:
         """Do as `Generator.forward`, for any number of images; arguments may be given by place too."""
-        z, modality, position, same = complete_inputs(
+        z, modality, position, same, acquisition = complete_inputs(
             image,
             z,
             modality,
             position,
             same_modality,
+            source_modality,
+            factor,
+            thickness,
             in_channels=self.in_channels,
             resolution=self.resolution,
             z_dim=self.z_dim,
@@ -56,8 +63,13 @@ class ScriptableGenerator(nn.Module):
         slices: list[Tensor] = []
         for i in range(image.shape[0]):
             j = i + 1
-            slices.append(self.layers.synthesize(image[i:j], z[i:j], modality[i:j], position[i:j], same[i:j], psi))
-        return torch.cat(slices)
+            slices.append(
+                self.layers.synthesize(
+                    image[i:j], z[i:j], modality[i:j], position[i:j], same[i:j], acquisition[i:j], psi
+                )
+            )
+        output = torch.cat(slices)
+        return output if with_error else output[:, :1]
 
 
 def trace_synthesis(generator: "Generator") -> torch.jit.ScriptModule:
@@ -66,12 +78,13 @@ def trace_synthesis(generator: "Generator") -> torch.jit.ScriptModule:
     parameter = next(generator.parameters())
     image = parameter.new_zeros(1, generator.in_channels, generator.resolution, generator.resolution)
     z, modality = parameter.new_ones(1, generator.z_dim), parameter.new_zeros(1, generator.num_modalities)
+    acquisition = parameter.new_zeros(1, generator.num_modalities + 2)
     one, psi = parameter.new_zeros(1, 1), parameter.new_tensor(0.5)  # with 1 the trace would leave truncation out
     try:
         generator.eval()
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sizes become constants, as they should
-            inputs = {"synthesize": (image, z, modality, one, one, psi)}
+            inputs = {"synthesize": (image, z, modality, one, one, acquisition, psi)}
             return torch.jit.trace_module(generator, inputs, check_trace=False)
     finally:
         generator.train(training)

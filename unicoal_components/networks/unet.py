@@ -8,7 +8,7 @@ import torch
 from monai.networks.nets import UNet
 from torch import Tensor, nn
 
-from .mapping import column_position, one_hot_modality
+from .inputs import complete_inputs
 from .residual import add_to_interpolation
 
 
@@ -27,6 +27,7 @@ class BaselineUNet(nn.Module):
         num_res_units: residual units of each level.
         residual: as the generator's: where `same_modality` says so, add the cubic interpolation of the middle slices,
             and tell the network so by one more constant channel.
+        acquisition: tell it source modality, factor and slice thickness too, by constant channels.
 
     >>> BaselineUNet(num_modalities=3, channels=(4, 8)).eval()(torch.zeros(2, 4, 16, 16)).shape
     torch.Size([2, 1, 16, 16])
@@ -40,13 +41,16 @@ class BaselineUNet(nn.Module):
         channels: Sequence[int] = (32, 64, 128, 256),
         num_res_units: int = 2,
         residual: bool = True,
+        acquisition: bool = False,
     ) -> None:
         super().__init__()
         self.num_modalities = num_modalities
         self.residual = residual
+        self.acquisition = acquisition
+        constants = num_modalities + 1 + residual + (num_modalities + 2) * acquisition
         self.unet = UNet(
             spatial_dims=2,
-            in_channels=in_channels + num_modalities + 1 + residual,
+            in_channels=in_channels + constants,
             out_channels=channels[0],
             channels=tuple(channels),
             strides=(2,) * (len(channels) - 1),
@@ -63,6 +67,9 @@ class BaselineUNet(nn.Module):
         modality: Tensor | None = None,
         position: Tensor | None = None,
         same_modality: Tensor | None = None,
+        source_modality: Tensor | None = None,
+        factor: Tensor | None = None,
+        thickness: Tensor | None = None,
     ) -> Tensor:
         """Predict the slice at ``position`` behind the second slice of the group.
 
@@ -73,15 +80,29 @@ class BaselineUNet(nn.Module):
             position: ``(B,)`` or ``(B, 1)`` in [0, 1); ``None`` for 0.
             same_modality: ``(B,)``, true where source and target modality are the same (matters only with
                 ``residual``); ``None`` means nowhere.
+            source_modality: of the input, as the target (matters only with ``acquisition``, as the next two).
+            factor: thick over thin slice spacing ``(B,)``.
+            thickness: slice thickness over slice spacing ``(B,)``.
 
         Returns:
             Slices ``(B, 1, H, W)``, about [-1, 1].
         """
-        batch = len(image)
-        classes = one_hot_modality(modality, num_modalities=self.num_modalities, batch=batch, like=image)
-        position = column_position(position, batch=batch, like=image)
-        same = image.new_zeros(batch, 1) if same_modality is None else same_modality.to(image).view(batch, 1)
-        constants = torch.cat([classes, position, same] if self.residual else [classes, position], dim=1)
+        _, classes, position, same, acquisition = complete_inputs(
+            image,
+            None,
+            modality,
+            position,
+            same_modality,
+            source_modality,
+            factor,
+            thickness,
+            in_channels=image.shape[1],
+            resolution=image.shape[2],
+            z_dim=1,
+            num_modalities=self.num_modalities,
+        )
+        told = [classes, position] + [same] * self.residual + [acquisition] * self.acquisition
+        constants = torch.cat(told, dim=1)
         planes = constants[:, :, None, None].expand(-1, -1, *image.shape[2:])
         output = self.head(self.unet(torch.cat([image, planes], dim=1)))
         return add_to_interpolation(output, image, position=position, same=same) if self.residual else output

@@ -1,7 +1,8 @@
-"""Draw what the network shall do with a slice: which source, which factor, which window."""
+"""Draw what the network shall do with a slice, and everything else that is random in a training item."""
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -9,28 +10,71 @@ from monai.transforms import Randomizable, Transform
 
 from ..data.factor_range import Factor, FactorRange, read_factors
 from ..data.slice_group import TOLERANCE, anchor_count
+from ..data.slice_profile import check_profile
 from ..keys import Keys
-from .intensity_jitter import BIAS_TERMS
+from .intensity_draw import IntensityDraw, draw_intensity
 
 Window = tuple[int, int, int, int]
 
+AXES = {"thin": (0, 1, 2), "axial": (0,)}
+"""Axes of (D, H, W) that slices may be drawn along, as far as the volumes are truly thin along them."""
+
+
+@dataclass(frozen=True)
+class SliceDraw:
+    """All that is random in one item; `LoadSliceGroupd` applies it.
+
+    Attributes:
+        source: name of the modality to start from.
+        target: name of the one to synthesize.
+        factor: thick over thin slice spacing.
+        axis: of (D, H, W), through the slices.
+        index: thin slice along this axis.
+        offset: how far it is behind its anchor, in thin slices.
+        profile: of the thick slices; `None` = the loader's.
+        thickness: slice thickness over slice spacing; `None` = the loader's.
+        window: (top, bottom, left, right) in the slice; may reach outside.
+        flips: whether the slices' order, their rows and their columns are reversed.
+        transposed: whether rows and columns are exchanged afterwards.
+        rotation: in the plane, in radians.
+        zoom: in the plane, > 1 magnifies.
+        intensity: of the source, and of the target where it is of the same modality; `None` = as it is.
+    """
+
+    source: str
+    target: str
+    factor: float
+    axis: int
+    index: int
+    offset: float
+    profile: str | None
+    thickness: float | None
+    window: Window
+    flips: tuple[bool, bool, bool]
+    transposed: bool
+    rotation: float
+    zoom: float
+    intensity: IntensityDraw | None
+
 
 class DrawSliceTaskd(Randomizable, Transform):
-    """Draw the task of a training slice (method §6), and everything else that is random, and write it into the item.
+    """Draw the task of a training slice (method.md, section 6), and everything else that is random.
 
-    Nothing is read or changed here: `LoadSliceGroupd` applies the draw, to source and target alike. Written are
-    `target` and `source` (names), `modality` and `source_modality` (their indices), `factor`, `anchor`, `window`
-    (h0, h1, w0, w1; may reach outside the slice), `flip`, and with a jitter `gamma` and `bias`.
+    Nothing is read or changed here: `LoadSliceGroupd` applies the draw, to source and target alike. Written are `draw`
+    (a `SliceDraw`), `modality` and `source_modality` (indices), `factor`, and `slice_index` (along the drawn axis).
 
     The task is drawn uniformly among all (target, source, factor) that the subject's modalities allow. Source = target
-    at factor 1 asks for the input itself; such a task (which method §6 does not exclude) teaches copying and nothing
-    else, so it is left out, unless the subject allows no other. The anchor is a = b - U{0..⌈k⌉-1} for the thin slice b
-    and the factor k, so that every position below 1 that the thin grid offers is seen; with a random phase it is
-    a = b - U[0, k), so that every position is, as in scans whose thick slices lie anywhere. At a factor of 1 source and
-    target have one grid, and a = b in both.
+    at factor 1 asks for the input itself; such a task (which the method does not exclude) teaches copying and nothing
+    else, so it is left out, unless the subject allows no other. Thick slices are only made along axes along which both
+    volumes are truly thin; at a factor of 1 nothing is made thick, and every axis serves. Along the first axis the slice
+    is the item's, so that a round sees each of them; along another one it is drawn from the foreground box.
 
-    Flips are left-right only, about which brains are nearly symmetric, and drawn anew for each item and epoch (in the
-    official code each subject has its own for good).
+    The anchor is a = b - U{0..⌈k⌉-1} for the thin slice b and the factor k, so that every position below 1 that the
+    thin grid offers is seen; with a random phase it is a = b - U[0, k), so that every position is, as in scans whose
+    thick slices lie anywhere. At a factor of 1 source and target have one grid, and a = b in both.
+
+    Intensities are drawn for the source. Where source and target have one modality the target gets the same, because
+    the output then has the contrast of its input; otherwise it keeps the contrast that the network shall learn.
 
     Args:
         modalities: Names in the order of the network's classes.
@@ -41,16 +85,27 @@ class DrawSliceTaskd(Randomizable, Transform):
         same_modality: Whether the source may be of the target's modality.
         cross_modality: Whether it may be of another one.
         resolution: Width and height R of the window, in voxels.
+        axes: "thin": through the slices goes any axis along which the volumes are truly thin; "axial": the first only.
         phase: "grid": centers of thick slices lie on thin slices; "random": anywhere between them.
+        thickness: [lowest, highest] slice thickness over slice spacing, equally likely; `None` = the loader's.
+        profiles: Names of slice profiles, equally likely; `None` = the loader's.
         crop: "random": a window at random where the slice is larger than R, inside the foreground box or, where this is
             smaller, covering it; "center": the middle of the slice. A slice smaller than R is always in the middle.
-        flip: Whether to mirror half of the items left-right.
-        intensity_jitter: Half-range j of ln(gamma) and of the bias field's coefficients; 0 = off. See
-            `jitter_intensity`; about 0.3 for networks trained on few persons.
+        flip: "left_right": mirror the columns in half of the items; "all": the order of the slices, rows and columns,
+            each in half of the items, and exchange rows and columns in half of them; "none".
+        rotation: Largest angle in the plane, in degrees; across modalities only, for within one it would blur the detail
+            that is to be learned.
+        zoom: Half-range of the logarithm of the zoom in the plane; across modalities only.
+        gamma: Half-range of the logarithm of the exponent of intensities.
+        gain: Half-range of the logarithm of their gain.
+        bias: Half-range of the coefficients of a smooth bias field.
+        noise: Largest standard deviation of Rician noise on the source, part of the range; half of the items have none.
+        contrast: Part of the items within one modality whose contrast is exchanged: inverted, or by a random curve.
+            They are called any modality, so that contrasts which were never seen are none of the network's business.
 
     Raises:
-        ValueError: If a name, factor, resolution, phase or crop is not allowed; and, when called, if the subject has no
-            modality to start from or to synthesize.
+        ValueError: If a name or a number is not allowed; and, when called, if the subject has no modality to start from
+            or to synthesize, or no axis for it.
     """
 
     def __init__(
@@ -63,10 +118,19 @@ class DrawSliceTaskd(Randomizable, Transform):
         same_modality: bool = True,
         cross_modality: bool = True,
         resolution: int,
+        axes: str = "axial",
         phase: str = "grid",
+        thickness: Sequence[float] | None = None,
+        profiles: Sequence[str] | None = None,
         crop: str = "random",
-        flip: bool = True,
-        intensity_jitter: float = 0.0,
+        flip: str = "left_right",
+        rotation: float = 0.0,
+        zoom: float = 0.0,
+        gamma: float = 0.0,
+        gain: float = 0.0,
+        bias: float = 0.0,
+        noise: float = 0.0,
+        contrast: float = 0.0,
     ):
         self.modalities = list(modalities)
         if not self.modalities or len(set(self.modalities)) != len(self.modalities):
@@ -76,21 +140,36 @@ class DrawSliceTaskd(Randomizable, Transform):
         self.factors = read_factors(factors)
         if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 1:
             raise ValueError(f"resolution is {resolution!r}; it must be a positive integer, in voxels")
-        if phase not in ("grid", "random"):
-            raise ValueError(f"phase is {phase!r}; it must be 'grid' or 'random'")
-        if crop not in ("random", "center"):
-            raise ValueError(f"crop is {crop!r}; it must be 'random' or 'center'")
-        if not 0 <= intensity_jitter <= 1:
-            raise ValueError(f"intensity_jitter is {intensity_jitter!r}; it must be in [0, 1], 0 switches it off")
+        choices = {"axes": tuple(AXES), "phase": ("grid", "random"), "crop": ("random", "center")}
+        choices["flip"] = ("none", "left_right", "all")
+        given = {"axes": axes, "phase": phase, "crop": crop, "flip": flip}
+        for field, value in given.items():
+            if value not in choices[field]:
+                raise ValueError(f"{field} is {value!r}; it must be one of {', '.join(map(repr, choices[field]))}")
+        limits = {"rotation": 180, "zoom": 1, "gamma": 1, "gain": 1, "bias": 1, "noise": 0.5, "contrast": 1}
+        ranges = {"rotation": rotation, "zoom": zoom, "gamma": gamma, "gain": gain, "bias": bias, "noise": noise}
+        for field, value in (ranges | {"contrast": contrast}).items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= limits[field]:
+                raise ValueError(f"{field} is {value!r}; it must be in [0, {limits[field]}], 0 switches it off")
+        if thickness is not None and not (len(thickness) == 2 and 0 < thickness[0] <= thickness[1] <= 4):
+            raise ValueError(
+                f"thickness is {thickness!r}; it must be [lowest, highest] slice thickness over slice spacing, such as "
+                "[0.6, 1.3], or null"
+            )
         if not (same_modality or cross_modality):
             raise ValueError("same_modality and cross_modality are both false; set at least one of them to true")
         self.same_modality = same_modality
         self.cross_modality = cross_modality
         self.resolution = resolution
+        self.axes = AXES[axes]
         self.phase = phase
+        self.thickness = None if thickness is None else (float(thickness[0]), float(thickness[1]))
+        self.profiles = None if profiles is None else [check_profile(profile) for profile in profiles]
         self.crop = crop
         self.flip = flip
-        self.intensity_jitter = intensity_jitter
+        self.rotation, self.zoom = math.radians(rotation), float(zoom)
+        self.intensity = {"gamma": float(gamma), "gain": float(gain), "bias": float(bias), "noise": float(noise)}
+        self.contrast = float(contrast)
         self._drawn: dict[str, Any] = {}
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,21 +180,37 @@ class DrawSliceTaskd(Randomizable, Transform):
     def randomize(self, data: Mapping[str, Any]) -> None:
         """Draw everything for one item, always in the same order."""
         tasks = self._tasks(data)
-        target, source, choice = tasks[self.R.randint(len(tasks))]
+        target, source, choice, axes = tasks[self.R.randint(len(tasks))]
         factor = choice.draw(self.R) if isinstance(choice, FactorRange) else choice
+        axis = axes[self.R.randint(len(axes))]
+        same = source == target
+        recolored = bool(self.R.rand() < self.contrast) and same
+        turn, magnify = (0.0 if same else float(draw) for draw in self.R.uniform(-1, 1, 2))
+        profile, thickness = self._slice_shape()
+        draw = SliceDraw(
+            source=source,
+            target=target,
+            factor=factor,
+            axis=axis,
+            index=self._index(data, axis),
+            offset=self._offset(factor),
+            profile=profile,
+            thickness=thickness,
+            window=self._window(data["shape"], data["foreground_box"], axis),
+            flips=self._flips(axis),
+            transposed=bool(self.flip == "all" and self.R.rand() < 0.5),
+            rotation=self.rotation * turn,
+            zoom=math.exp(self.zoom * magnify),
+            intensity=self._intensity(recolored),
+        )
+        names = (self.modalities[self.R.randint(len(self.modalities))],) * 2 if recolored else (target, source)
         self._drawn = {
-            "target": target,
-            "source": source,
-            Keys.MODALITY: self.modalities.index(target),
-            Keys.SOURCE_MODALITY: self.modalities.index(source),
+            Keys.DRAW: draw,
+            Keys.MODALITY: self.modalities.index(names[0]),
+            Keys.SOURCE_MODALITY: self.modalities.index(names[1]),
             Keys.FACTOR: factor,
-            "anchor": int(data[Keys.SLICE]) - self._offset(factor),
-            "window": self._window(data["shape"], data["foreground_box"]),
-            "flip": bool(self.flip and self.R.rand() < 0.5),
+            Keys.SLICE: draw.index,
         }
-        if self.intensity_jitter:
-            draws = self.R.uniform(-self.intensity_jitter, self.intensity_jitter, 1 + BIAS_TERMS)
-            self._drawn |= {"gamma": math.exp(draws[0]), "bias": tuple(draws[1:].tolist())}
 
     def _offset(self, factor: float) -> float:
         """Draw how far the thin slice is behind its anchor, in thin slices."""
@@ -123,32 +218,63 @@ class DrawSliceTaskd(Randomizable, Transform):
             return int(self.R.randint(anchor_count(factor)))
         return factor * float(self.R.uniform(0, 1 - TOLERANCE))  # `slice_position` leaves room for rounding errors
 
-    def _tasks(self, data: Mapping[str, Any]) -> list[tuple[str, str, Factor]]:
-        """Return all the tasks that a subject allows."""
-        present = data["modalities"]
+    def _index(self, data: Mapping[str, Any], axis: int) -> int:
+        """Return the thin slice along an axis."""
+        if axis == 0:
+            return int(data[Keys.SLICE])
+        start, stop = data["foreground_box"][2 * axis : 2 * axis + 2]
+        return start + int(self.R.randint(stop - start))
+
+    def _slice_shape(self) -> tuple[str | None, float | None]:
+        """Draw profile and thickness of the thick slices."""
+        profile = None if self.profiles is None else self.profiles[self.R.randint(len(self.profiles))]
+        return profile, None if self.thickness is None else float(self.R.uniform(*self.thickness))
+
+    def _flips(self, axis: int) -> tuple[bool, bool, bool]:
+        """Draw what is reversed: the order of the slices, the rows, the columns."""
+        slices, rows, columns = (bool(draw < 0.5) for draw in self.R.rand(3))
+        if self.flip == "all":
+            return slices, rows, columns
+        left_right = self.flip == "left_right"  # the last axis of (D, H, W): columns, or the slices themselves
+        return left_right and axis == 2 and slices, False, left_right and axis != 2 and columns
+
+    def _intensity(self, recolored: bool) -> IntensityDraw | None:
+        if not recolored and not any(self.intensity.values()):
+            return None
+        return draw_intensity(self.R, **self.intensity, contrast=recolored)
+
+    def _tasks(self, data: Mapping[str, Any]) -> list[tuple[str, str, Factor, tuple[int, ...]]]:
+        """Return all the tasks that a subject allows, each with its axes."""
+        present, thin = data["modalities"], data["thin_axes"]
         targets = [name for name in self.targets if name in present]
         sources = [name for name in self.sources if name in present]
         tasks = [
-            (target, source, factor)
+            (target, source, factor, self.axes if factor == 1 else self._thin(thin[target], thin[source]))
             for target, source, factor in product(targets, sources, self.factors)
             if (self.same_modality if target == source else self.cross_modality)
         ]
-        if not tasks:
+        possible = [task for task in tasks if task[3]]
+        if not possible:
             raise ValueError(
                 f"subject {data[Keys.SUBJECT]!r} allows no task: its file {data.get('path')} has the modalities "
-                f"{', '.join(present)}, while targets are {', '.join(self.targets)} and sources "
-                f"{', '.join(self.sources)}, {self._pairing()}. "
+                f"{', '.join(f'{name} (thin along {list(thin[name])})' for name in present)}, while targets are "
+                f"{', '.join(self.targets)} and sources {', '.join(self.sources)}, {self._pairing()}, and thick slices "
+                f"can be made along {list(self.axes)} of the axes (0, 1, 2) where a volume is thin. "
                 "Correct the names, or take the subject out of the datalist"
             )
-        return [task for task in tasks if task[0] != task[1] or task[2] != 1] or tasks
+        return [task for task in possible if task[0] != task[1] or task[2] != 1] or possible
+
+    def _thin(self, target: Sequence[int], source: Sequence[int]) -> tuple[int, ...]:
+        return tuple(axis for axis in self.axes if axis in target and axis in source)
 
     def _pairing(self) -> str:
         if not self.same_modality:
             return "never equal"
         return "equal ones allowed" if self.cross_modality else "always equal"
 
-    def _window(self, shape: Sequence[int], box: Sequence[int]) -> Window:
-        top, left = (self._start(shape[axis], *box[2 * axis : 2 * axis + 2]) for axis in (1, 2))
+    def _window(self, shape: Sequence[int], box: Sequence[int], axis: int) -> Window:
+        rows, columns = (other for other in range(3) if other != axis)
+        top, left = (self._start(shape[other], *box[2 * other : 2 * other + 2]) for other in (rows, columns))
         return top, top + self.resolution, left, left + self.resolution
 
     def _start(self, size: int, box_start: int, box_stop: int) -> int:
