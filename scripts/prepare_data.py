@@ -160,8 +160,10 @@ def _words(value: str | Sequence[str] | None) -> list[str] | None:
 
 def _planes(value: str | Sequence[str]) -> tuple[str, ...] | None:
     """Read auto, none, or planes."""
-    words = _words(value) or []
-    return {("auto",): None, ("none",): ()}.get(tuple(words), tuple(words))
+    words = tuple(_words(value) or ())
+    if words == ("auto",):
+        return None
+    return () if words == ("none",) else words
 
 
 def _spellings(value: str | Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:
