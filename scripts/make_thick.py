@@ -90,8 +90,8 @@ def _check_count(depth: int, factor: float, first: float, plane: str) -> None:
     """Refuse a factor beyond the volume: a single slice is no scan that anything lies between."""
     if thick_count(depth - first, factor) < 2:
         raise ValueError(
-            f"factor is {factor:g}, but the input has {depth} {plane} slices, which make a single thick one; take a factor "
-            f"of at most {depth - 1 - first:g}, or another --through_plane."
+            f"factor is {factor:g}, but the input has {depth} {plane} slices, which make a single thick one; take a "
+            f"factor of at most {depth - 1 - first:g}, or another --through_plane."
         )
 
 

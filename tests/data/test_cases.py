@@ -8,7 +8,8 @@ import pytest
 import torch
 from monai.data import DataLoader
 
-from unicoal_components.data.cases import CaseDataset, evaluated_indices, read_cases
+from unicoal_components.data.case_list import read_cases
+from unicoal_components.data.cases import CaseDataset, evaluated_indices
 from unicoal_components.data.hdf5 import read_volume, write_subject
 from unicoal_components.data.slice_profile import thick_volume
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -14,89 +12,14 @@ import torch
 from torch.utils.data import Dataset
 
 from ..keys import Keys
+from .answerable import answerable
+from .case_list import AXIS, SOURCE, TARGET, Case, read_cases
 from .hdf5 import SubjectHeader, read_header, read_volume
-from .planes import PLANES, axis_of, planes_of
-from .slice_group import thick_count
+from .planes import axis_of
 from .slice_profile import thick_volume
 from .slice_thickness import SliceThickness
 
-logger = logging.getLogger(__name__)
-
-SOURCE = "source"
-TARGET = "target"
 SPACING = "spacing"
-AXIS = "axis"
-THIN = "thin"
-"""In place of an axis: every one along which the person's two volumes are truly thin."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One question put to the network: thin ``target`` from ``source`` with slices ``factor`` times thicker.
-
-    ``axis`` is the plane of the slices, of :data:`.planes.PLANES`, or :data:`THIN`.
-    """
-
-    source: str
-    target: str
-    factor: float
-    axis: str = PLANES[0]
-
-    def __str__(self) -> str:
-        return f"{self.source} to {self.target}, factor {self.factor:g}, {self.axis}"
-
-
-def read_cases(cases: Sequence[Mapping[str, Any]], *, modalities: Sequence[str]) -> list[Case]:
-    """Check a list of ``{"source": "t1", "target": "t2", "factor": 4, "axis": "axial"}`` from a configuration.
-
-    The axis may be left out: axial.
-
-    Raises:
-        ValueError: the list is empty, a key is missing or unknown, a modality is not in ``modalities``, a factor is not
-            a number of at least 1, an axis is none of axial, coronal, sagittal and thin, or a case stands there twice.
-
-    >>> read_cases([{"source": "t1", "target": "t2", "factor": 4}], modalities=["t1", "t2"])
-    [Case(source='t1', target='t2', factor=4.0, axis='axial')]
-    """
-    if not cases:
-        raise ValueError(
-            'cases is empty; give at least one, for example [{"source": "t1", "target": "t2", "factor": 4}].'
-        )
-    checked = [_read_case(case, modalities=modalities) for case in cases]
-    others = [{replace(case, axis=axis) for axis in (case.axis, THIN)} for case in checked]
-    twice = sorted(
-        {str(case) for case in checked if checked.count(case) > 1 or sum(case in other for other in others) > 1}
-    )
-    if twice:
-        raise ValueError(f"cases names {'; '.join(twice)} more than once; leave the repetition out.")
-    return checked
-
-
-def _read_case(case: Mapping[str, Any], *, modalities: Sequence[str]) -> Case:
-    if set(case) - {AXIS} != {SOURCE, TARGET, "factor"}:
-        raise ValueError(
-            f"case {dict(case)} has the keys {sorted(case)}; allowed are exactly factor, source, target, and axis "
-            "where it is not axial."
-        )
-    for role in (SOURCE, TARGET):
-        if case[role] not in modalities:
-            raise ValueError(
-                f"case {dict(case)}: {role} '{case[role]}' is unknown; allowed is one of {list(modalities)}. Correct "
-                "the name or add it to modalities (and train with it)."
-            )
-    factor = case["factor"]
-    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < math.inf:
-        raise ValueError(
-            f"case {dict(case)}: factor is {factor!r}; allowed is a number of at least 1 (thick over thin slice "
-            "spacing; 1 means that source and target have the same grid)."
-        )
-    axis = case.get(AXIS, PLANES[0])
-    if axis not in (*PLANES, THIN):
-        raise ValueError(
-            f"case {dict(case)}: axis is {axis!r}; allowed is one of {', '.join(PLANES)}, the plane of the slices, or "
-            f"{THIN}: every one along which the person's volumes are truly thin."
-        )
-    return Case(source=case[SOURCE], target=case[TARGET], factor=float(factor), axis=axis)
 
 
 def evaluated_indices(*, depth: int, factor: float, slice_step: int = 1) -> torch.Tensor:
@@ -193,7 +116,7 @@ class CaseDataset(Dataset):
         self.left_out: list[str] = []
         for subject in data:
             header = read_header(subject["path"])
-            served, left_out = _served(subject, header, checked, skip_missing)
+            served, left_out = answerable(subject, header, checked, skip_missing)
             for case in served:
                 self._thickness(case, header)  # raises before a training begins, not at its first validation
                 self.items.append((subject, case))
@@ -243,67 +166,3 @@ class CaseDataset(Dataset):
 def _read(path: str, modality: str, axis: int) -> np.ndarray:
     """Read a volume with its slices along an axis of (D, H, W) first, the two others behind it in order."""
     return np.ascontiguousarray(np.moveaxis(read_volume(path, modality), axis, 0))
-
-
-def _served(
-    subject: Mapping[str, str], header: SubjectHeader, cases: Sequence[Case], skip_missing: bool
-) -> tuple[list[Case], list[str]]:
-    """Return the cases that a subject's file can answer, each with its axis, and in words those that it cannot."""
-    served: list[Case] = []
-    lacking: dict[str, int] = {}
-    for case in cases:
-        expanded = _with_axes(case, header)
-        objection = _objection(case, expanded, header)
-        if objection is None:
-            served += expanded
-            continue
-        reason, way_out = objection
-        text = f"subject '{subject['subject']}' ({subject['path']}) {reason}"
-        if not skip_missing:
-            raise ValueError(f"{text}. {way_out}, drop the case ({case}), or set skip_missing to true.")
-        logger.warning("Skipped %s: %s.", case, text)
-        lacking[reason] = lacking.get(reason, 0) + 1
-    name = subject["subject"]
-    left_out = [f"{n} of {len(cases)} cases left out for '{name}', which {reason}." for reason, n in lacking.items()]
-    return served, left_out
-
-
-def _with_axes(case: Case, header: SubjectHeader) -> list[Case]:
-    """Put the axes of a subject's file in the place of "thin"; at a factor of 1 nothing is made thick: axial."""
-    if case.axis != THIN:
-        return [case]
-    if case.factor == 1:
-        return [replace(case, axis=PLANES[0])]
-    return [replace(case, axis=plane) for plane in planes_of(_common_axes(case, header))]
-
-
-def _common_axes(case: Case, header: SubjectHeader) -> list[int]:
-    """Return the axes along which both volumes of a case are truly thin."""
-    return [axis for axis in range(3) if all(axis in header.thin_axes.get(m, ()) for m in (case.source, case.target))]
-
-
-def _objection(case: Case, expanded: Sequence[Case], header: SubjectHeader) -> tuple[str, str] | None:
-    """Say why a subject's file cannot answer a case, and what to do about it; `None` where it can."""
-    missing = sorted({case.source, case.target} - set(header.modalities))
-    if missing:
-        held = ", ".join(header.modalities)
-        return f"has no modality {', '.join(missing)}; it holds {held}", "Prepare it with that modality"
-    if case.factor == 1:
-        return None
-    if not expanded or any(axis_of(one.axis) not in _common_axes(case, header) for one in expanded):
-        names = list(dict.fromkeys((case.source, case.target)))
-        along = "any axis" if case.axis == THIN else f"the {case.axis} axis"
-        known = "; ".join(f"{name} {', '.join(planes_of(header.thin_axes[name])) or 'along none'}" for name in names)
-        return (
-            f"is not truly thin along {along} in {' and '.join(names)}, so it has no truth there (recorded as thin: "
-            f"{known})",
-            "Take another axis, or, if the record is wrong, prepare it again with --thin_axes",
-        )
-    for one in expanded:
-        depth = header.shape[axis_of(one.axis)]
-        if thick_count(depth, one.factor) < 2:
-            return (
-                f"has {depth} slices along the {one.axis} axis, one thick slice at a factor of {one.factor:g}",
-                f"Take a factor of at most {depth - 1}",
-            )
-    return None

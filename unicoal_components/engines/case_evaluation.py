@@ -12,7 +12,8 @@ import torch
 from monai.utils import convert_to_tensor
 from torch import nn
 
-from ..data.cases import AXIS, SPACING
+from ..data.case_list import AXIS
+from ..data.cases import SPACING
 from ..data.hdf5 import read_header
 from ..data.planes import axis_of
 from ..data.slice_group import thin_depths

@@ -14,7 +14,8 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
-from ..data.cases import AXIS, SOURCE, SPACING, TARGET, Case, CaseDataset
+from ..data.case_list import AXIS, SOURCE, TARGET, Case
+from ..data.cases import SPACING, CaseDataset
 from ..data.writable import check_writable
 from ..keys import Keys
 from ..metrics.baselines import BASELINES, check_baselines
