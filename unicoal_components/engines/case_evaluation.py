@@ -42,6 +42,7 @@ class CaseEvaluation:
         panels: folder of the pictures.
         store: where volumes go.
         volumes: keep volumes.
+        predicted_error: the output's last channel is the scale of the error.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class CaseEvaluation:
         panels: Path,
         store: CaseStore,
         volumes: bool,
+        predicted_error: bool = False,
     ) -> None:
         self.method = method
         self.measures = measures
@@ -64,6 +66,7 @@ class CaseEvaluation:
         self.panels = panels
         self.store = store
         self.volumes = volumes
+        self.predicted_error = predicted_error
 
     def __call__(
         self, case: dict[str, Any], output: dict[str, Any], *, facts: Row, path: str, draw: bool
@@ -73,7 +76,8 @@ class CaseEvaluation:
         Args:
             case: an item of :class:`..data.cases.CaseDataset`.
             output: of the evaluator, decollated: the thick stack as ``image``, the truth as ``label``, the prediction
-                as ``pred`` ``(1, K, H, W)``; with several latent codes ``(2, K, H, W)``, mean and standard deviation.
+                as ``pred`` ``(1, K, H, W)``; with more channels the last is the predicted scale of the error, or the
+                standard deviation over several latent codes.
             facts: subject, source, target, factor and axis.
             path: the subject's file.
             draw: make a panel.
@@ -93,7 +97,8 @@ class CaseEvaluation:
             result: dict[str, Any] = {"rows": rows, "segmentation": segmentation}
             if deviation is not None:
                 error = images[self.method] - target
-                result["calibration"] = asdict(calibration(error=error, deviation=deviation, foreground=mask))
+                found = calibration(error=error, deviation=deviation, foreground=mask, laplace=self.predicted_error)
+                result["calibration"] = asdict(found)
         except ValueError as error:
             raise ValueError(f"subject '{facts['subject']}' ({path}), {case_name(facts)}: {error}") from error
         # pictures and volumes of an earlier evaluation would be taken for those of this one
@@ -248,7 +253,7 @@ def _spacing(case: Mapping[str, Any]) -> tuple[float, float, float]:
 
 
 def _volumes(output: Mapping[str, Any]) -> tuple[torch.Tensor, np.ndarray, np.ndarray | None, np.ndarray]:
-    """Take thick stack, prediction, its standard deviation and truth from an output, as ``(slices, H, W)``."""
+    """Take thick stack, prediction, how far it may be off, and truth from an output, as ``(slices, H, W)``."""
     found = {}
     for key in (Keys.IMAGE, Keys.PRED, Keys.LABEL):
         if output.get(key) is None:
@@ -256,5 +261,5 @@ def _volumes(output: Mapping[str, Any]) -> tuple[torch.Tensor, np.ndarray, np.nd
         volume = convert_to_tensor(output[key], dtype=torch.float32, track_meta=False).detach().cpu()
         found[key] = volume.reshape(-1, *volume.shape[-3:])
     prediction = found[Keys.PRED].numpy()
-    deviation = prediction[1] if len(prediction) > 1 else None
+    deviation = prediction[-1] if len(prediction) > 1 else None
     return found[Keys.IMAGE][0], prediction[0], deviation, found[Keys.LABEL][0].numpy()

@@ -42,7 +42,8 @@ class CaseReport:
     each number measured), ``summary.csv`` (mean, standard deviation and 95 % interval over subjects for each case and
     method), ``comparisons.csv`` (the method against each other one), ``cases`` (one folder each: the result, and
     volumes), ``panels/SUBJECT_SOURCE_to_TARGET_xFACTOR.png`` (with ``_coronal`` or ``_sagittal`` where slices are not
-    axial), ``run.json``, and with a segmenter or several latent codes ``segmentation.csv`` or ``calibration.json``. The
+    axial), ``run.json``, and with a segmenter or a predicted error (or several latent codes) ``segmentation.csv`` or
+    ``calibration.json``. The
     summary is logged, and the mean over cases of the method's PSNR is the engine's metric ``strict_psnr``.
 
     Rows without a network (:data:`..metrics.baselines.BASELINES`) and those of other networks come from the very input
@@ -61,6 +62,8 @@ class CaseReport:
         volumes: keep volumes of the method, the other networks and cubic interpolation for the viewer, about 5 MB a
             case.
         resume: see above; otherwise earlier results are overwritten.
+        predicted_error: the network gives the scale of its error, as the last channel of the output: the calibration is
+            that of its interval, in place of the standard deviation over latent codes.
         record: what else the results depend on, and what the report tells of it.
 
     Raises:
@@ -82,6 +85,7 @@ class CaseReport:
         panels: int | None = 3,
         volumes: bool = False,
         resume: bool = False,
+        predicted_error: bool = False,
         record: EvaluationRecord | None = None,
     ) -> None:
         others = {name: network for name, network in (networks or {}).items() if network is not None}
@@ -112,6 +116,7 @@ class CaseReport:
             panels=self.output_dir / "panels",
             store=self.store,
             volumes=volumes,
+            predicted_error=predicted_error,
         )
         names = list(dict.fromkeys(subject[Keys.SUBJECT] for subject, _ in dataset.items))
         self._drawn = set(names[:panels])
