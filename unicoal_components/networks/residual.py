@@ -21,17 +21,17 @@ def add_to_interpolation(
         image: the slice groups `(B, S, H, W)` that it saw.
         position: `(B, 1)`.
         same: `(B, 1)`, 1 where source and target modality are the same, else 0.
-        detail: of a detail path, `(B, 1, H, W)`, which is added in both cases alike; `None` = there is none.
+        detail: of a detail path that saw `output`, `(B, 1, H, W)`: within one modality it takes the place of `output`,
+            across modalities it is added to it; `None` = there is none.
 
     Returns:
         `(B, 1, H, W)`.
     """
     same = same.view(-1, 1, 1, 1)
-    if detail is None:
-        detail = torch.zeros_like(output)
+    within = RESIDUAL_SCALE * output if detail is None else detail
+    across = output - BLANK if detail is None else output + detail - BLANK
     base = same * interpolate_slices(image, position) + (1 - same) * BLANK
-    part = same * RESIDUAL_SCALE * output + (1 - same) * (output - BLANK) + detail
-    return base + between_anything(image) * part
+    return base + between_anything(image) * (same * within + (1 - same) * across)
 
 
 def interpolate_slices(image: Tensor, position: Tensor) -> Tensor:
