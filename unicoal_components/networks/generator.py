@@ -165,10 +165,10 @@ class Generator(nn.Module):
         if detail_channels:
             self.detail = DetailPath(
                 in_channels=num_images + 1,
-                out_channels=1 + error_output,
                 channels=detail_channels,
                 num_blocks=detail_blocks,
                 condition_dim=w_dim + image_style_dim,
+                error_output=error_output,
             )
         for module in self.modules():
             if isinstance(module, AliasFreeLayer):
