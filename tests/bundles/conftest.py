@@ -28,6 +28,9 @@ NETWORK = {
     "image_style_dim": 16,
     "z_dim": 8,
     "dropout": 0.1,
+    "core_resolution": 16,
+    "detail_channels": 8,
+    "detail_blocks": 1,
 }
 TRAINING = {
     "discriminator_channel_base": 256,
@@ -159,7 +162,8 @@ def cohort(tmp_path_factory):
 def weights(tmp_path_factory):
     """Untrained weights that fit the tiny network."""
     torch.manual_seed(0)
-    network = Generator(num_modalities=4, position_embedding="fourier", residual=True, **NETWORK)
+    ours = {"residual": True, "interpolated_input": True, "acquisition": True, "error_output": True}
+    network = Generator(num_modalities=4, position_embedding="fourier", **ours, **NETWORK)
     path = tmp_path_factory.mktemp("weights") / "model.pt"
     torch.save(network.state_dict(), path)
     return path
