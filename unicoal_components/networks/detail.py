@@ -21,7 +21,7 @@ class ModulatedBlock(nn.Module):
     """x + conv(lrelu((1 + s) conv(x) + t)), where a linear map of the condition gives s and t.
 
     A residual block without normalization (Lim et al. 2017, EDSR), modulated feature by feature (Perez et al. 2018,
-    FiLM). It starts as the identity, unmodulated.
+    FiLM). It starts unmodulated.
 
     Args:
         channels: of the features.
@@ -31,7 +31,7 @@ class ModulatedBlock(nn.Module):
     def __init__(self, channels: int, *, condition_dim: int) -> None:
         super().__init__()
         self.expand = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
-        self.project = _silent(nn.Conv2d(channels, channels, kernel_size=3, padding=1))
+        self.project = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
         # equalized, as the styles' entries are large: a plain layer would jump at the convolutions' learning rate
         self.style = _silent(EqualizedLinear(condition_dim, 2 * channels))
 

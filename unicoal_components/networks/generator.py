@@ -265,7 +265,10 @@ class Generator(nn.Module):
         detail: Tensor | None = None
         error: Tensor | None = None
         if self.detail is not None:
-            made = self.detail(torch.cat([seen, output], dim=1), torch.cat([w, image_style], dim=1))
+            # detached: what refines an image must not shake what makes it, and within one modality, where it is not
+            # added, the alias-free part would have no other teacher
+            styles = torch.cat([w, image_style], dim=1).detach()
+            made = self.detail(torch.cat([seen, output.detach()], dim=1), styles)
             detail = made[:, :1]
             if self.error_output:
                 error = ERROR_START * made[:, 1:].clamp(*ERROR_RANGE).exp()
