@@ -147,7 +147,12 @@ class DrawSliceTaskd(Randomizable, Transform):
         for field, value in given.items():
             if value not in choices[field]:
                 raise ValueError(f"{field} is {value!r}; it must be one of {', '.join(map(repr, choices[field]))}")
-        ranges = {"rotation": (rotation, 180), "zoom": (zoom, 1), "gamma": (gamma, 1), "gain": (gain, 1)}
+        ranges: dict[str, tuple[float, float]] = {
+            "rotation": (rotation, 180),
+            "zoom": (zoom, 1),
+            "gamma": (gamma, 1),
+            "gain": (gain, 1),
+        }
         ranges |= {"bias": (bias, 1), "noise": (noise, 0.5), "contrast": (contrast, 1)}
         for field, (number, limit) in ranges.items():
             if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= limit:
