@@ -36,7 +36,7 @@ def test_all_rows_and_measures_are_in_one_run(bundle, cohort, options, tmp_path)
         dataset_dir=str(cohort),
         output=str(tmp_path),
         images=2,
-        options={"batch_size": 2, "resolution": 16},
+        options={"batch_size": 2, "resolution": 32},
         device="cpu",
     )
     (tmp_path / "bright.py").write_text("def segment(volume):\n    return (volume[0, 0] > 0.6).long()\n")
