@@ -48,6 +48,7 @@ TRAINING = {
     "half_life_images": 20,
     "r1_interval": 2,
     "adversarial_start_images": 0,
+    "adversarial_weight": 1.0,
 }
 
 
