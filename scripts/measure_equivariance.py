@@ -84,14 +84,17 @@ class Slice:
 class Probe:
     """A generator as a map of groups `(B, S, R, R)` to slices, with its Fourier input and its image style in hand.
 
+    It is told the factor and the source modality; the slices that it is shown touch each other, which is its default.
+
     Attributes:
         parts: what the channels of `parts_of` are.
         style: "free"; "keep", which remembers the image style; or "held", which puts it in the place of another one.
     """
 
-    def __init__(self, network: Any, *, modality: int, same: bool) -> None:
-        self.network, self.modality, self.same = network, modality, same
-        self.parts = ("whole", "network") if same else ("whole",)
+    def __init__(self, network: Any, *, modality: int, source: int, factor: float) -> None:
+        self.network, self.modality, self.source, self.factor = network, modality, source, factor
+        self.same = source == modality
+        self.parts = ("whole", "network") if self.same else ("whole",)
         self.style = "free"
         self._kept: Tensor | None = None
         network.encoder.style_linear.register_forward_hook(self._on_style)
@@ -103,8 +106,14 @@ class Probe:
     def __call__(self, groups: Tensor, position: float | Tensor) -> Tensor:
         """Return slices `(B, 1, R, R)` at a position, or at one for each group."""
         count = len(groups)
-        modality, same = torch.full((count,), self.modality), torch.full((count,), self.same)
-        return self.network(groups, modality=modality, position=_column(position, groups), same_modality=same)
+        return self.network(
+            groups,
+            modality=torch.full((count,), self.modality),
+            position=_column(position, groups),
+            same_modality=torch.full((count,), self.same),
+            source_modality=torch.full((count,), self.source),
+            factor=torch.full((count,), float(self.factor)),
+        )
 
     def parts_of(self, groups: Tensor, position: float) -> Tensor:
         """Return the whole and, within one modality, what is added to the interpolation: `(B, 1 or 2, R, R)`."""
@@ -198,7 +207,6 @@ def main(
     networks = build_networks(config, weights, plain)
     size = config["resolution"]
     slices = [one for some in choose(dataset, images, size, config["slice_group_size"]) for one in some]
-    same = source == target
     motions = {kind: draw_motions(kind, count=len(slices), size=size, seed=seed) for kind in KINDS}
     result: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
@@ -216,7 +224,8 @@ def main(
     progress = tqdm(total=len(networks) * len(KINDS) * len(slices), unit="slice")
     with torch.no_grad():
         for name, network in networks.items():
-            probe = Probe(network, modality=config["modalities"].index(target), same=same)
+            classes = [config["modalities"].index(name) for name in (target, source)]
+            probe = Probe(network, modality=classes[0], source=classes[1], factor=factor)
             rows = measure(probe, slices, motions, margin, progress.update)
             result["networks"][name] = {"equivariance": rows, **describe(probe, slices)}
             pictures[name] = picture(probe, slices[len(slices) // 2], motions["fractional"][0])

@@ -1,144 +1,164 @@
-"""Train a plain MONAI U-Net by L1 on the data and tasks of the method, as a row of its reports.
+"""Train a plain network by L1 on exactly what a bundle's training draws, as a row of its reports.
 
-`python scripts/train_baseline.py --datalist data/datalist.json --output baseline --images 16000`, then evaluate the
-method with `--unet baseline/unet.pt`: both answer the same questions in the same run.
+`python scripts/train_baseline.py --config_file bundles/unified/configs/train.json --dataset_dir DATA --output UNET
+--minutes 10`, then evaluate the method with `--unet UNET/unet.pt`: both answer the same questions in the same run.
 """
 
 import logging
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from monai.transforms import Compose
+from monai.bundle import ConfigParser
 
 from unicoal_components.command_line import run_command
-from unicoal_components.data.datalist import read_datalist, read_modalities
+from unicoal_components.configuration import check_keys
 from unicoal_components.data.sampler import SliceSampler
-from unicoal_components.data.slices import SliceDataset
 from unicoal_components.data.training_record import training_subjects, write_record
 from unicoal_components.data.writable import check_writable
-from unicoal_components.engines.baseline import load_baseline, read_settings, save_baseline, train_baseline
-from unicoal_components.networks.unet import BaselineUNet
-from unicoal_components.transforms.draw import DrawSliceTaskd
-from unicoal_components.transforms.load_slice_group import LoadSliceGroupd
+from unicoal_components.engines.baseline import KINDS, build_baseline, check_kind, read_settings, save_baseline
+from unicoal_components.engines.baseline_training import train_baseline
+from unicoal_components.engines.weights import load_weights
+from unicoal_components.mistakes import cause_of
 
 
 def main(
     *,
-    datalist: str,
+    config_file: str | Sequence[str],
     output: str,
+    dataset_dir: str | None = None,
     images: int | None = None,
     minutes: float | None = None,
+    network: str | None = None,
+    channels: int | Sequence[int] | None = None,
     pretrained: str | None = None,
-    modalities: str | Sequence[str] | None = None,
-    targets: str | Sequence[str] | None = None,
-    sources: str | Sequence[str] | None = None,
-    factors: float | Sequence[float] = (1, 2, 4, 6),
-    same_modality: bool = True,
-    cross_modality: bool = True,
-    phase: str = "grid",
-    flip: bool = True,
-    profile: str = "gaussian",
-    slice_gap: float = 0.0,
-    slice_thickness: float | None = None,
-    resolution: int = 128,
-    slice_group_size: int = 4,
-    channels: Sequence[int] = (32, 64, 128, 256),
-    residual: bool = True,
-    batch_size: int = 8,
-    learning_rate: float = 1e-3,
-    intensity_jitter: float = 0.0,
-    workers: int = 0,
+    learning_rate: float | None = None,
+    options: Mapping[str, Any] | None = None,
     device: str | None = None,
-    seed: int = 0,
 ) -> None:
-    """Train the U-Net and save unet.pt, unet.json (how) and unet.training.json (on whom).
+    """Train and save the weights, how (.json) and on whom (.training.json): unet.pt, or trunk.pt.
 
     Args:
-        datalist: JSON of prepare_data.py or simulate_cohort.py.
+        config_file: the bundle's train.json, or a list of it and overlays, as for `monai.bundle run`.
         output: folder for the three files.
+        dataset_dir: folder of datalist.json; otherwise the config's.
         images: train on this many images; give what the method saw.
-        minutes: train for this long; with images as well, whichever comes first.
-        pretrained: unet.pt of an earlier training to go on from; its modalities and sizes are taken.
-        modalities: names in class order, separated by commas; otherwise the datalist's.
-        targets: those to synthesize; this and what follows, down to slice_group_size, as in the bundle's train.json.
-        sources: those to start from.
-        factors: training factors.
-        same_modality: whether source and target may be of one modality.
-        cross_modality: whether they may be of two.
-        phase: where thick slices lie, grid or random.
-        flip: mirror half of the slices left-right.
-        profile: slice profile, gaussian, box or drop.
-        slice_gap: gap between thick slices in mm.
-        slice_thickness: instead, their thickness in mm.
-        resolution: side of the training window in voxels.
-        slice_group_size: thick slices that the U-Net sees.
-        channels: features of each level of the U-Net.
-        residual: within one modality learn the difference to cubic interpolation.
-        batch_size: images in a step.
-        learning_rate: of Adam.
-        intensity_jitter: see DrawSliceTaskd.
-        workers: processes that load data.
+        minutes: train for this processor time, of all threads; with images as well, whichever comes first.
+        network: unet, MONAI's U-Net, or trunk, a residual network like the generator's detail path; otherwise that of
+            `pretrained`, or unet.
+        channels: features of each level of the U-Net, or of the trunk; otherwise its own.
+        pretrained: weights of an earlier training to go on from, with the network's kind and sizes.
+        learning_rate: of Adam; otherwise 0.001 for the U-Net, 0.002 for the trunk.
+        options: values of the config that shall be others: "{'factors': [1, 4], 'seed': 1}".
         device: cpu, cuda, ...; otherwise cuda where there is one.
-        seed: of the weights and the draws.
     """
     check_writable(output)
-    names = _names(modalities, datalist, pretrained)
-    sizes: dict[str, Any] = {"in_channels": slice_group_size, "channels": list(channels), "residual": residual}
-    if pretrained is not None:
-        sizes = {name: read_settings(pretrained)[name] for name in sizes}
-    torch.manual_seed(seed)
-    network = load_baseline(path=pretrained, modalities=names, in_channels=slice_group_size) or BaselineUNet(
-        num_modalities=len(names), **sizes
-    )
-    draw = DrawSliceTaskd(
-        modalities=names,
-        targets=None if targets is None else _listed(targets),
-        sources=None if sources is None else _listed(sources),
-        factors=[factors] if isinstance(factors, int | float) else factors,
-        same_modality=same_modality,
-        cross_modality=cross_modality,
-        phase=phase,
-        flip=flip,
-        resolution=resolution,
-        intensity_jitter=intensity_jitter,
-    )
-    load = LoadSliceGroupd(
-        profile=profile, slice_gap=slice_gap, slice_thickness=slice_thickness, slice_group_size=slice_group_size
-    )
-    data = read_datalist(datalist, "training")
-    dataset = SliceDataset(data=data, transform=Compose([draw, load]), seed=seed)
-    result = train_baseline(
-        network.train(),
-        dataset=dataset,
-        make_sampler=lambda count: SliceSampler(dataset=dataset, num_samples=count, seed=seed),
-        device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
-        images=images,
-        minutes=minutes,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        num_workers=workers,
-    )
-    path = Path(output) / "unet.pt"
-    how = {"modalities": names, "seed": seed, "pretrained": pretrained}
-    save_baseline(network, path, settings=how | sizes | result)
-    subjects = training_subjects(data=data, pretrained=pretrained)
+    files = [config_file] if isinstance(config_file, str) else list(config_file)
+    values = dict(options or {}) | ({} if dataset_dir is None else {"dataset_dir": dataset_dir})
+    with bundle_of(files[0]) as root:
+        dataset, config = read_training(files, values | {"bundle_root": str(root)})
+        settings = settings_of(config, network=network, channels=channels, pretrained=pretrained)
+        torch.manual_seed(config["seed"])
+        model = build_baseline(settings)
+        if pretrained is not None:
+            load_weights(network=model, path=pretrained)
+        result = train_baseline(
+            model.train(),
+            dataset=dataset,
+            make_sampler=lambda count: SliceSampler(dataset=dataset, num_samples=count, seed=config["seed"]),
+            device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
+            images=images,
+            minutes=minutes,
+            batch_size=config["batch_size"],
+            learning_rate=KINDS[settings["kind"]].learning_rate if learning_rate is None else learning_rate,
+        )
+    path = Path(output) / f"{settings['kind']}.pt"
+    how = {"config_file": files, "options": dict(options or {}), "seed": config["seed"], "pretrained": pretrained}
+    save_baseline(model, path, settings=settings | how | result)
+    subjects = training_subjects(data=config["train::data"], pretrained=pretrained)
     write_record(path, subjects=subjects, images_seen=result["images_seen"], selected_by={})
 
 
-def _names(given: str | Sequence[str] | None, datalist: str, pretrained: str | None) -> list[str]:
-    """Take the names that are given; else those of the earlier training or datalist."""
-    if given is not None:
-        return _listed(given)
-    return read_modalities(datalist) if pretrained is None else read_settings(pretrained)["modalities"]
+@contextmanager
+def bundle_of(config_file: str) -> Iterator[Path]:
+    """Let the configs of a bundle find their `scripts`, as `monai.bundle run` does; gives the bundle's folder."""
+    root = Path(config_file).absolute().parent.parent
+    path = list(sys.path)
+    _forget_scripts()
+    sys.path.insert(0, str(root))
+    try:
+        yield root
+    finally:
+        sys.path[:] = path
+        _forget_scripts()
 
 
-def _listed(given: str | Sequence[str]) -> list[str]:
-    """Take names as Fire gives them, a text with commas or a tuple."""
-    return [str(part).strip() for part in (given.split(",") if isinstance(given, str) else given)]
+def _forget_scripts() -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "scripts"]:
+        del sys.modules[name]
+
+
+def read_training(files: Sequence[str], values: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Build the training set of a bundle.
+
+    Args:
+        files: train.json and overlays.
+        values: of the config, in place of its own.
+
+    Returns:
+        The data set, and of the config `modalities`, `slice_group_size`, `seed`, `batch_size` and `train::data`.
+
+    Raises:
+        FileNotFoundError: a file is not there.
+        ValueError: a value is unknown to the config, or one is wrong.
+    """
+    for file in files:
+        if not Path(file).is_file():
+            raise FileNotFoundError(f"config_file '{file}' does not exist; give a bundle's configs/train.json.")
+    config = ConfigParser.load_config_files(list(files))
+    if "train" not in config:
+        raise ValueError(f"config_file '{files[0]}' has no section 'train'; give a bundle's configs/train.json.")
+    check_keys(values, set(config), folder=Path(files[0]).parent)
+    parser = ConfigParser(config)
+    parser.update(dict(values))
+    names = ("modalities", "slice_group_size", "seed", "batch_size", "train::data", "train::dataset")
+    try:
+        found = {name: parser.get_parsed_content(name) for name in names}
+    except Exception as error:  # noqa: BLE001 - MONAI wraps what the parts of a config raise
+        raise ValueError(cause_of(error)) from error
+    return found.pop("train::dataset"), found
+
+
+def settings_of(
+    config: Mapping[str, Any], *, network: str | None, channels: int | Sequence[int] | None, pretrained: str | None
+) -> dict[str, Any]:
+    """Return kind, modalities and options of the network to train."""
+    modalities, group = list(config["modalities"]), config["slice_group_size"]
+    if pretrained is None:
+        kind = network or "unet"
+        sizes = dict(check_kind(kind).options) | ({} if channels is None else {"channels": channels})
+        return {"kind": kind, "modalities": modalities, "in_channels": group} | sizes
+    settings = read_settings(pretrained)
+    for name, given, there in (
+        ("network", network, settings["kind"]),
+        ("channels", channels, settings["channels"]),
+        ("modalities", modalities, settings["modalities"]),
+        ("slice_group_size", group, settings["in_channels"]),
+    ):
+        if given is not None and given != there:
+            raise ValueError(
+                f"{name} is {given!r}, but {there!r} in the network '{pretrained}' to go on from; give the same "
+                "(--network and --channels may be left out, values of the config are given by --options)."
+            )
+    names = ("kind", "modalities", "in_channels", *KINDS[settings["kind"]].options)
+    return {name: settings[name] for name in names}
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     run_command(main)

@@ -5,6 +5,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ TOLERANCE = 1e-5
 """Largest difference of TorchScript and torch.export, as a share of the largest value of the network's output."""
 ONNX_TOLERANCE = 1e-4
 """The same of onnxruntime, which computes by other kernels."""
-NAMES = ("z", "modality", "position", "same_modality")
+NAMES = ("z", "modality", "position", "same_modality", "source_modality", "factor", "thickness")
 
 Run = Callable[..., Tensor]
 
 
-def compare_torchscript(network: nn.Module, root: Path, folder: Path) -> str:
+def compare_torchscript(network: Any, root: Path, folder: Path) -> str:
     """Export by the command that the model zoo uses, `ckpt_export`; load, and compare.
 
     Args:
@@ -38,7 +39,7 @@ def compare_torchscript(network: nn.Module, root: Path, folder: Path) -> str:
     path = folder / "model.ts"
     with _quiet():
         monai.bundle.ckpt_export(filepath=str(path), bundle_root=str(root), **_bundle_files(root))
-    return _judge(network, torch.jit.load(path), tolerance=TOLERANCE)
+    return _judge(network, torch.jit.load(path), tolerance=TOLERANCE, with_error=(False, network.error_output))
 
 
 def compare_onnx(network: nn.Module, root: Path, folder: Path) -> str:
@@ -102,12 +103,20 @@ def example(network: Any, *, batch: int) -> tuple[Tensor, dict[str, Tensor]]:
         "modality": torch.arange(batch).flip(0) % network.num_modalities,
         "position": torch.rand(batch, generator=rng),
         "same_modality": torch.arange(batch) % 2 == 0,
+        "source_modality": torch.arange(batch) % network.num_modalities,
+        "factor": 1 + 5 * torch.rand(batch, generator=rng),
+        "thickness": 0.6 + 0.7 * torch.rand(batch, generator=rng),
     }
     return 2 * torch.rand(batch, network.in_channels, size, size, generator=rng) - 1, given
 
 
 def largest_difference(
-    network: nn.Module, exported: Run, *, batches: Sequence[int], conditions: Sequence[Sequence[str]]
+    network: nn.Module,
+    exported: Run,
+    *,
+    batches: Sequence[int],
+    conditions: Sequence[Sequence[str]],
+    with_error: Sequence[bool] = (False,),
 ) -> float:
     """Return by how much an exported network differs, as a share of the largest value of the network's output.
 
@@ -116,12 +125,13 @@ def largest_difference(
         exported: takes the image and the conditions by name.
         batches: numbers of images to try.
         conditions: names of the conditions to give together, () for none.
+        with_error: whether to ask for the predicted error, each to try.
     """
     differences = []
     for batch in batches:
         image, given = example(network, batch=batch)
-        for names in conditions:
-            chosen = {name: given[name] for name in names}
+        for names, error in product(conditions, set(with_error)):
+            chosen: dict[str, Any] = {name: given[name] for name in names} | ({"with_error": True} if error else {})
             with torch.no_grad():
                 expected, result = network(image, **chosen), exported(image, **chosen)
             if result.shape != expected.shape:
@@ -137,8 +147,9 @@ def _judge(
     tolerance: float,
     batches: Sequence[int] = (1, 3),
     conditions: Sequence[Sequence[str]] = ((), NAMES),
+    with_error: Sequence[bool] = (False,),
 ) -> str:
-    difference = largest_difference(network, exported, batches=batches, conditions=conditions)
+    difference = largest_difference(network, exported, batches=batches, conditions=conditions, with_error=with_error)
     if not difference <= tolerance:  # nor not a number
         raise ValueError(
             f"the exported network differs by {difference:.1e} of the largest value; {tolerance} is allowed"

@@ -20,7 +20,8 @@ from unicoal_components.networks.generator import Generator
 ROOT = Path(__file__).parents[2]
 
 NETWORK = {
-    "resolution": 16,
+    "resolution": 32,
+    "core_resolution": 16,
     "num_layers": 6,
     "channel_base": 256,
     "channel_max": 8,
@@ -29,9 +30,12 @@ NETWORK = {
     "z_dim": 8,
     "dropout": 0.1,
     "core_resolution": 16,
-    "detail_channels": 8,
+    "detail_channels": 4,
     "detail_blocks": 1,
 }
+OPTIONS = {"position_embedding": "fourier", "residual": True, "interpolated_input": True, "acquisition": True}
+OPTIONS |= {"error_output": True}
+"""Of the bundles' network, beside its sizes."""
 TRAINING = {
     "discriminator_channel_base": 256,
     "batch_size": 4,
@@ -45,6 +49,7 @@ TRAINING = {
     "half_life_images": 20,
     "r1_interval": 2,
     "adversarial_start_images": 0,
+    "adversarial_weight": 1.0,
 }
 
 
@@ -162,8 +167,7 @@ def cohort(tmp_path_factory):
 def weights(tmp_path_factory):
     """Untrained weights that fit the tiny network."""
     torch.manual_seed(0)
-    ours = {"residual": True, "interpolated_input": True, "acquisition": True, "error_output": True}
-    network = Generator(num_modalities=4, position_embedding="fourier", **ours, **NETWORK)
+    network = Generator(num_modalities=4, **OPTIONS, **NETWORK)
     path = tmp_path_factory.mktemp("weights") / "model.pt"
     torch.save(network.state_dict(), path)
     return path

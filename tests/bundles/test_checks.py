@@ -13,7 +13,8 @@ from unicoal_components.networks.generator import Generator
 
 ROOT = Path(__file__).parents[2]
 TASKS = ("cms", "sr", "cmsr", "unified")
-SMALL = {"resolution": 16, "num_layers": 5, "channel_base": 128, "channel_max": 8, "w_dim": 12, "image_style_dim": 10}
+SMALL = {"resolution": 32, "core_resolution": 16, "num_layers": 5, "channel_base": 128, "channel_max": 8, "w_dim": 12}
+SMALL |= {"image_style_dim": 10, "detail_channels": 4, "detail_blocks": 1}
 OF_FILES = ("files", "json", "metadata", "versions", "overlays", "shapes", "metrics")
 OF_PROPERTIES = ("properties_train", "properties_evaluate", "properties_inference", "properties_processes")
 OF_EXPORTS = [("torchscript", task) for task in TASKS]  # the slow ones once for either kind of network
@@ -85,11 +86,14 @@ def small(copy):
 
 def untrained(bundle, **sizes):
     config = bundle.config("inference")
-    names = ("z_dim", "position_embedding", "residual")
+    names = ("z_dim", "position_embedding", "residual", "interpolated_input", "acquisition", "error_output")
     settings = SMALL | {"num_modalities": len(config["modalities"])} | {name: config[name] for name in names} | sizes
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return Generator(**settings).eval()
+        network = Generator(**settings).eval()
+        for parameter in network.detail.parameters():  # of which some start with zeros
+            torch.nn.init.normal_(parameter, std=0.1)
+    return network
 
 
 def test_every_check_is_run_here(checks):
@@ -281,8 +285,8 @@ def test_an_export_that_gives_something_else_is_told(checks, verify, small, tmp_
 @pytest.mark.parametrize(
     ("exported", "message"),
     [
-        (lambda image, **given: image.new_full((len(image), 1, 16, 16), float("nan")), "differs by nan"),
-        (lambda image, **given: image[:, :2], r"gives \[1, 2, 16, 16\], not \[1, 1, 16, 16\]"),
+        (lambda image, **given: image.new_full((len(image), 1, 32, 32), float("nan")), "differs by nan"),
+        (lambda image, **given: image[:, :2], r"gives \[1, 2, 32, 32\], not \[1, 1, 32, 32\]"),
     ],
 )
 def test_an_export_that_gives_no_numbers_or_another_shape_is_told(verify, original, exported, message):

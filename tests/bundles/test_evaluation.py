@@ -32,11 +32,11 @@ def rows(path):
 def test_all_rows_and_measures_are_in_one_run(bundle, cohort, options, tmp_path):
     train = runpy.run_path(str(bundle.root.parents[1] / "scripts" / "train_baseline.py"))["main"]
     train(
-        datalist=str(cohort / "datalist.json"),
+        config_file=str(bundle.configs / "train.json"),
+        dataset_dir=str(cohort),
         output=str(tmp_path),
         images=2,
-        batch_size=2,
-        resolution=16,
+        options={"batch_size": 2, "resolution": 32},
         device="cpu",
     )
     (tmp_path / "bright.py").write_text("def segment(volume):\n    return (volume[0, 0] > 0.6).long()\n")

@@ -171,5 +171,5 @@ def test_two_versions_live_in_one_process(two, bundle, tmp_path, monkeypatch):
     old, new = networks.values()
     assert type(old) is not type(new)
     new.load_state_dict(old.state_dict())
-    image = torch.rand(1, 4, 16, 16)
+    image = torch.rand(1, 4, 32, 32)
     assert torch.equal(old.eval()(image), new.eval()(image))

@@ -27,6 +27,22 @@ def test_sections_come_back_with_absolute_paths(tmp_path):
     assert read_modalities(path) == ["t1", "t2"]
 
 
+def test_a_repeat_is_kept_on_writing_and_reading_and_left_out_where_there_is_none(tmp_path):
+    entries = [entry(tmp_path, "p01") | {"repeat": 3}, entry(tmp_path, "p02")]
+    write_datalist(tmp_path / "datalist.json", sections={"training": entries}, modalities=["t1"])
+    assert read_datalist(tmp_path / "datalist.json", "training") == entries
+
+
+@pytest.mark.parametrize("repeat", [0, -1, 1.5, "2", True, None])
+def test_a_repeat_that_is_no_positive_integer_is_refused_on_writing_and_reading(tmp_path, repeat):
+    sections = {"training": [entry(tmp_path, "p01") | {"repeat": repeat}]}
+    with pytest.raises(ValueError, match="'training', subject 'p01' has repeat .*positive integer"):
+        write_datalist(tmp_path / "datalist.json", sections=sections, modalities=["t1"])
+    (tmp_path / "hand.json").write_text(json.dumps(sections))
+    with pytest.raises(ValueError, match=rf"hand.json', section 'training', subject 'p01' has repeat {repeat!r}"):
+        read_datalist(tmp_path / "hand.json", "training")
+
+
 def test_an_empty_or_absent_section_is_legal(tmp_path):
     path = written(tmp_path, training=["p01"], test=[])
     assert read_datalist(path, "validation") == []

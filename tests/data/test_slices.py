@@ -77,10 +77,25 @@ def test_an_item_carries_the_header_facts_as_plain_values(data):
         "slice_index": 3,
         "path": data[2]["path"],
         "modalities": ("flair", "t1", "t2"),
+        "thin_axes": {"flair": (0,), "t1": (0,), "t2": (0,)},
         "shape": (5, 10, 12),
         "foreground_box": (1, 4, 0, 10, 0, 12),
     }
     json.dumps(item)
+
+
+def test_a_repeated_subject_comes_as_often_one_round_after_the_other(data):
+    entries = [data[0], data[1] | {"repeat": 3}, data[2]]
+    dataset = SliceDataset(data=entries, transform=None)
+    found = [(item["subject"], item["slice_index"]) for item in dataset]
+    own = [[(f"p{n}", d) for d in range(1, depth - 1)] for n, depth in enumerate(DEPTHS)]
+    assert found == own[0] + 3 * own[1] + own[2]
+
+
+def test_a_repeated_slice_is_drawn_anew(data):
+    dataset = SliceDataset(data=[data[0] | {"repeat": 2}], transform=Compose([Roll()]))
+    rolls = [item["rolled"] for item in dataset]
+    assert len(rolls) == len(set(rolls)) == 2 * (DEPTHS[0] - 2)
 
 
 def test_the_draw_depends_on_seed_epoch_and_index_and_on_nothing_else(data):
@@ -99,7 +114,7 @@ def test_the_draw_depends_on_seed_epoch_and_index_and_on_nothing_else(data):
 
 @pytest.mark.parametrize("workers", [{"num_workers": 2}, {"num_workers": 2, "persistent_workers": True}])
 def test_workers_give_the_batches_of_a_single_process(data, workers):
-    dataset = SliceDataset(data=data, transform=task(intensity_jitter=0.2), seed=5)
+    dataset = SliceDataset(data=data, transform=task(gamma=0.2, noise=0.1, flip="all", phase="random"), seed=5)
     alone, shared = batches(dataset), batches(dataset, **workers)
     assert len(alone) == len(shared) == 8
     for one, other in zip(alone, shared, strict=True):
@@ -122,13 +137,14 @@ def test_a_batch_has_the_types_that_the_network_takes(data):
         "source_modality": torch.int64,
         "position": torch.float32,
         "factor": torch.float32,
+        "thickness": torch.float32,
         "slice_index": torch.int64,
     }
 
 
 def test_flips_differ_from_epoch_to_epoch_within_a_subject(data):
     dataset = SliceDataset(data=data, transform=DrawSliceTaskd(modalities=["t1", "t2", "flair"], resolution=8))
-    flips = np.array([[dataset[epoch, i]["flip"] for i in range(len(dataset))] for epoch in range(20)])
+    flips = np.array([[dataset[epoch, i]["draw"].flips[2] for i in range(len(dataset))] for epoch in range(20)])
     assert 0.35 < flips.mean() < 0.65
     assert (flips.std(0) > 0).all() and (flips.std(1) > 0).all()
 

@@ -38,6 +38,8 @@ class SeededSlices(Dataset):
             "modality": int(rng.integers(2)),
             "source_modality": int(rng.integers(2)),
             "position": np.float32(rng.uniform()),
+            "factor": np.float32(rng.uniform(1, 6)),
+            "thickness": np.float32(rng.uniform(0.6, 1.3)),
         }
 
 

@@ -5,6 +5,7 @@ import torch
 from ignite.engine import Events
 from monai.engines.utils import IterationEvents
 
+from unicoal_components.engines.prepare_batch import PrepareSlices
 from unicoal_components.losses.objective import SynthesisObjective
 from unicoal_components.metrics.psnr import PSNR
 
@@ -145,6 +146,40 @@ def test_nonfinite_gradients_are_counted_and_end_the_training(engines):
         trainer.run()
     assert outputs[0]["nonfinite_gradients"] > 0
     assert all(torch.isfinite(p).all() for p in trainer.network.parameters())
+
+
+ERROR = {"detail_channels": 4, "detail_blocks": 1, "error_output": True}
+
+
+def test_the_error_is_learned_beside_the_image_which_alone_is_the_prediction(engines):
+    objective = SynthesisObjective(error_weight=2.0)
+    trainer = engines.trainer(
+        max_epochs=1,
+        objective=objective,
+        generator=engines.generator(**ERROR),
+        prepare_batch=PrepareSlices(z_dim=8, with_error=True),
+        blur_initial_sigma=0.0,
+    )
+    outputs = record(trainer)
+    bias = trainer.network.detail.tail.bias
+    trainer.run()
+    first = outputs[0]
+    assert first["pred"].shape == (1, 16, 16)
+    expected = first["generator_adversarial"] + 80 * first["generator_l1"] + 2 * first["generator_error"]
+    assert first["loss"] == pytest.approx(expected, rel=1e-5)
+    assert first["generator_error"] == pytest.approx(first["generator_l1"] / 0.05 + math.log(0.05), rel=1e-4)
+    assert (bias[4:] > 0).all()  # the error is larger than what is predicted at first
+
+
+def test_without_its_prediction_an_error_weight_changes_nothing(engines):
+    outputs = []
+    for weight in (0.0, 2.0):
+        trainer = engines.trainer(max_epochs=1, objective=SynthesisObjective(error_weight=weight))
+        outputs.append(record(trainer))
+        torch.manual_seed(0)
+        trainer.run()
+    assert [o["loss"] for o in outputs[0]] == [o["loss"] for o in outputs[1]]
+    assert all("generator_error" not in output for output in outputs[1])
 
 
 def test_one_batch_of_nan_is_counted_and_does_not_end_the_training(engines):

@@ -79,7 +79,7 @@ def test_blur_of_zero_returns_the_images_themselves_and_keeps_constants_inside()
     assert torch.allclose(second, 2 * blurred)
 
 
-@pytest.mark.parametrize("name", ["adversarial_weight", "l1_weight", "sam_weight"])
+@pytest.mark.parametrize("name", ["adversarial_weight", "l1_weight", "sam_weight", "error_weight"])
 def test_negative_weights_are_refused_by_name(name):
     with pytest.raises(ValueError, match=name):
         SynthesisObjective(**{name: -1.0})
@@ -88,6 +88,50 @@ def test_negative_weights_are_refused_by_name(name):
 def test_a_sam_weight_without_its_loss_says_so():
     with pytest.raises(ValueError, match="set sam_weight to 0"):
         SynthesisObjective(sam_weight=1.0)
+
+
+def error_of(fake, real):
+    scale = torch.full_like(fake, 0.1, requires_grad=True)
+    return (fake - real).abs(), scale
+
+
+def test_the_error_term_is_the_likelihood_of_a_laplace_distribution_up_to_a_constant():
+    images = batch()
+    error = error_of(images["fake"], images["real"])
+    terms = SynthesisObjective(adversarial_weight=0, l1_weight=3, error_weight=2).generator_terms(**images, error=error)
+    laplace = torch.distributions.Laplace(0.0, error[1])
+    expected = -laplace.log_prob(error[0]).mean().item() - np.log(2)
+    assert terms["generator_error"].item() == pytest.approx(expected, rel=1e-5)
+    assert terms["loss"].item() == pytest.approx(3 * terms["generator_l1"].item() + 2 * expected, rel=1e-5)
+
+
+def test_the_error_term_moves_the_scale_alone():
+    images = batch()
+    images["fake"].requires_grad_(True)
+    error = error_of(images["fake"], images["real"])
+    objective = SynthesisObjective(adversarial_weight=0, l1_weight=0, error_weight=1)
+    objective.generator_terms(**images, error=error)["generator_error"].backward()
+    assert images["fake"].grad is None and error[1].grad.abs().max() > 0
+
+
+def test_the_error_term_is_least_where_the_scale_is_the_mean_error():
+    images = batch()
+    size = (images["fake"] - images["real"]).abs()
+    objective = SynthesisObjective(adversarial_weight=0, error_weight=1)
+
+    def term(scale):
+        return objective.generator_terms(**images, error=(size, torch.full_like(size, scale)))["generator_error"].item()
+
+    scales = np.linspace(0.5, 2, 151) * size.mean().item()
+    assert scales[np.argmin([term(scale) for scale in scales])] == pytest.approx(size.mean().item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_without_a_weight_or_a_prediction_there_is_no_error_term(weight):
+    images = batch()
+    error = error_of(images["fake"], images["real"]) if weight == 0 else None
+    terms = SynthesisObjective(adversarial_weight=0, error_weight=weight).generator_terms(**images, error=error)
+    assert set(terms) == {"loss", "generator_l1"}
 
 
 @pytest.mark.parametrize("case", ["unified_tiny", "cms_tiny", "plain_encoder_tiny"])

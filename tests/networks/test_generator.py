@@ -171,8 +171,9 @@ def test_the_encoders_nonlinearities_may_run_at_twice_the_rate_under_the_same_we
 
 def test_what_weights_do_not_show_is_told():
     assert make(residual=True).extra_repr() == (
-        "residual=True, position_embedding=linear, encoder_lrelu_upsampling=1, filters=alias_free"
+        "residual=True, position_embedding=linear, encoder_lrelu_upsampling=1, filters=alias_free, core_resolution=16"
     )
+    assert "core_resolution=16" in make(resolution=32, core_resolution=16).extra_repr()
 
 
 @pytest.mark.parametrize("shape", [(4, 16, 16), (1, 3, 16, 16), (1, 4, 16, 32), (1, 4, 12, 12)])
@@ -196,6 +197,15 @@ def test_a_latent_of_the_wrong_shape_is_an_error():
         ({"skip_resolution": 20}, "skip_resolution must be a power of two"),
         ({"num_modalities": 0}, "num_modalities must be at least 1"),
         ({"residual": True, "in_channels": 3}, "in_channels must be even and ≥ 4, got 3"),
+        ({"interpolated_input": True, "in_channels": 2}, "in_channels must be even and ≥ 4, got 2"),
+        ({"error_output": True}, "error_output is true without a detail path; set detail_channels above 0"),
+        (
+            {"core_resolution": 4},
+            "core_resolution is 4; it must be resolution, 16, or half of it and at least 16, or null",
+        ),
+        ({"core_resolution": 32}, "core_resolution is 32"),
+        ({"core_resolution": 8}, "core_resolution is 8"),
+        ({"detail_channels": 4, "detail_blocks": 0}, "give at least one of each"),
     ],
 )
 def test_a_wrong_option_is_an_error_that_names_it(options, message):

@@ -12,11 +12,25 @@ TINY |= {"image_style_dim": 10, "z_dim": 6, "encoder_embedding_dim": 5, "positio
 TOLERANCE = 1e-5  # of the largest value
 
 
+EVERYTHING = {
+    "resolution": 32,
+    "core_resolution": 16,
+    "interpolated_input": True,
+    "acquisition": True,
+    "residual": True,
+}
+EVERYTHING |= {"detail_channels": 6, "detail_blocks": 2, "error_output": True}
+"""As in the bundles."""
+
+
 def make(**options):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = Generator(**(TINY | options))
         torch.nn.init.normal_(network.mapping.w_avg)  # so that truncation has a place to draw to
+        for name, parameter in network.named_parameters():
+            if "detail" in name:  # which starts with zeros
+                torch.nn.init.normal_(parameter, std=0.1)
     return network.eval()
 
 
@@ -122,3 +136,39 @@ def test_it_can_be_traced_too_under_the_default_conditions():
         traced = torch.jit.trace(network, example_inputs=[random(1, 4, 16, 16)], check_trace=False)
         image = 2 * random(1, 4, 16, 16, seed=3) - 1
         assert (traced(image) - network(image)).abs().max() <= TOLERANCE
+
+
+@pytest.fixture(scope="module")
+def whole():
+    network = make(**EVERYTHING)
+    return network, scripted(network)
+
+
+ACQUISITION = {
+    "source_modality": torch.tensor([1, 0, 2]),
+    "factor": torch.tensor([4.0, 1.0, 2.5]),
+    "thickness": torch.tensor([0.7, 1.0, 1.2]),
+}
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("with_error", [False, True])
+@pytest.mark.parametrize("names", [(), *((name,) for name in ACQUISITION), None])
+def test_the_bundles_network_gives_the_same_with_its_error_and_what_it_is_told(whole, batch, with_error, names):
+    network, exported = whole
+    everything = conditions(batch) | {name: value[:batch] for name, value in ACQUISITION.items()}
+    given = {name: value for name, value in everything.items() if names is None or name in names}
+    image = 2 * random(batch, 4, 32, 32) - 1
+    with torch.no_grad():
+        expected = network(image, **given, with_error=with_error)
+        result = exported(image, **given, with_error=with_error)
+        if names:
+            assert (result - exported(image, with_error=with_error)).abs().max() > 1e-4
+    assert result.shape == expected.shape == (batch, 1 + with_error, 32, 32)
+    assert (result - expected).abs().max() <= TOLERANCE * expected.abs().max()
+
+
+def test_an_error_asked_of_a_network_without_is_refused_as_by_the_network(pair):
+    for network in pair:
+        with pytest.raises((ValueError, torch.jit.Error), match="does not predict its error"):
+            network(torch.zeros(1, 4, 16, 16), with_error=True)

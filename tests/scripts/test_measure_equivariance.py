@@ -16,6 +16,9 @@ from unicoal_components.networks.generator import Generator
 
 REPOSITORY = Path(__file__).parents[2]
 SIZES = {"resolution": 32, "num_layers": 4, "channel_base": 128, "channel_max": 4, "w_dim": 8, "image_style_dim": 8}
+SIZES |= {"core_resolution": 16, "detail_channels": 4, "detail_blocks": 1}
+OPTIONS = {"position_embedding": "fourier", "residual": True, "interpolated_input": True, "acquisition": True}
+OPTIONS |= {"error_output": True}
 
 
 @pytest.fixture
@@ -34,7 +37,9 @@ def bundle(tmp_path):
     (folder / "configs" / "inference.json").write_text(json.dumps(config | SIZES))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = Generator(**SIZES, num_modalities=4, dropout=0, position_embedding="fourier", residual=True)
+        network = Generator(**SIZES, **OPTIONS, num_modalities=4, dropout=0)
+        for parameter in network.detail.parameters():  # of which some start with zeros
+            torch.nn.init.normal_(parameter, std=0.1)
     torch.save(network.state_dict(), folder / "models" / "model.pt")
     return folder
 

@@ -74,7 +74,7 @@ def test_the_values_of_a_bundle_stay_its_own(bundles):
     change(bundles / "sr" / "configs" / "metadata.json", eval_metrics={"psnr": 1.0})
     sync_bundles(bundles=str(bundles))
     config = json.loads((bundles / "sr" / "configs" / "train.json").read_text())
-    assert (config["learning_rate"], config["factors"], config["rank"]) == (0.25, [2, 4, 6], 1)
+    assert (config["learning_rate"], config["factors"], config["rank"]) == (0.25, [{"min": 1.5, "max": 7.0}], 1)
     assert json.loads((bundles / "sr" / "configs" / "metadata.json").read_text())["eval_metrics"] == {"psnr": 1.0}
 
 

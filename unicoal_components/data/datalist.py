@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .atomic import atomic_path
 
@@ -16,19 +17,20 @@ HOW = (
 
 
 def write_datalist(
-    path: str | os.PathLike, *, sections: Mapping[str, Sequence[Mapping[str, str]]], modalities: Sequence[str]
+    path: str | os.PathLike, *, sections: Mapping[str, Sequence[Mapping[str, Any]]], modalities: Sequence[str]
 ) -> None:
     """Write the datalist JSON atomically.
 
     Args:
         path: the JSON file.
-        sections: per section (training, validation, test) a list of `{"subject": ..., "path": ...}`; a section may be
-            empty or absent (it is then written empty). Paths are absolute or relative to the JSON's folder, and
-            written relative to it, so that the folder can be moved.
+        sections: per section (training, validation, test) a list of `{"subject": ..., "path": ...}`, if wanted with
+            `"repeat": n`, see `SliceDataset`; a section may be empty or absent (it is then written empty). Paths are
+            absolute or relative to the JSON's folder, and written relative to it, so that the folder can be moved.
         modalities: lower-case names in the order that gives the class index.
 
     Raises:
-        ValueError: an unknown section, an incomplete entry, a subject named twice.
+        ValueError: an unknown section, an incomplete entry, a subject named twice, a repeat that is no positive
+            integer.
         OSError: the file cannot be written.
     """
     folder = Path(path).absolute().parent
@@ -40,6 +42,7 @@ def write_datalist(
     for name in SECTIONS:
         content[name] = [
             {"subject": entry["subject"], "path": Path(os.path.relpath(folder / entry["path"], folder)).as_posix()}
+            | _repeat(entry)
             for entry in content[name]
         ]
     content |= {"modalities": list(modalities), "schema": SCHEMA_VERSION}
@@ -47,12 +50,15 @@ def write_datalist(
         partial.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
 
 
-def read_datalist(path: str | os.PathLike, section: str) -> list[dict[str, str]]:
+def read_datalist(path: str | os.PathLike, section: str) -> list[dict[str, Any]]:
     """Read one section as a list of `{"subject": name, "path": absolute path}`; an empty section gives `[]`.
+
+    An entry that has `"repeat": n` keeps it: its slices come n times in a round of training (see `SliceDataset`).
 
     Raises:
         FileNotFoundError: the datalist, or a subject file that it names in this section, does not exist.
-        ValueError: it is not a datalist, lacks the section, or puts a subject in two places.
+        ValueError: it is not a datalist, lacks the section, puts a subject in two places, or has a repeat that is no
+            positive integer.
     """
     content = _load(path)
     if section not in SECTIONS or section not in content:
@@ -64,8 +70,7 @@ def read_datalist(path: str | os.PathLike, section: str) -> list[dict[str, str]]
     _check_sections(path, content)
     folder = Path(path).absolute().parent
     entries = [
-        {"subject": entry["subject"], "path": str(folder / entry["path"])}
-        | ({"repeat": entry["repeat"]} if "repeat" in entry else {})
+        {"subject": entry["subject"], "path": str(folder / entry["path"])} | _repeat(entry)
         for entry in content[section]
     ]
     for entry in entries:
@@ -89,6 +94,10 @@ def sections_of(path: str | os.PathLike) -> list[str]:
     """Return the names of the sections that a datalist has; see `read_datalist` for what is raised."""
     content = _load(path)
     return [name for name in SECTIONS if name in content]
+
+
+def _repeat(entry: Mapping[str, Any]) -> dict[str, int]:
+    return {"repeat": entry["repeat"]} if "repeat" in entry else {}
 
 
 def _load(path: str | os.PathLike) -> dict:
@@ -120,6 +129,13 @@ def _check_sections(path: str | os.PathLike, content: Mapping) -> None:
                 isinstance(entry.get(key), str) for key in ("subject", "path")
             ):
                 raise ValueError(f"datalist '{path}', section '{section}' has the entry {entry!r}; {HOW}")
+            repeat = entry.get("repeat", 1)
+            if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
+                raise ValueError(
+                    f"datalist '{path}', section '{section}', subject '{entry['subject']}' has repeat {repeat!r}; it "
+                    "must be a positive integer, how often this subject's slices come in a round of training; leave "
+                    "it out for once."
+                )
             subject = entry["subject"]
             if subject in seen:
                 raise ValueError(

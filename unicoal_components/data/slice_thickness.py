@@ -2,10 +2,13 @@
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 
 from .slice_profile import check_profile
+
+LARGEST_RELATIVE = 4.0  # slice thickness over slice spacing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,3 +94,24 @@ class SliceThickness:
 
 def _is_finite(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def read_thickness_range(given: Sequence[float]) -> tuple[float, float]:
+    """Return the lowest and the highest slice thickness over slice spacing to draw between.
+
+    Raises:
+        ValueError: If it is not two numbers above 0 and at most 4, the lower one first.
+
+    >>> read_thickness_range([0.6, 1.3])
+    (0.6, 1.3)
+    """
+    try:
+        low, high = map(float, given)
+    except (TypeError, ValueError):
+        low, high = 0.0, 0.0
+    if not 0 < low <= high <= LARGEST_RELATIVE:
+        raise ValueError(
+            f"thickness is {given!r}; it must be [lowest, highest] slice thickness over slice spacing, above 0 and at "
+            f"most {LARGEST_RELATIVE:g}, such as [0.6, 1.3], or null"
+        )
+    return low, high

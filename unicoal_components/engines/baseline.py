@@ -1,116 +1,85 @@
-"""Train the baseline U-Net on the data and tasks of the method, keep it, and find it again."""
-
-from __future__ import annotations
+"""The baselines that a method has to beat: build one by its kind, keep it, and find it again."""
 
 import json
-import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from ignite.engine import Engine, Events
-from ignite.handlers import ProgressBar
-from monai.data import DataLoader
-from monai.engines import SupervisedTrainer
 from torch import nn
-from torch.utils.data import Dataset, Sampler
 
 from ..data.atomic import atomic_path
+from ..networks.trunk import ResidualTrunk
 from ..networks.unet import BaselineUNet
-from .prepare_batch import PrepareSlices
 from .weights import load_weights, save_weights
 
-logger = logging.getLogger(__name__)
 
-EPOCH_IMAGES = 1024
+@dataclass(frozen=True)
+class Kind:
+    """A kind of network.
+
+    Attributes:
+        network: builds it from `num_modalities`, `in_channels` and its options.
+        options: their values for a new one.
+        learning_rate: of Adam, that suits it.
+    """
+
+    network: Callable[..., nn.Module]
+    options: Mapping[str, Any]
+    learning_rate: float
 
 
-def train_baseline(
-    network: nn.Module,
-    *,
-    dataset: Dataset,
-    make_sampler: Callable[[int], Sampler],
-    device: str | torch.device,
-    images: int | None = None,
-    minutes: float | None = None,
-    batch_size: int = 8,
-    learning_rate: float = 1e-3,
-    num_workers: int = 0,
-) -> dict[str, Any]:
-    """Train by L1 and Adam until a budget is used up, with the learning rate falling linearly in its second half.
+KINDS: dict[str, Kind] = {
+    "unet": Kind(
+        BaselineUNet,
+        {"channels": [32, 64, 128, 256], "residual": True, "acquisition": True},
+        learning_rate=1e-3,
+    ),
+    "trunk": Kind(ResidualTrunk, {"channels": 64, "num_blocks": 6}, learning_rate=2e-3),
+}
+"""By the name that settings and `scripts/train_baseline.py` have for them."""
 
-    Args:
-        network: takes a slice group and the generator's keyword arguments; changed in place.
-        dataset: training slices, as the generator gets them.
-        make_sampler: makes their sampler from the number of images of an epoch.
-        device: where to train.
-        images: stop after this many training images.
-        minutes: stop after this time; with ``images`` as well, whichever comes first.
-        batch_size: images in a step.
-        learning_rate: of Adam, in the first half.
-        num_workers: of the data loader.
+UNTOLD = {"kind": "unet", "acquisition": False}
+"""What settings do not tell from when there were only U-Nets without acquisition."""
 
-    Returns:
-        ``images_seen``, ``seconds`` and the last step's ``loss``.
+WAY = (
+    "train it with the method's configuration, scripts/train_baseline.py --config_file, so that both answer the same "
+    "questions."
+)
+
+
+def check_kind(name: str) -> Kind:
+    """Return the kind of this name.
 
     Raises:
-        ValueError: neither budget is given, or one is not positive.
+        ValueError: there is none.
     """
-    budgets = [budget for budget in (images, minutes) if budget is not None]
-    if not budgets or min(*budgets, batch_size) <= 0:
-        raise ValueError(
-            f"images is {images}, minutes is {minutes}, batch_size is {batch_size}; give images, minutes or both, all "
-            "positive."
-        )
-    if images is not None and images < batch_size:
-        raise ValueError(f"images is {images}, less than one batch of {batch_size}; raise images or lower batch_size.")
-    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
-    loader = DataLoader(
-        dataset,
-        batch_size=batch_size,
-        sampler=make_sampler(images or EPOCH_IMAGES),
-        num_workers=num_workers,
-        persistent_workers=num_workers > 0,
-        # A single image has no batch statistics.
-        drop_last=batch_size > 1,
-    )
-    trainer = SupervisedTrainer(
-        device=torch.device(device),
-        max_epochs=1 if images else 10_000,
-        train_data_loader=loader,
-        network=network.to(device),
-        optimizer=optimizer,
-        loss_function=nn.L1Loss(),
-        prepare_batch=PrepareSlices(z_dim=1),
-        decollate=False,
-    )
-    start = time.monotonic()
+    if name not in KINDS:
+        raise ValueError(f"network is {name!r}; it must be one of {', '.join(map(repr, KINDS))}.")
+    return KINDS[name]
 
-    @trainer.on(Events.ITERATION_COMPLETED)
-    def follow_budget(engine: Engine) -> None:
-        seconds = time.monotonic() - start
-        used = max(engine.state.iteration * batch_size / (images or float("inf")), seconds / (60 * (minutes or 1e9)))
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * min(1.0, max(2 * (1 - used), 0.0))
-        if used >= 1:
-            engine.terminate()
 
-    ProgressBar(desc="U-Net").attach(trainer, output_transform=lambda output: {"l1": output["loss"].item()})
-    trainer.run()
-    seen = {"images_seen": trainer.state.iteration * batch_size, "seconds": round(time.monotonic() - start, 1)}
-    logger.info("Trained on %(images_seen)d images in %(seconds).0f s", seen)
-    return seen | {"loss": trainer.state.output["loss"].item()}  # type: ignore
+def build_baseline(settings: Mapping[str, Any]) -> nn.Module:
+    """Build the network that settings describe, see `save_baseline`; its weights are new.
+
+    >>> settings = {"kind": "trunk", "modalities": ["t1"], "in_channels": 4, "channels": 8, "num_blocks": 1}
+    >>> type(build_baseline(settings)).__name__
+    'ResidualTrunk'
+    """
+    kind = check_kind(settings["kind"])
+    options = {name: settings[name] for name in ("in_channels", *kind.options)}
+    return kind.network(num_modalities=len(settings["modalities"]), **options)
 
 
 def save_baseline(network: nn.Module, path: str | Path, *, settings: Mapping[str, Any]) -> None:
-    """Write a U-Net's weights, and beside them (`.json`) what it takes to build it again.
+    """Write a baseline's weights, and beside them (`.json`) what it takes to build it again.
 
     Args:
-        network: the trained U-Net.
-        path: file of weights, by custom `unet.pt`.
-        settings: `modalities`, `in_channels`, `channels`, `residual` and whatever else shall be known of the training.
+        network: the trained baseline.
+        path: file of weights, by custom `unet.pt` or `trunk.pt`.
+        settings: `kind`, `modalities`, `in_channels`, the options of this kind (see `KINDS`), and whatever else
+            shall be known of the training.
     """
     with atomic_path(Path(path).with_suffix(".json")) as partial:
         partial.write_text(json.dumps(dict(settings), indent=4) + "\n", encoding="utf-8")
@@ -118,11 +87,11 @@ def save_baseline(network: nn.Module, path: str | Path, *, settings: Mapping[str
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
-    """Read what :func:`save_baseline` wrote beside the weights at `path`.
+    """Read what :func:`save_baseline` wrote beside the weights at `path`, with the kind and all of its options.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it lacks a value.
+        ValueError: it lacks a value, or one is of another type.
     """
     beside = Path(path).with_suffix(".json")
     if not beside.is_file():
@@ -131,12 +100,12 @@ def read_settings(path: str | Path) -> dict[str, Any]:
             "what network they are of."
         )
     try:
-        settings = json.loads(beside.read_text(encoding="utf-8"))
-        lists = {name: list(settings[name]) for name in ("modalities", "channels")}
-        return settings | lists | {"residual": bool(settings["residual"]), "in_channels": int(settings["in_channels"])}
+        settings = UNTOLD | json.loads(beside.read_text(encoding="utf-8"))
+        wanted = ("kind", "modalities", "in_channels", *check_kind(settings["kind"]).options)
+        return settings | {name: settings[name] for name in wanted}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"'{beside}' does not describe a U-Net of scripts/train_baseline.py ({error}); train it again."
+            f"'{beside}' does not describe a baseline of scripts/train_baseline.py ({error}); train it again."
         ) from error
 
 
@@ -146,13 +115,13 @@ def load_baseline(
     modalities: Sequence[str],
     in_channels: int = 4,
     device: str | torch.device | None = None,
-) -> BaselineUNet | None:
-    """Build the U-Net that `scripts/train_baseline.py` trained, for the rows `unet` of a report.
+) -> nn.Module | None:
+    """Build the baseline that `scripts/train_baseline.py` trained, for the rows `unet` of a report.
 
     Args:
-        path: its `unet.pt`; `None` = no such rows, hence no network.
-        modalities: of the method, in the order of their class indices; the U-Net's must be the same.
-        in_channels: slices of the method's groups; the U-Net's must be as many.
+        path: its `unet.pt` or `trunk.pt`; `None` = no such rows, hence no network.
+        modalities: of the method, in the order of their class indices; the baseline's must be the same.
+        in_channels: slices of the method's groups; the baseline's must be as many.
         device: where it goes.
 
     Raises:
@@ -164,14 +133,10 @@ def load_baseline(
     settings = read_settings(path)
     if settings["modalities"] != list(modalities):
         raise ValueError(
-            f"the U-Net '{path}' knows the modalities {settings['modalities']}, the method {list(modalities)}; train "
-            f"it with --modalities {','.join(modalities)}, so that both answer the same questions."
+            f"the baseline '{path}' knows the modalities {settings['modalities']}, the method {list(modalities)}; {WAY}"
         )
     if settings["in_channels"] != in_channels:
         raise ValueError(
-            f"the U-Net '{path}' sees groups of {settings['in_channels']} slices, the method of {in_channels}; train "
-            f"it with --slice_group_size {in_channels}."
+            f"the baseline '{path}' sees groups of {settings['in_channels']} slices, the method of {in_channels}; {WAY}"
         )
-    sizes = {name: settings[name] for name in ("in_channels", "channels", "residual")}
-    network = BaselineUNet(num_modalities=len(modalities), **sizes)
-    return load_weights(network=network, path=path, device=device)  # type: ignore[return-value]
+    return load_weights(network=build_baseline(settings), path=path, device=device)

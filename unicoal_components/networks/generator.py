@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from .alias_free import AliasFreeLayer
 from .detail import DetailPath, HalfResolution
 from .encoder import Encoder
-from .inputs import complete_inputs
+from .inputs import check_error_output, complete_inputs
 from .mapping import MappingNetwork
 from .plain_filters import FILTERS, set_plain_filters
 from .residual import add_to_interpolation, interpolate_slices
-from .schedule import check_resolution
+from .schedule import LOWEST_RESOLUTION, check_resolution
 from .synthesis import Synthesis
 from .torchscript import ScriptableGenerator
 
@@ -108,9 +108,10 @@ class Generator(nn.Module):
             )
         if error_output and not detail_channels:
             raise ValueError("error_output is true without a detail path; set detail_channels above 0, such as 64")
-        if core_resolution not in (None, resolution, resolution // 2):
+        if core_resolution not in (None, resolution, max(resolution // 2, LOWEST_RESOLUTION)):
             raise ValueError(
-                f"core_resolution is {core_resolution}; it must be resolution, {resolution}, or half of it, or null"
+                f"core_resolution is {core_resolution}; it must be resolution, {resolution}, or half of it and at "
+                f"least {LOWEST_RESOLUTION}, or null, which is resolution"
             )
         self.in_channels, self.num_modalities, self.z_dim = in_channels, num_modalities, z_dim
         self.residual, self.interpolated_input, self.error_output = residual, interpolated_input, error_output
@@ -213,11 +214,7 @@ class Generator(nn.Module):
         Raises:
             ValueError: for shapes that do not fit the network, or an error asked of a network without that output.
         """
-        if with_error and not self.error_output:
-            raise ValueError(
-                "this network does not predict its error (error_output is false); give weights of one that does, with "
-                "error_output true, or ask for no error map"
-            )
+        check_error_output(asked=with_error, there=self.error_output)
         conditions = complete_inputs(
             image,
             z,

@@ -71,3 +71,20 @@ def complete_inputs(
     excess = image.new_zeros([batch, 1]) if thickness is None else thickness.to(image).view(batch, 1) - 1
     acquisition = torch.cat([source, octaves / 2, excess], dim=1)
     return z.to(image), modality, position, same, acquisition
+
+
+def check_error_output(*, asked: bool, there: bool) -> None:
+    """Refuse to give an error that a network does not predict; scripted as `complete_inputs` is.
+
+    Args:
+        asked: whether the caller wants it.
+        there: whether the network predicts it.
+
+    Raises:
+        ValueError: it is asked and not there (`torch.jit.Error` where scripted).
+    """
+    if asked and not there:
+        raise ValueError(
+            "this network does not predict its error (error_output is false); give weights of one that does, with "
+            "error_output true, or ask for no error map"
+        )

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+LOWEST_RESOLUTION = 16
 FIRST_CUTOFF = 2.0
 FIRST_STOPBAND = 2.0**2.1
 LAST_STOPBAND_REL = 2.0**0.3
@@ -32,10 +33,10 @@ class LayerRow:
 
 def check_resolution(resolution: int) -> int:
     """Return `resolution` if it is a power of two of at least 16, else raise ValueError."""
-    if not isinstance(resolution, int) or resolution < 16 or resolution & (resolution - 1):
+    if not isinstance(resolution, int) or resolution < LOWEST_RESOLUTION or resolution & (resolution - 1):
         raise ValueError(
-            f"resolution must be a power of two and at least 16, got {resolution}; slices of other sizes are padded or "
-            "cropped by the transforms and cut into windows by the inferer"
+            f"resolution must be a power of two and at least {LOWEST_RESOLUTION}, got {resolution}; slices of other "
+            "sizes are padded or cropped by the transforms and cut into windows by the inferer"
         )
     return resolution
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from .inputs import complete_inputs
+from .inputs import check_error_output, complete_inputs
 
 if TYPE_CHECKING:
     from .generator import Generator
@@ -29,6 +29,7 @@ class ScriptableGenerator(nn.Module):
         self.resolution = generator.resolution
         self.z_dim = generator.z_dim
         self.num_modalities = generator.num_modalities
+        self.error_output = generator.error_output
         self.layers = trace_synthesis(generator)
 
     def forward(
@@ -45,6 +46,7 @@ class ScriptableGenerator(nn.Module):
         with_error: bool = False,
     ) -> Tensor:
         """Do as `Generator.forward`, for any number of images; arguments may be given by place too."""
+        check_error_output(asked=with_error, there=self.error_output)
         z, modality, position, same, acquisition = complete_inputs(
             image,
             z,

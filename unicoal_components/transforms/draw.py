@@ -11,6 +11,7 @@ from monai.transforms import Randomizable, Transform
 from ..data.factor_range import Factor, FactorRange, read_factors
 from ..data.slice_group import TOLERANCE, anchor_count
 from ..data.slice_profile import check_profile
+from ..data.slice_thickness import read_thickness_range
 from ..keys import Keys
 from .intensity_draw import IntensityDraw, draw_intensity
 
@@ -146,16 +147,16 @@ class DrawSliceTaskd(Randomizable, Transform):
         for field, value in given.items():
             if value not in choices[field]:
                 raise ValueError(f"{field} is {value!r}; it must be one of {', '.join(map(repr, choices[field]))}")
-        ranges = {"rotation": (rotation, 180), "zoom": (zoom, 1), "gamma": (gamma, 1), "gain": (gain, 1)}
+        ranges: dict[str, tuple[float, float]] = {
+            "rotation": (rotation, 180),
+            "zoom": (zoom, 1),
+            "gamma": (gamma, 1),
+            "gain": (gain, 1),
+        }
         ranges |= {"bias": (bias, 1), "noise": (noise, 0.5), "contrast": (contrast, 1)}
         for field, (number, limit) in ranges.items():
             if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= limit:
                 raise ValueError(f"{field} is {number!r}; it must be in [0, {limit}], 0 switches it off")
-        if thickness is not None and not (len(thickness) == 2 and 0 < thickness[0] <= thickness[1] <= 4):
-            raise ValueError(
-                f"thickness is {thickness!r}; it must be [lowest, highest] slice thickness over slice spacing, such as "
-                "[0.6, 1.3], or null"
-            )
         if not (same_modality or cross_modality):
             raise ValueError("same_modality and cross_modality are both false; set at least one of them to true")
         self.same_modality = same_modality
@@ -163,7 +164,7 @@ class DrawSliceTaskd(Randomizable, Transform):
         self.resolution = resolution
         self.axes = AXES[axes]
         self.phase = phase
-        self.thickness = None if thickness is None else (float(thickness[0]), float(thickness[1]))
+        self.thickness = None if thickness is None else read_thickness_range(thickness)
         self.profiles = None if profiles is None else [check_profile(profile) for profile in profiles]
         self.crop = crop
         self.flip = flip

@@ -143,7 +143,7 @@ def _in_plane(slices: torch.Tensor, draw: SliceDraw) -> torch.Tensor:
     """Turn, zoom, mirror and transpose slices `(S, H, W)` in their plane; `(S, R, R)`."""
     top, bottom, left, right = draw.window
     size = (bottom - top, right - left)
-    if slices.shape[1:] != size:
+    if draw.rotation or draw.zoom != 1:
         slices = _turned(slices, draw, size)
     dims = [dim for dim, flip in zip((1, 2), draw.flips[1:], strict=True) if flip]
     slices = slices.flip(dims) if dims else slices

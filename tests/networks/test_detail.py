@@ -1,0 +1,138 @@
+"""The detail path and the way to half resolution and back."""
+
+import pytest
+import torch
+
+from unicoal_components.networks.detail import DetailPath, HalfResolution, ModulatedBlock
+
+SIZE = 64
+BORDER = 8  # coarse pixels that the filters reach, and some more
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def inside(image, border=BORDER):
+    return image[..., border:-border, border:-border]
+
+
+@pytest.fixture
+def half():
+    return HalfResolution(resolution=SIZE)
+
+
+@pytest.fixture
+def path():
+    torch.manual_seed(0)
+    return DetailPath(in_channels=3, out_channels=2, channels=8, num_blocks=2, condition_dim=5)
+
+
+def test_it_starts_with_zeros_whatever_it_sees(path):
+    assert (path(random(2, 3, 16, 16), random(2, 5)) == 0).all()
+
+
+def test_two_by_two_pixels_have_channels_of_their_own(path):
+    """What the last convolution gives lands on the four pixels that its channels stand for."""
+    with torch.no_grad():
+        path.tail.bias.copy_(torch.arange(8.0))
+    output = path(random(1, 3, 8, 8), random(1, 5))
+    assert output.shape == (1, 2, 8, 8)
+    assert output[0, 0, 2:4, 4:6].tolist() == [[0, 1], [2, 3]] and output[0, 1, 2:4, 4:6].tolist() == [[4, 5], [6, 7]]
+
+
+def test_blank_pixels_are_the_padding_of_the_convolutions(path):
+    """Blank pixels around an image change nothing: the first convolution sees zeros there."""
+    torch.nn.init.zeros_(path.head.bias)
+    features = []
+    path.head.register_forward_hook(lambda module, args, output: features.append(output))
+    image = random(1, 3, 8, 8)
+    path(image, random(1, 5))
+    path(torch.nn.functional.pad(image, (2, 2, 2, 2), value=-1.0), random(1, 5))
+    torch.testing.assert_close(features[1][..., 1:-1, 1:-1], features[0])
+
+
+def test_a_block_starts_unmodulated_and_is_modulated_feature_by_feature():
+    torch.manual_seed(0)
+    block, x = ModulatedBlock(4, condition_dim=3), random(2, 4, 6, 6)
+    plain = block(x, random(2, 3))
+    assert torch.equal(block(x, random(2, 3, seed=1)), plain)
+    torch.testing.assert_close(plain - x, block.project(torch.nn.functional.leaky_relu(block.expand(x), 0.2)))
+    with torch.no_grad():
+        block.style.bias[:4] = -1  # scale 0
+        block.style.bias[4:] = 2
+    torch.testing.assert_close(block(x, random(2, 3)) - x, block.project(torch.full_like(x, 2)))
+
+
+def test_all_parameters_get_gradients_once_the_last_layer_gives_something(path):
+    torch.nn.init.normal_(path.tail.weight)
+    for block in path.blocks:
+        torch.nn.init.normal_(block.style.weight)
+    path(random(2, 3, 16, 16), random(2, 5)).square().mean().backward()
+    assert all(parameter.grad.abs().max() > 0 for parameter in path.parameters())
+
+
+@pytest.mark.parametrize("sizes", [{"channels": 0}, {"num_blocks": 0}])
+def test_no_channels_or_blocks_are_no_path(sizes):
+    with pytest.raises(ValueError, match="detail_channels 0 to leave it out"):
+        DetailPath(
+            **({"in_channels": 3, "out_channels": 1, "channels": 8, "num_blocks": 2, "condition_dim": 5} | sizes)
+        )
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.3, 1.0])
+def test_constants_stay_constant_both_ways(half, value):
+    fine, coarse = torch.full((2, 3, SIZE, SIZE), value), torch.full((2, 3, SIZE // 2, SIZE // 2), value)
+    torch.testing.assert_close(inside(half.down(fine)), inside(coarse))
+    torch.testing.assert_close(inside(half.up(coarse)), inside(fine))
+    if value == -1:
+        assert (half.down(fine) == -1).all() and (half.up(coarse) == -1).all()  # up to the border, which is blank
+
+
+def test_two_fine_pixels_are_one_coarse_pixel(half):
+    image = -torch.ones(1, 1, SIZE, SIZE)
+    image[..., 20:40, 20:40] = random(1, 1, 20, 20)
+    down = half.down(image)
+    for shift in [(2, 0), (0, 2), (4, -2)]:
+        moved = half.down(image.roll(shift, dims=(2, 3)))
+        torch.testing.assert_close(moved, down.roll((shift[0] // 2, shift[1] // 2), dims=(2, 3)))
+    up = half.up(down)
+    torch.testing.assert_close(half.up(down.roll((1, -1), dims=(2, 3))), up.roll((2, -2), dims=(2, 3)))
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_a_ramp_stays_the_ramp_at_the_pixels_centers(half, dim):
+    """Coarse pixel i is centered between the fine pixels 2i and 2i + 1."""
+
+    def ramp(places):
+        return (places / SIZE).view([-1, 1] if dim == 2 else [1, -1]).expand(1, 1, len(places), len(places))
+
+    fine, coarse = ramp(torch.arange(SIZE) * 1.0), ramp(2 * torch.arange(SIZE // 2) + 0.5)
+    pixel = 1 / SIZE
+    assert inside(half.down(fine) - coarse).abs().max() < 1e-3 * pixel
+    assert inside(half.up(coarse) - fine, 14).abs().max() < 0.05 * pixel
+
+
+@pytest.mark.parametrize("cycles", [2, 5, 10])
+def test_a_wave_below_the_cutoff_keeps_its_phase_both_ways_and_nearly_its_size(half, cycles):
+    places = {True: torch.arange(SIZE) * 1.0, False: 2 * torch.arange(SIZE // 2) + 0.5}  # fine, coarse
+
+    def wave(fine, phase):
+        line = torch.sin(2 * torch.pi * cycles * places[fine] / SIZE + phase)
+        return line.expand(1, 1, len(line), len(line))
+
+    for fine, way in ((False, half.down), (True, half.up)):
+        found = inside(way(wave(not fine, 0.7)), 14 if fine else BORDER)[0, 0, 0]
+        parts = torch.stack([inside(wave(fine, phase), 14 if fine else BORDER)[0, 0, 0] for phase in (0.7, 2.27)], 1)
+        size, shifted = torch.linalg.lstsq(parts, found[:, None]).solution.flatten().tolist()
+        assert size == pytest.approx(1, abs=0.08) and abs(shifted) < 1e-3
+
+
+def test_what_coarse_pixels_cannot_show_is_taken_out(half):
+    places = torch.arange(SIZE)
+    wave = torch.cos(torch.pi * 0.9 * places).expand(1, 1, SIZE, SIZE)  # of 0.45 cycles per fine pixel
+    assert inside(half.down(wave)).abs().max() < 0.05
+
+
+def test_the_filter_is_not_among_the_weights(half):
+    assert half.state_dict() == {} and list(half.parameters()) == []

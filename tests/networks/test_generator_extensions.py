@@ -1,0 +1,173 @@
+"""What the generator has beyond the paper's: detail path, half resolution, interpolated input, acquisition, error."""
+
+import pytest
+import torch
+
+from unicoal_components.networks.generator import ERROR_RANGE, ERROR_START, Generator
+from unicoal_components.networks.residual import add_to_interpolation, interpolate_slices
+
+TINY = {"resolution": 32, "num_modalities": 3, "channel_base": 128, "channel_max": 8, "num_layers": 5, "w_dim": 12}
+TINY |= {"image_style_dim": 10, "z_dim": 6, "encoder_embedding_dim": 5}
+DETAIL = {"detail_channels": 6, "detail_blocks": 2}
+ALL = DETAIL | {"core_resolution": 16, "interpolated_input": True, "acquisition": True, "error_output": True}
+ALL |= {"residual": True, "position_embedding": "fourier"}
+
+
+def make(**options):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Generator(**(TINY | options)).eval()
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def loud(network):
+    """Let the parts that start with zeros give something."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        for name, parameter in network.named_parameters():
+            if "detail" in name and ("tail" in name or "style" in name):
+                torch.nn.init.normal_(parameter, std=0.2)
+    return network
+
+
+IMAGE = random(3, 4, 32, 32).clamp(-1, 1)
+GIVEN = {"z": random(3, 6), "modality": torch.tensor([0, 2, 1]), "position": torch.tensor([0.0, 0.5, 0.25])}
+GIVEN |= {"same_modality": torch.tensor([True, False, True])}
+
+
+def test_all_is_off_by_default():
+    off = {"interpolated_input": False, "acquisition": False, "core_resolution": None, "detail_channels": 0}
+    default, explicit = make(), make(**off, error_output=False)
+    assert list(default.state_dict()) == list(explicit.state_dict())
+    assert not [name for name in default.state_dict() if "detail" in name or "acquisition" in name]
+    assert torch.equal(default(IMAGE, **GIVEN), explicit(IMAGE, **GIVEN))
+    whole = make(core_resolution=32)
+    assert list(whole.state_dict()) == list(default.state_dict())
+    assert torch.equal(default(IMAGE, **GIVEN), whole(IMAGE, **GIVEN))
+
+
+@pytest.mark.parametrize("options", [{}, {"core_resolution": 16, "interpolated_input": True, "residual": True}])
+def test_the_detail_path_starts_as_if_it_were_not_there(options):
+    without, network = make(**options), make(**options, **DETAIL)
+    state = without.state_dict()
+    assert set(network.state_dict()) - set(state) == {name for name in network.state_dict() if "detail." in name}
+    network.load_state_dict(state | {name: v for name, v in network.state_dict().items() if "detail." in name})
+    assert torch.equal(network(IMAGE, **GIVEN), without(IMAGE, **GIVEN))
+    assert not torch.allclose(loud(network)(IMAGE, **GIVEN), without(IMAGE, **GIVEN))
+
+
+def test_the_detail_path_sees_the_input_the_interpolation_and_the_alias_free_output_and_adds_to_that():
+    network, seen = loud(make(**DETAIL, interpolated_input=True, residual=True)), {}
+    network.detail.register_forward_hook(lambda module, args, output: seen.update(images=args[0], added=output))
+    network.synthesis.register_forward_hook(lambda module, args, output: seen.update(output=output))
+    output = network(IMAGE, **GIVEN)
+    position, same = GIVEN["position"][:, None], GIVEN["same_modality"][:, None].float()
+    assert torch.equal(seen["images"], torch.cat([IMAGE, interpolate_slices(IMAGE, position), seen["output"]], dim=1))
+    expected = add_to_interpolation(seen["output"] + seen["added"], IMAGE, position=position, same=same)
+    torch.testing.assert_close(output, expected)
+
+
+@pytest.mark.parametrize("condition", ["z", "modality", "position", "same_modality"])
+def test_the_detail_path_is_modulated_by_the_conditions(condition):
+    network, styles = make(**ALL), []
+    network.detail.register_forward_hook(lambda module, args, output: styles.append(args[1]))
+    network(IMAGE, **GIVEN)
+    network(IMAGE, **{name: value for name, value in GIVEN.items() if name != condition})
+    assert (styles[0] - styles[1]).abs().max() > 1e-5
+
+
+def test_the_alias_free_part_works_at_half_resolution():
+    network, seen = make(core_resolution=16, interpolated_input=True), {}
+    network.encoder.register_forward_hook(lambda module, args, output: seen.update(input=args[0]))
+    network.synthesis.register_forward_hook(lambda module, args, output: seen.update(output=output))
+    output = network(IMAGE, **GIVEN)
+    assert seen["input"].shape == (3, 5, 16, 16) and seen["output"].shape == (3, 1, 16, 16)
+    assert torch.equal(seen["input"][:, :4], network.half_resolution.down(IMAGE))
+    assert torch.equal(output, network.half_resolution.up(seen["output"]))
+
+
+def test_the_interpolation_is_one_more_image_for_the_encoder():
+    network, seen = make(interpolated_input=True), {}
+    network.encoder.register_forward_hook(lambda module, args, output: seen.update(input=args[0]))
+    network(IMAGE, **GIVEN)
+    expected = torch.cat([IMAGE, interpolate_slices(IMAGE, GIVEN["position"][:, None])], dim=1)
+    assert torch.equal(seen["input"], expected)
+
+
+ACQUISITIONS = {
+    "source_modality": torch.tensor([1, 0, 2]),
+    "factor": torch.tensor([4.0, 2.0, 1.5]),
+    "thickness": torch.tensor([0.7, 1.3, 0.9]),
+}
+
+
+@pytest.mark.parametrize("name", ACQUISITIONS)
+def test_every_acquisition_condition_matters_where_the_network_is_told_it(name):
+    network, deaf = make(acquisition=True), make()
+    given = {name: ACQUISITIONS[name]}
+    assert (network(IMAGE, **GIVEN, **given) - network(IMAGE, **GIVEN)).abs().amax(dim=(1, 2, 3)).min() > 1e-5
+    assert torch.equal(deaf(IMAGE, **GIVEN, **given), deaf(IMAGE, **GIVEN))
+
+
+def test_the_default_acquisition_is_an_unknown_modality_and_thin_slices_that_touch():
+    network = make(acquisition=True)
+    default = {"source_modality": torch.zeros(3, 3), "factor": torch.ones(3), "thickness": torch.ones(3)}
+    assert torch.equal(network(IMAGE, **default), network(IMAGE))
+
+
+def test_the_source_as_index_and_as_one_hot_and_numbers_as_rows_and_columns_are_the_same():
+    network = make(acquisition=True)
+    columns = {name: value[:, None] for name, value in ACQUISITIONS.items()}
+    columns["source_modality"] = torch.eye(3)[ACQUISITIONS["source_modality"]]
+    assert torch.equal(network(IMAGE, **columns), network(IMAGE, **ACQUISITIONS))
+
+
+def test_what_is_told_of_the_acquisition_is_the_modality_half_the_octaves_and_the_overlap():
+    network, seen = make(acquisition=True), []
+    network.mapping.embed_acquisition.register_forward_hook(lambda module, args, output: seen.append(args[0]))
+    network(IMAGE, **ACQUISITIONS)
+    (told,) = seen
+    assert torch.equal(told[:, :3], torch.eye(3)[ACQUISITIONS["source_modality"]])
+    torch.testing.assert_close(told[:, 3], ACQUISITIONS["factor"].log2() / 2)
+    torch.testing.assert_close(told[:, 4], ACQUISITIONS["thickness"] - 1)
+
+
+def test_the_error_is_a_second_channel_only_where_it_is_asked_for():
+    network = loud(make(**ALL))
+    with_error, alone = network(IMAGE, **GIVEN, with_error=True), network(IMAGE, **GIVEN)
+    assert with_error.shape == (3, 2, 32, 32) and alone.shape == (3, 1, 32, 32)
+    assert torch.equal(with_error[:, :1], alone)
+    assert with_error[:, 1].std() > 0
+
+
+def test_the_error_starts_at_a_constant_and_stays_within_its_range():
+    network = make(**ALL)
+    torch.testing.assert_close(network(IMAGE, with_error=True)[:, 1:], torch.full((3, 1, 32, 32), ERROR_START))
+    for bias, logarithm in ((-100, ERROR_RANGE[0]), (100, ERROR_RANGE[1])):
+        torch.nn.init.constant_(network.detail.tail.bias[4:], bias)
+        error = network(IMAGE, with_error=True)[:, 1:]
+        torch.testing.assert_close(error, ERROR_START * torch.tensor(logarithm).exp().expand_as(error))
+
+
+@pytest.mark.parametrize("options", [{}, DETAIL])
+def test_an_error_asked_of_a_network_without_is_refused_with_the_option(options):
+    with pytest.raises(ValueError, match="does not predict its error.*error_output true, or ask for no error map"):
+        make(**options)(IMAGE, with_error=True)
+
+
+def test_every_parameter_gets_a_gradient_with_everything_on():
+    network = loud(make(**ALL)).train()
+    network(IMAGE, **GIVEN, **ACQUISITIONS, with_error=True).square().sum().backward()
+    assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().max() > 0] == []
+
+
+def test_it_can_be_exported_with_everything_on():
+    network = loud(make(**ALL))
+    given = {name: value for name, value in GIVEN.items() if name != "z"} | ACQUISITIONS
+    exported = torch.export.export(network, (IMAGE,), given | {"with_error": True}).module()
+    torch.testing.assert_close(
+        exported(IMAGE, **given, with_error=True), network(IMAGE, **given, with_error=True), rtol=1e-4, atol=1e-5
+    )
