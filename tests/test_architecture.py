@@ -23,7 +23,7 @@ ALLOWED = {
     "report": {"data", "metrics", "inferers"},
     "engines": {"data", "transforms", "metrics", "losses", "inferers", "signal", "networks", "report"},
 }
-EVERYWHERE = {"keys", "mistakes", "__version__"}
+EVERYWHERE = {"keys", "mistakes", "_version", "__version__"}
 MAX_LINES = 300
 
 

@@ -1,89 +1,72 @@
 """Uni-COAL for MONAI: MR image synthesis and super-resolution with one alias-free network.
 
-The names below are those that bundle configurations use.
+The names below are those that bundle configurations use. Each is imported when it is first asked for (PEP 562), so that
+`import unicoal_components` costs nothing and a command loads only what it uses.
 """
 
-__version__ = "0.1.0"
+from importlib import import_module
+from typing import Any
 
-from .configuration import check_config, raw_parts, user_values
-from .data.case_sampler import CaseSampler
-from .data.cases import CaseDataset
-from .data.datalist import read_datalist
-from .data.held_out import HeldOutSubjects
-from .data.image_paths import list_images
-from .data.sampler import SliceSampler
-from .data.slices import SliceDataset
-from .data.training_record import training_subjects
-from .engines.averages import AveragedGenerator
-from .engines.baseline import load_baseline
-from .engines.case_report import CaseReport
-from .engines.checkpoint import ResumeCheckpoint
-from .engines.compilation import compile_network
-from .engines.evaluation_record import EvaluationRecord
-from .engines.image_log import SliceImages
-from .engines.loss_log import scalar_outputs
-from .engines.memory import keep_freed_memory
-from .engines.parameter_groups import parameter_groups
-from .engines.prepare_batch import PrepareSlices, PrepareVolume
-from .engines.schedules import LearningRateDecay
-from .engines.trainer import UniCOALTrainer
-from .engines.volume_evaluator import VolumeDataset, VolumeEvaluator
-from .engines.weights import LoadWeights, load_weights
-from .inferers.volume import VolumeInferer
-from .losses.objective import SynthesisObjective
-from .losses.sam import build_sam_feature_loss
-from .metrics.measures import build_measures
-from .metrics.psnr import PSNR
-from .metrics.segmenter import segmenter_file
-from .networks.discriminator import Discriminator
-from .networks.generator import Generator
-from .transforms.draw import DrawSliceTaskd
-from .transforms.load_slice_group import LoadSliceGroupd
-from .transforms.save_stack import SaveStackd
-from .transforms.stack import LoadStackd
-from .transforms.task import SetTaskd
+from ._version import __version__ as __version__
 
-__all__ = [
-    "PSNR",
-    "AveragedGenerator",
-    "CaseDataset",
-    "CaseReport",
-    "CaseSampler",
-    "Discriminator",
-    "DrawSliceTaskd",
-    "EvaluationRecord",
-    "Generator",
-    "HeldOutSubjects",
-    "LearningRateDecay",
-    "LoadSliceGroupd",
-    "LoadStackd",
-    "LoadWeights",
-    "PrepareSlices",
-    "PrepareVolume",
-    "ResumeCheckpoint",
-    "SaveStackd",
-    "SetTaskd",
-    "SliceDataset",
-    "SliceImages",
-    "SliceSampler",
-    "SynthesisObjective",
-    "UniCOALTrainer",
-    "VolumeDataset",
-    "VolumeEvaluator",
-    "VolumeInferer",
-    "build_measures",
-    "build_sam_feature_loss",
-    "check_config",
-    "compile_network",
-    "keep_freed_memory",
-    "list_images",
-    "load_baseline",
-    "load_weights",
-    "parameter_groups",
-    "read_datalist",
-    "scalar_outputs",
-    "training_subjects",
-    "user_values",
-    "raw_parts",
-    "segmenter_file",
-]
+_MODULES = {
+    "check_config": "configuration",
+    "raw_parts": "configuration",
+    "user_values": "configuration",
+    "CaseSampler": "data.case_sampler",
+    "CaseDataset": "data.cases",
+    "read_datalist": "data.datalist",
+    "HeldOutSubjects": "data.held_out",
+    "list_images": "data.image_paths",
+    "SliceSampler": "data.sampler",
+    "SliceDataset": "data.slices",
+    "training_subjects": "data.training_record",
+    "AveragedGenerator": "engines.averages",
+    "load_baseline": "engines.baseline",
+    "CaseReport": "engines.case_report",
+    "ResumeCheckpoint": "engines.checkpoint",
+    "compile_network": "engines.compilation",
+    "EvaluationRecord": "engines.evaluation_record",
+    "SliceImages": "engines.image_log",
+    "scalar_outputs": "engines.loss_log",
+    "keep_freed_memory": "engines.memory",
+    "parameter_groups": "engines.parameter_groups",
+    "PrepareSlices": "engines.prepare_batch",
+    "PrepareVolume": "engines.prepare_batch",
+    "LearningRateDecay": "engines.schedules",
+    "UniCOALTrainer": "engines.trainer",
+    "VolumeDataset": "engines.volume_evaluator",
+    "VolumeEvaluator": "engines.volume_evaluator",
+    "LoadWeights": "engines.weights",
+    "load_weights": "engines.weights",
+    "VolumeInferer": "inferers.volume",
+    "SynthesisObjective": "losses.objective",
+    "build_sam_feature_loss": "losses.sam",
+    "build_measures": "metrics.measures",
+    "PSNR": "metrics.psnr",
+    "segmenter_file": "metrics.segmenter",
+    "Discriminator": "networks.discriminator",
+    "Generator": "networks.generator",
+    "DrawSliceTaskd": "transforms.draw",
+    "LoadSliceGroupd": "transforms.load_slice_group",
+    "SaveStackd": "transforms.save_stack",
+    "LoadStackd": "transforms.stack",
+    "SetTaskd": "transforms.task",
+}
+"""Of each name the module that has it, relative to this package."""
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module of a name, at the first use of it."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Name what there is, imported or not."""
+    return sorted({*globals(), *_MODULES})

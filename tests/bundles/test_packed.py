@@ -150,7 +150,7 @@ def two(packed, tmp_path, bundle):  # `bundle` restores the import system
     folders = {version: tmp_path / version for version in ("0.1.0", "0.2.0")}
     for version, folder in folders.items():
         shutil.copytree(packed, folder)
-        module = folder / "scripts" / "unicoal_components" / "__init__.py"
+        module = folder / "scripts" / "unicoal_components" / "_version.py"
         lines = module.read_text().splitlines()
         lines = [f'__version__ = "{version}"' if line.startswith("__version__") else line for line in lines]
         module.write_text("\n".join(lines))

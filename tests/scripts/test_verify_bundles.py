@@ -61,7 +61,7 @@ def test_a_check_that_fails_is_told_stops_no_other_and_ends_in_status_1(script, 
 
 
 def test_a_packed_bundle_is_checked_with_the_code_that_it_holds(script, packed):
-    place = packed / "scripts" / "unicoal_components" / "__init__.py"
+    place = packed / "scripts" / "unicoal_components" / "_version.py"
     names = ["versions", "shapes", "properties_inference"]
     assert results(script.verify(packed, names)) == dict.fromkeys(names, "ok")
     text = place.read_text(encoding="utf-8")
