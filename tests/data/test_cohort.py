@@ -42,6 +42,7 @@ def test_a_cohort_is_subject_files_and_a_datalist(tmp_path, label_map):
         assert set(header.modalities) == {"t1", "t2", "pd", "flair"}
         assert header.spacing == (5.0, 5.0, 5.0)
         assert nib.aff2axcodes(header.affine) == ("L", "P", "S")
+        assert set(header.thin_axes.values()) == {(0, 1, 2)}
         assert read_volume(entry["path"], "t1").max() == 1.0
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
 
