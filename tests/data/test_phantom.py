@@ -1,15 +1,8 @@
 import numpy as np
 import pytest
 
-from unicoal_components.data.phantom import (
-    SCANNER_UNIT,
-    deform,
-    mix_soft_tissue,
-    output_grid,
-    scan,
-    sharpen,
-    simulate_person,
-)
+from unicoal_components.data.person_shape import deform, mix_soft_tissue, output_grid, sharpen
+from unicoal_components.data.phantom import SCANNER_UNIT, scan, simulate_person
 from unicoal_components.data.pulse_sequences import STANDARD
 from unicoal_components.data.tissue_constants import TISSUES
 from unicoal_components.data.tissue_maps import pack

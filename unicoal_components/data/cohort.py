@@ -27,6 +27,7 @@ from .tissue_maps import TissueMaps, load_mni152
 
 logger = logging.getLogger(__name__)
 
+GOLDEN_RATIO = (5**0.5 - 1) / 2
 LABEL_MAP_SUFFIXES = (".nii", ".nii.gz", ".mha", ".nrrd")
 
 
@@ -90,8 +91,7 @@ def simulate_cohort(
         )
     entries: dict[str, list[dict[str, str]]] = {section: [] for section in SECTIONS}
     for index, name in enumerate(tqdm(names, desc="simulating", unit="person")):
-        stripped = np.random.default_rng([seed, index, 1]).random() < brain_only
-        maps = sources[index % len(sources)](stripped)
+        maps = sources[index % len(sources)](_in_share(seed + index, brain_only))
         person = simulate_person(
             maps,
             seed=seed,
@@ -138,6 +138,11 @@ def _names(subjects: int) -> list[str]:
     if not isinstance(subjects, int) or isinstance(subjects, bool) or subjects < 1:
         raise ValueError(f"subjects is {subjects!r}; it must be a number of persons, at least 1.")
     return [f"sim_{index:04d}" for index in range(subjects)]
+
+
+def _in_share(index: int, share: float) -> bool:
+    """Return whether a person is among a share of all: close to the share in any run of persons, without a period."""
+    return (index * GOLDEN_RATIO) % 1.0 < share
 
 
 def _fractions(split: Sequence[float], subjects: int) -> tuple[float, ...]:
