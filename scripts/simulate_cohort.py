@@ -23,7 +23,8 @@ def simulate_cohort(
     noise: float = 0.01,
     label_map: str | None = None,
     label_classes: str | None = None,
-    brain_only: bool = False,
+    brain_only: float = False,
+    contrast_spread: float = 1.0,
     nifti: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -39,7 +40,9 @@ def simulate_cohort(
         noise: standard deviation of the noise relative to the 99th percentile of each modality.
         label_map: label map (FreeSurfer, SynthSeg or your own), or a folder of them, instead of the MNI152 brain.
         label_classes: JSON file label -> tissue for labels of your own, such as {"0": "background", "1": "gray"}.
-        brain_only: leave out skull, scalp and face of the label map.
+        brain_only: leave out skull, scalp and face of the label map; a number such as 0.5 does so for that share of
+            the persons.
+        contrast_spread: how widely pulse sequences and field strengths vary, from 0 (each modality's standard) to 1.
         nifti: also write nifti/<subject>/<modality>.nii.gz.
         overwrite: replace an earlier cohort in output.
     """
@@ -55,6 +58,7 @@ def simulate_cohort(
         label_map=None if label_map is None else str(label_map),
         label_classes=None if label_classes is None else str(label_classes),
         brain_only=brain_only,
+        contrast_spread=contrast_spread,
         nifti=nifti,
         overwrite=overwrite,
     )

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import nibabel as nib
 import numpy as np
 import pytest
@@ -42,6 +43,7 @@ def test_a_cohort_is_subject_files_and_a_datalist(tmp_path, label_map):
         assert set(header.modalities) == {"t1", "t2", "pd", "flair"}
         assert header.spacing == (5.0, 5.0, 5.0)
         assert nib.aff2axcodes(header.affine) == ("L", "P", "S")
+        assert set(header.thin_axes.values()) == {(0, 1, 2)}
         assert read_volume(entry["path"], "t1").max() == 1.0
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
 
@@ -150,3 +152,37 @@ def test_the_command_simulates_from_nilearns_maps_and_reports_errors(tmp_path):
     misspelled = run("--subject", "2", "--overwrite")
     assert misspelled.returncode == 2
     assert "subject" in misspelled.stderr and "simulating" not in misspelled.stderr
+
+
+@pytest.fixture(scope="module")
+def head_map(label_map, tmp_path_factory):
+    image = nib.load(label_map)
+    labels = np.asarray(image.dataobj).copy()
+    grid = np.indices(labels.shape) - np.reshape((15, 16, 14), (3, 1, 1, 1))
+    labels[(labels == 0) & ((grid**2).sum(axis=0) < 13**2)] = 507
+    path = tmp_path_factory.mktemp("heads") / "head.nii.gz"
+    nib.save(nib.Nifti1Image(labels, image.affine), path)
+    return path
+
+
+@pytest.mark.parametrize(("brain_only", "stripped"), [(False, 0), (0.5, 4), (True, 8)])
+def test_a_share_of_the_persons_is_stripped(tmp_path, head_map, brain_only, stripped):
+    make(tmp_path, head_map, subjects=8, spacing=8.0, brain_only=brain_only)
+    zeros = [float((read_volume(path, "t1") == -1).mean()) for path in sorted(tmp_path.glob("*.h5"))]
+    assert len(zeros) == 8
+    assert sum(share > 0.4 for share in zeros) == stripped
+
+
+@pytest.mark.parametrize("wrong", [{"brain_only": 1.5}, {"brain_only": "half"}, {"contrast_spread": -1}])
+def test_a_share_outside_0_to_1_is_an_error_that_names_it(tmp_path, label_map, wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"{name} is .* from 0 to 1"):
+        make(tmp_path, label_map, **wrong)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_subject_file_names_the_sequences(tmp_path, label_map):
+    make(tmp_path, label_map, subjects=1, split=(1, 0, 0), contrast_spread=0.0)
+    with h5py.File(tmp_path / "sim_0000.h5") as file:
+        assert "mprage" in file["t1"].attrs["source"] and "3 T" in file["t1"].attrs["source"]
+        assert "inversion_recovery" in file["flair"].attrs["source"]

@@ -11,7 +11,7 @@ from unicoal_components.data.label_map import (
     load_label_map,
     read_label_classes,
 )
-from unicoal_components.data.mr_signal import TISSUES
+from unicoal_components.data.tissue_constants import TISSUES
 
 SYNTHSEG = Path(__file__).parents[2].parent / "shared" / "data" / "synthseg_labels" / "training_seg_01.nii.gz"
 

@@ -1,38 +1,26 @@
 import numpy as np
 import pytest
 
-from unicoal_components.data.mr_signal import (
-    SEQUENCES,
-    TISSUES,
-    Sequence,
-    Tissue,
-    bias_field,
-    inversion_recovery,
-    rician_noise,
-    spin_echo,
-    vary_sequence,
-    vary_tissues,
-)
+from unicoal_components.data.mr_signal import gradient_echo, inversion_recovery, mprage, spin_echo
 
-
-def signals(modality):
-    return {name: SEQUENCES[modality].signal(tissue) for name, tissue in TISSUES.items()}
+TIMING = {"tr": 2300.0, "te": 3.0, "ti": 900.0, "flip": 9.0}
 
 
 def test_the_spin_echo_follows_its_closed_form():
     assert spin_echo(0.8, 1000.0, 80.0, tr=1000.0 * np.log(2), te=80.0) == pytest.approx(0.8 * 0.5 / np.e)
 
 
-def test_the_spin_echo_broadcasts_over_arrays():
-    t1 = np.array([[300.0], [900.0]])
-    assert spin_echo(1.0, t1, np.array([50.0, 90.0, 300.0]), tr=500.0, te=20.0).shape == (2, 3)
+def test_the_signals_broadcast_over_arrays():
+    t1, t2 = np.array([[300.0], [900.0]]), np.array([50.0, 90.0, 300.0])
+    assert spin_echo(1.0, t1, t2, tr=500.0, te=20.0).shape == (2, 3)
+    assert gradient_echo(1.0, t1, t2, tr=20.0, te=4.0, flip=20.0).shape == (2, 3)
+    assert mprage(1.0, t1, t2, **TIMING).shape == (2, 3)
 
 
 def test_inversion_recovery_nulls_the_tissue_whose_null_point_is_ti():
     tr, t1 = 9000.0, 2569.0
     ti = t1 * (np.log(2) - np.log1p(np.exp(-tr / t1)))
     assert inversion_recovery(1.0, t1, 300.0, tr=tr, te=0.0, ti=ti) == pytest.approx(0.0, abs=1e-12)
-    assert SEQUENCES["flair"].ti == pytest.approx(ti, abs=1.0)
 
 
 def test_inversion_recovery_with_a_long_ti_and_tr_is_the_fully_relaxed_spin_echo():
@@ -40,69 +28,44 @@ def test_inversion_recovery_with_a_long_ti_and_tr_is_the_fully_relaxed_spin_echo
     assert long == pytest.approx(float(spin_echo(0.9, 500.0, 70.0, tr=1e6, te=30.0)))
 
 
-def test_t1_orders_white_above_deep_gray_above_gray_above_csf():
-    s = signals("t1")
-    assert s["white"] > s["deep_gray"] > s["gray"] > s["csf"]
+def test_a_gradient_echo_of_90_degrees_is_the_spin_echo():
+    own = (0.7, 800.0, 70.0)
+    assert gradient_echo(*own, tr=500.0, te=9.0, flip=90.0) == pytest.approx(float(spin_echo(*own, tr=500.0, te=9.0)))
 
 
-def test_t2_orders_csf_above_gray_above_white_above_pallidum():
-    s = signals("t2")
-    assert s["csf"] > s["lesion"] > s["gray"] > s["white"] > s["pallidum"]
+def test_the_gradient_echo_is_largest_at_the_ernst_angle():
+    tr, t1 = 20.0, 900.0
+    angles = np.linspace(1.0, 60.0, 5901)
+    signals = [float(gradient_echo(1.0, t1, 50.0, tr=tr, te=0.0, flip=angle)) for angle in angles]
+    assert angles[np.argmax(signals)] == pytest.approx(np.rad2deg(np.arccos(np.exp(-tr / t1))), abs=0.02)
 
 
-def test_pd_orders_gray_above_white():
-    s = signals("pd")
-    assert s["gray"] > s["white"]
+def test_an_mprage_of_vanishing_flips_is_the_inversion_recovery_of_a_perfect_repeated_inversion():
+    flip, t1 = 1e-4, 1000.0
+    signal = mprage(0.8, t1, 80.0, **{**TIMING, "te": 0.0, "flip": flip}, efficiency=1.0) / np.sin(np.deg2rad(flip))
+    expected = 0.8 * abs(1 - 2 * np.exp(-900.0 / t1) / (1 + np.exp(-2300.0 / t1)))
+    assert signal == pytest.approx(expected, rel=1e-6)
 
 
-def test_flair_shows_lesions_brightest_and_csf_dark():
-    s = signals("flair")
-    assert s["lesion"] > s["gray"] > s["white"] > 10 * s["csf"]
+@pytest.mark.parametrize("t1", [500.0, 810.0, 1350.0, 4000.0])
+def test_the_mprage_is_what_stepping_through_many_cycles_leads_to(t1):
+    flip, spacing, echoes, efficiency = np.deg2rad(9.0), 7.0, 176, 0.96
+
+    def relax(m, time):
+        return 1 + (m - 1) * np.exp(-time / t1)
+
+    m = 1.0
+    for _ in range(30):
+        m = relax(-efficiency * m, 900.0 - spacing * echoes / 2)
+        for echo in range(echoes):
+            if echo == echoes // 2:
+                center = m * np.sin(flip)
+            m = relax(m * np.cos(flip), spacing)
+        m = relax(m, 2300.0 - 900.0 - spacing * echoes / 2)
+    assert mprage(1.0, t1, 80.0, **{**TIMING, "te": 0.0}) == pytest.approx(abs(center), rel=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_contrast_keeps_its_order_in_every_person(seed):
-    rng = np.random.default_rng(seed)
-    person = vary_tissues(TISSUES, rng)
-    t1, t2, flair = (vary_sequence(SEQUENCES[name], rng) for name in ("t1", "t2", "flair"))
-    assert t1.signal(person["white"]) > 1.05 * t1.signal(person["gray"]) > t1.signal(person["csf"])
-    assert t2.signal(person["csf"]) > 1.05 * t2.signal(person["gray"]) > t2.signal(person["white"])
-    assert flair.signal(person["white"]) > 3 * flair.signal(person["csf"])
-
-
-def test_varied_tissues_stay_within_their_spread():
-    person = vary_tissues(
-        {"gray": Tissue(1000.0, 100.0, 1.0)}, np.random.default_rng(0), spread=0.1, contrast_spread=0.0
-    )
-    assert 900 <= person["gray"].t1 <= 1100
-    assert 90 <= person["gray"].t2 <= 110
-    assert person["gray"].pd == 1.0
-
-
-def test_a_spin_echo_has_no_inversion_time_after_variation():
-    assert vary_sequence(Sequence(tr=500.0, te=10.0), np.random.default_rng(0)).ti is None
-
-
-def test_rician_noise_has_the_second_moment_of_the_closed_form():
-    signal = np.full(400_000, 3.0, np.float32)
-    noisy = rician_noise(signal, np.random.default_rng(0), sigma=1.5)
-    assert np.mean(noisy.astype(float) ** 2) == pytest.approx(3.0**2 + 2 * 1.5**2, rel=5e-3)
-
-
-def test_rician_noise_without_signal_is_rayleigh():
-    noisy = rician_noise(np.zeros(400_000, np.float32), np.random.default_rng(0), sigma=2.0)
-    assert noisy.mean() == pytest.approx(2.0 * np.sqrt(np.pi / 2), rel=5e-3)
-    assert noisy.var() == pytest.approx((2 - np.pi / 2) * 4.0, rel=1e-2)
-
-
-def test_rician_noise_on_a_strong_signal_is_gaussian():
-    noisy = rician_noise(np.full(400_000, 100.0, np.float32), np.random.default_rng(0), sigma=1.0)
-    assert noisy.mean() == pytest.approx(100.0 + 1 / 200, abs=0.01)
-    assert noisy.std() == pytest.approx(1.0, rel=1e-2)
-
-
-def test_the_bias_field_is_a_smooth_gain_within_its_strength():
-    field = bias_field((20, 24, 22), np.random.default_rng(0), strength=0.2)
-    assert field.shape == (20, 24, 22)
-    assert np.exp(-0.2) <= field.min() < field.max() <= np.exp(0.2)
-    assert max(np.abs(np.diff(field, axis=axis)).max() for axis in range(3)) < 0.1
+@pytest.mark.parametrize("change", [{"ti": 300.0}, {"tr": 1200.0}, {"echo_spacing": 20.0}])
+def test_an_mprage_train_that_does_not_fit_is_an_error_that_says_what_would(change):
+    with pytest.raises(ValueError, match="does not fit into tr.* ti must be at least .* ms and tr at least"):
+        mprage(1.0, 800.0, 80.0, **{**TIMING, **change})

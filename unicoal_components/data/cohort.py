@@ -17,16 +17,17 @@ from .atomic import atomic_path
 from .datalist import SECTIONS, write_datalist
 from .hdf5 import write_subject
 from .label_map import load_label_map, read_label_classes
-from .mr_signal import SEQUENCES
-from .phantom import Person, check_options, simulate_person
+from .phantom import Person, check_options, check_shares, simulate_person
 from .prepare import DATALIST_NAME
 from .prepare_subject import scale_intensity
+from .pulse_sequences import MODALITIES
 from .scan import Scan
 from .split import split_subjects
 from .tissue_maps import TissueMaps, load_mni152
 
 logger = logging.getLogger(__name__)
 
+GOLDEN_RATIO = (5**0.5 - 1) / 2
 LABEL_MAP_SUFFIXES = (".nii", ".nii.gz", ".mha", ".nrrd")
 
 
@@ -41,7 +42,8 @@ def simulate_cohort(
     noise: float = 0.01,
     label_map: str | os.PathLike | None = None,
     label_classes: str | os.PathLike | None = None,
-    brain_only: bool = False,
+    brain_only: float = False,
+    contrast_spread: float = 1.0,
     nifti: bool = False,
     overwrite: bool = False,
 ) -> Path:
@@ -61,7 +63,9 @@ def simulate_cohort(
         label_map: a label map, or a folder of them (person i has the shape of file i modulo their number);
             `None` deforms the MNI152 average brain in nilearn.
         label_classes: JSON table label → tissue; `None` knows FreeSurfer's and SynthSeg's labels.
-        brain_only: leave out what a label map has outside the brain.
+        brain_only: share of persons for which what a label map has outside the brain is left out, 0 to 1 (`True`).
+            Their background is exactly 0; around whole heads is noise.
+        contrast_spread: how widely pulse sequences and field strengths vary, 0 (each modality's standard) to 1.
         nifti: also write `nifti/<subject>/<modality>.nii.gz`, unscaled.
         overwrite: replace an earlier cohort in `output`.
 
@@ -74,6 +78,7 @@ def simulate_cohort(
     """
     names = _names(subjects)
     check_options(seed=seed, spacing=spacing, lesions=lesions, noise=noise)
+    check_shares(brain_only=brain_only, contrast_spread=contrast_spread)
     sections = split_subjects(names, fractions=_fractions(split, subjects), seed=seed)
     output = Path(output).absolute()
     datalist = output / DATALIST_NAME
@@ -86,11 +91,19 @@ def simulate_cohort(
         )
     entries: dict[str, list[dict[str, str]]] = {section: [] for section in SECTIONS}
     for index, name in enumerate(tqdm(names, desc="simulating", unit="person")):
-        maps = sources[index % len(sources)]()
-        person = simulate_person(maps, seed=seed, index=index, spacing=spacing, lesions=lesions, noise=noise)
+        maps = sources[index % len(sources)](_in_share(seed + index, brain_only))
+        person = simulate_person(
+            maps,
+            seed=seed,
+            index=index,
+            spacing=spacing,
+            lesions=lesions,
+            noise=noise,
+            contrast_spread=contrast_spread,
+        )
         write_person(output, name, person, source=f"{maps.source}, seed {seed}, person {index}", nifti=nifti)
         entries[sections[name]].append({"subject": name, "path": f"{name}.h5"})
-    write_datalist(datalist, sections=entries, modalities=list(SEQUENCES))
+    write_datalist(datalist, sections=entries, modalities=list(MODALITIES))
     return datalist
 
 
@@ -109,7 +122,8 @@ def write_person(output: Path, name: str, person: Person, *, source: str, nifti:
         volumes={modality: volume for modality, (volume, _) in scaled.items()},
         affine=person.affine,
         intensity={modality: limits for modality, (_, limits) in scaled.items()},
-        sources=dict.fromkeys(scaled, f"simulated from {source}"),
+        sources={name: f"simulated from {source}: {person.sequences[name]} at {person.field:g} T" for name in scaled},
+        thin_axes=dict.fromkeys(scaled, (0, 1, 2)),
     )
     if nifti:
         for modality, volume in person.volumes.items():
@@ -124,6 +138,11 @@ def _names(subjects: int) -> list[str]:
     if not isinstance(subjects, int) or isinstance(subjects, bool) or subjects < 1:
         raise ValueError(f"subjects is {subjects!r}; it must be a number of persons, at least 1.")
     return [f"sim_{index:04d}" for index in range(subjects)]
+
+
+def _in_share(index: int, share: float) -> bool:
+    """Return whether a person is among a share of all: close to the share in any run of persons, without a period."""
+    return (index * GOLDEN_RATIO) % 1.0 < share
 
 
 def _fractions(split: Sequence[float], subjects: int) -> tuple[float, ...]:
@@ -141,17 +160,25 @@ def _fractions(split: Sequence[float], subjects: int) -> tuple[float, ...]:
 
 
 def _map_loaders(
-    label_map: str | os.PathLike | None, label_classes: str | os.PathLike | None, brain_only: bool
-) -> list[Callable[[], TissueMaps]]:
-    """Return one function per anatomy. Only the latest result is remembered: a folder of maps would fill the memory."""
+    label_map: str | os.PathLike | None, label_classes: str | os.PathLike | None, brain_only: float
+) -> list[Callable[[bool], TissueMaps]]:
+    """Return one function per anatomy, of whether to strip the head.
+
+    Only the latest result is remembered: a folder of maps would fill the memory.
+    """
     if label_map is None:
         if label_classes is not None or brain_only:
             raise ValueError("--label_classes and --brain_only need --label_map; without it a stripped brain is made.")
-        return [lru_cache(maxsize=1)(load_mni152)]
+        load = lru_cache(maxsize=1)(load_mni152)
+        return [lambda stripped: load()]  # a brain always
     classes = None if label_classes is None else read_label_classes(label_classes)
     path = Path(label_map)
     files = [path] if not path.is_dir() else sorted(p for p in path.iterdir() if p.name.endswith(LABEL_MAP_SUFFIXES))
     if not files:
         raise FileNotFoundError(f"folder '{path}' holds no label map; its files must end in {LABEL_MAP_SUFFIXES}.")
-    remembered = lru_cache(maxsize=1)(partial(load_label_map, classes=classes, brain_only=brain_only))
+
+    @lru_cache(maxsize=1)
+    def remembered(file: Path, stripped: bool) -> TissueMaps:
+        return load_label_map(file, classes=classes, brain_only=stripped)
+
     return [partial(remembered, file) for file in files]

@@ -43,18 +43,19 @@ def random_displacement(
     return field
 
 
-def random_linear(rng: np.random.Generator, *, strength: float = 1.0) -> NDArray[np.float64]:
-    """Draw a 3×3 linear map: rotations within ±5°, scales in [0.98, 1.12], shears within ±0.03.
+def random_linear(rng: np.random.Generator, *, strength: float = 1.0, scale: float = 1.05) -> NDArray[np.float64]:
+    """Draw a 3×3 linear map: rotations within ±5°, scales within ±0.07 of `scale`, shears within ±0.03.
 
-    It maps output to atlas, so a scale above 1 makes a smaller head: the MNI152 brain is larger than most, and its grid
-    should hold nearly every person whole.
+    It maps output to atlas, so a scale above 1 makes a smaller head.
 
     Args:
         rng: source of randomness.
         strength: multiplies all parts; 0 is the identity.
+        scale: mean scale. 1.05 suits the MNI152 brain, which is larger than most: its grid should hold nearly every
+            person whole.
     """
     angles = np.deg2rad(5.0) * strength * rng.uniform(-1.0, 1.0, 3)
-    matrix = np.diag(1.0 + strength * (0.05 + 0.07 * rng.uniform(-1.0, 1.0, 3)))
+    matrix = np.diag(1.0 + strength * (scale - 1.0 + 0.07 * rng.uniform(-1.0, 1.0, 3)))
     matrix = matrix @ (np.eye(3) + np.triu(0.03 * strength * rng.uniform(-1.0, 1.0, (3, 3)), 1))
     for axis, angle in enumerate(angles):
         first, second = [other for other in range(3) if other != axis]

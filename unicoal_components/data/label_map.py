@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes, gaussian_filter
 
-from .mr_signal import TISSUES
 from .scan import read_scan
+from .tissue_constants import BRAIN_TISSUES, TISSUES
 from .tissue_maps import BACKGROUND, TissueMaps, pack
 
 # FreeSurfer's color table for the brain; above 500 (and 85, 136, 137, 163, 164) the training labels of SynthSeg
@@ -21,9 +21,13 @@ from .tissue_maps import BACKGROUND, TissueMaps, pack
 TISSUE_LABELS: Mapping[str, tuple[int, ...]] = {
     BACKGROUND: (0,),
     "csf": (4, 5, 14, 15, 24, 43, 44, 72, 257, 506),
-    "gray": (3, 8, 17, 18, 19, 20, 26, 30, 42, 47, 53, 54, 55, 56, 58, 62, 80),
+    "gray": (3, 8, 19, 20, 30, 42, 47, 55, 56, 62, 80),
+    "limbic": (17, 18, 53, 54),
     "white": (2, 7, 41, 46, 85, 251, 252, 253, 254, 255, 530),
-    "deep_gray": (9, 10, 11, 12, 25, 27, 48, 49, 50, 51, 57, 59),
+    "deep_gray": (25, 27, 57, 59),
+    "caudate": (11, 50),
+    "putamen": (12, 26, 51, 58),
+    "thalamus": (9, 10, 48, 49),
     "pallidum": (13, 52),
     "brainstem": (16, 28, 60, 512),
     "choroid": (31, 63, 136, 137, 163, 164),
@@ -33,7 +37,6 @@ TISSUE_LABELS: Mapping[str, tuple[int, ...]] = {
     "marrow": (516,),
     "bone": (165, 514, 515),
 }
-BRAIN_TISSUES = frozenset({"csf", "gray", "white", "deep_gray", "pallidum", "brainstem", "choroid", "lesion"})
 # Labels of the head outside the brain that a brain tissue shares: eyes, spinal cord, optic nerves.
 OUTSIDE_BRAIN = frozenset({506, 512, 530})
 

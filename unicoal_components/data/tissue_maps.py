@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, gaussian_filter
 
 from .scan import read_scan
+from .tissue_constants import BRAIN_TISSUES
 
 BACKGROUND = "background"
 
@@ -46,6 +47,11 @@ class TissueMaps:
     sharpness: float
     roughness: float
     source: str
+
+    @property
+    def stripped(self) -> bool:
+        """Whether nothing outside the brain is among the tissues."""
+        return set(self.tissues) <= BRAIN_TISSUES | {BACKGROUND}
 
     @property
     def spacing(self) -> NDArray[np.float64]:

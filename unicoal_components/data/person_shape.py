@@ -1,0 +1,117 @@
+"""The anatomy of a simulated person: tissue maps given another shape, sharp folds and mixed soft tissue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects, gaussian_filter, map_coordinates
+
+from .deformation import random_displacement, random_linear, warped_coordinates
+from .random_field import smooth_noise
+from .tissue_maps import BACKGROUND, TissueMaps
+
+
+def output_grid(maps: TissueMaps, spacing: float) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
+    """Return shape `(D, H, W)` and affine of the grid of cubic voxels that covers the maps around the same center.
+
+    Raises:
+        ValueError: `spacing` is not positive, or leaves fewer than four voxels along an axis.
+    """
+    extent = np.asarray(maps.fractions.shape[1:]) * maps.spacing
+    if not 0 < spacing <= extent.min() / 4:
+        raise ValueError(f"spacing is {spacing} mm; it must be above 0 and at most {extent.min() / 4:.3g} mm.")
+    shape = np.ceil(extent / spacing - 1e-6).astype(int)
+    directions = maps.affine[:3, :3] / maps.spacing[::-1]
+    affine = np.eye(4)
+    affine[:3, :3] = directions * spacing
+    center = maps.affine[:3, :3] @ ((np.asarray(maps.fractions.shape[:0:-1]) - 1) / 2) + maps.affine[:3, 3]
+    affine[:3, 3] = center - affine[:3, :3] @ ((shape[::-1] - 1) / 2)
+    return (int(shape[0]), int(shape[1]), int(shape[2])), affine
+
+
+def deform(
+    maps: TissueMaps, *, spacing: float, rng: np.random.Generator
+) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float64]]:
+    """Give the maps another person's shape, on a grid of `spacing` mm.
+
+    Where voxels grow, the maps are blurred to their size first, so that a voxel holds the mean of what it covers.
+
+    Returns:
+        Fractions per tissue `(D, H, W)` in [0, 1], and the grid's affine.
+    """
+    shape, affine = output_grid(maps, spacing)
+    step = spacing / maps.spacing  # output voxel in map voxels
+    displacement = random_displacement(shape, (spacing,) * 3, rng)  # in mm
+    displacement /= maps.spacing[:, None, None, None].astype(np.float32)
+    if maps.roughness > 0:
+        linear = random_linear(rng)
+    else:  # a real person: of the right size, and as good mirrored
+        linear = random_linear(rng, scale=1.0) @ np.diag([1.0, 1.0, rng.choice([-1.0, 1.0])])
+    matrix = np.diag(1.0 / maps.spacing) @ linear @ np.diag([spacing] * 3)
+    center_in = (np.asarray(maps.fractions.shape[1:]) - 1) / 2
+    offset = center_in - matrix @ ((np.asarray(shape) - 1) / 2)
+    coordinates = warped_coordinates(displacement, matrix, offset)
+    # A box has the standard deviation width / √12; the map's own voxel is in the map already.
+    sigma = np.sqrt(np.maximum(step**2 - 1.0, 0.0) / 12.0)
+    result = {}
+    for tissue, fraction in zip(maps.tissues, maps.fractions, strict=True):
+        source = gaussian_filter(fraction.astype(np.float32), sigma) if sigma.any() else fraction
+        result[tissue] = _sample(source, coordinates, outside=255.0 if tissue == BACKGROUND else 0.0)
+    return result, affine
+
+
+def _sample(source: NDArray[np.generic], coordinates: NDArray[np.float32], *, outside: float) -> NDArray[np.float32]:
+    """Interpolate a fraction of 0..255 linearly, as 0..1, where its box of values above 0 is met: most are small."""
+    box = find_objects((source > 0).astype(np.uint8))
+    result = np.zeros(coordinates.shape[1:], np.float32)
+    if outside:
+        met = np.ones(result.shape, bool)
+    else:
+        met = np.full(result.shape, bool(box))
+        for own, along in zip(coordinates, box[0] if box else (), strict=False):
+            met &= (own > along.start - 1) & (own < along.stop)
+    result[met] = map_coordinates(
+        source, coordinates[:, met], order=1, output=np.float32, mode="constant", cval=outside
+    ) / np.float32(255.0)
+    return result
+
+
+def sharpen(
+    fractions: Mapping[str, NDArray[np.float32]], maps: TissueMaps, *, spacing: float, rng: np.random.Generator
+) -> dict[str, NDArray[np.float32]]:
+    """Turn an average's blurred fractions into one person's folds: f_k ∝ p_k^sharpness · exp(roughness · n_k).
+
+    n_k is smooth noise with a width of 1.5 mm, one draw each for white matter, CSF and background: it moves the two
+    surfaces of the cortex and the brain's outline, most where the average is undecided.
+    """
+    shape = fractions[BACKGROUND].shape
+    shift: dict[str, NDArray[np.float32]] = {}
+    if maps.roughness > 0:
+        for tissue in ("white", "csf", BACKGROUND):
+            field = smooth_noise(shape, rng, sigma=(1.5 / spacing,) * 3)
+            shift[tissue] = np.exp(np.float32(maps.roughness) * field)
+    result = {}
+    for tissue, fraction in fractions.items():
+        weight = fraction if maps.sharpness == 1 else np.power(fraction, np.float32(maps.sharpness), dtype=np.float32)
+        result[tissue] = weight * shift[tissue] if tissue in shift else weight
+    total = np.maximum(np.sum(list(result.values()), axis=0), np.float32(1e-6))
+    return {tissue: weight / total for tissue, weight in result.items()}
+
+
+def mix_soft_tissue(
+    fractions: Mapping[str, NDArray[np.float32]], rng: np.random.Generator, *, spacing: float
+) -> dict[str, NDArray[np.float32]]:
+    """Exchange muscle and fat outside the brain in places a few mm apart: label maps tell them apart but roughly.
+
+    Returns:
+        The fractions; the sum of muscle and fat is unchanged. Without one of them nothing changes.
+    """
+    result = dict(fractions)
+    if "muscle" in fractions and "fat" in fractions:
+        muscle, fat = fractions["muscle"], fractions["fat"]
+        share = np.clip(0.25 + 0.3 * smooth_noise(muscle.shape, rng, sigma=(2.0 / spacing,) * 3), 0.0, 1.0)
+        result["muscle"] = muscle + share * (fat - muscle)
+        result["fat"] = fat + share * (muscle - fat)
+    return result
