@@ -29,7 +29,6 @@ NETWORK = {
     "image_style_dim": 16,
     "z_dim": 8,
     "dropout": 0.1,
-    "core_resolution": 16,
     "detail_channels": 4,
     "detail_blocks": 1,
 }
