@@ -60,6 +60,8 @@ class UniCOALTrainer(SupervisedTrainer):
         blur_initial_sigma: width of the blur on all that the losses see, at the start, in pixels.
         blur_fade_images: images until the blur is gone.
         magnitude_half_life_images: half-life of the layers' `magnitude_ema`.
+        max_gradient_norm: the generator's gradient is scaled down to this norm where it is larger, each group of
+            parameters on its own; one odd batch then moves no group far. `None` = never.
         nonfinite_patience: consecutive iterations with non-finite gradients that end the training.
         epoch_length: iterations per epoch; `None` = the length of the loader.
         inferer: how to call the network; `None` = directly.
@@ -96,6 +98,7 @@ class UniCOALTrainer(SupervisedTrainer):
         blur_initial_sigma: float = 10.0,
         blur_fade_images: float = 200_000,
         magnitude_half_life_images: float = 20_000,
+        max_gradient_norm: float | None = None,
         nonfinite_patience: int = 10,
         epoch_length: int | None = None,
         inferer: Inferer | None = None,
@@ -125,6 +128,9 @@ class UniCOALTrainer(SupervisedTrainer):
         self.adversarial_start_images = adversarial_start_images
         self.r1_gamma, self.r1_interval = r1_gamma, r1_interval
         self.blur_initial_sigma, self.blur_fade_images = blur_initial_sigma, blur_fade_images
+        if max_gradient_norm is not None and max_gradient_norm <= 0:
+            raise ValueError(f"max_gradient_norm is {max_gradient_norm}; it must be > 0, or null for no limit")
+        self.max_gradient_norm = max_gradient_norm
         self.guard = NonFiniteGuard(patience=nonfinite_patience)
         self.statistics = InputStatistics(
             network=unwrap(network), magnitude_half_life_images=magnitude_half_life_images
@@ -244,6 +250,9 @@ class UniCOALTrainer(SupervisedTrainer):
             average_gradients(self.network)
         self.fire_event(IterationEvents.BACKWARD_COMPLETED)
         replaced = replace_nonfinite_gradients(self.network.parameters())
+        if self.max_gradient_norm is not None:
+            for group in self.optimizer.param_groups:
+                nn.utils.clip_grad_norm_(group["params"], self.max_gradient_norm)
         self.optimizer.step()
         return terms, replaced
 
