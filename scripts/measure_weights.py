@@ -1,8 +1,8 @@
 """Measure a bundle's weights on persons whom they have not seen: the figures that decide whether they ship.
 
-`python scripts/measure_weights.py --datalist DATA/datalist.json`: within a modality the gain over the interpolation that
-the network's output is added to, along every truly thin axis; across modalities the gain over an affine map of the
-input that knows the truth. An evaluation of the bundle says more, and takes longer.
+`python scripts/measure_weights.py --datalist DATA/datalist.json`: within a modality the gain over the interpolation
+that the network's output is added to, along every truly thin axis; across modalities the gain over an affine map of
+the input that knows the truth. An evaluation of the bundle says more, and takes longer.
 """
 
 import json
