@@ -25,7 +25,7 @@ def half():
 @pytest.fixture
 def path():
     torch.manual_seed(0)
-    return DetailPath(in_channels=3, out_channels=2, channels=8, num_blocks=2, condition_dim=5)
+    return DetailPath(in_channels=3, channels=8, num_blocks=2, condition_dim=5, error_output=True)
 
 
 def test_it_starts_with_zeros_whatever_it_sees(path):
@@ -35,10 +35,19 @@ def test_it_starts_with_zeros_whatever_it_sees(path):
 def test_two_by_two_pixels_have_channels_of_their_own(path):
     """What the last convolution gives lands on the four pixels that its channels stand for."""
     with torch.no_grad():
-        path.tail.bias.copy_(torch.arange(8.0))
+        path.tail.bias.copy_(torch.arange(4.0))
+        path.error_tail[-1].bias.copy_(torch.arange(4.0, 8.0))
     output = path(random(1, 3, 8, 8), random(1, 5))
     assert output.shape == (1, 2, 8, 8)
     assert output[0, 0, 2:4, 4:6].tolist() == [[0, 1], [2, 3]] and output[0, 1, 2:4, 4:6].tolist() == [[4, 5], [6, 7]]
+
+
+def test_the_error_shapes_nothing_but_its_own_head(path):
+    for layer in (path.tail, path.error_tail[-1]):
+        torch.nn.init.normal_(layer.weight)
+    path(random(2, 3, 16, 16), random(2, 5))[:, 1].square().sum().backward()
+    learning = {name for name, parameter in path.named_parameters() if parameter.grad is not None}
+    assert learning == {name for name, _ in path.named_parameters() if name.startswith("error_tail")}
 
 
 def test_blank_pixels_are_the_padding_of_the_convolutions(path):
@@ -75,9 +84,7 @@ def test_all_parameters_get_gradients_once_the_last_layer_gives_something(path):
 @pytest.mark.parametrize("sizes", [{"channels": 0}, {"num_blocks": 0}])
 def test_no_channels_or_blocks_are_no_path(sizes):
     with pytest.raises(ValueError, match="detail_channels 0 to leave it out"):
-        DetailPath(
-            **({"in_channels": 3, "out_channels": 1, "channels": 8, "num_blocks": 2, "condition_dim": 5} | sizes)
-        )
+        DetailPath(**({"in_channels": 3, "channels": 8, "num_blocks": 2, "condition_dim": 5} | sizes))
 
 
 @pytest.mark.parametrize("value", [-1.0, 0.3, 1.0])

@@ -2,7 +2,7 @@
 
 import torch
 
-from unicoal_components.networks.residual import interpolate_slices
+from unicoal_components.networks.residual import RESIDUAL_SCALE, add_to_interpolation, interpolate_slices
 
 POSITION = torch.tensor([0.0, 0.5, 0.25])
 
@@ -28,3 +28,20 @@ def test_interpolation_beside_the_end_of_the_volume_repeats_the_slice_that_is_th
     image[0, 1], image[1, 2] = 0.25, 0.75
     result = interpolate_slices(image, torch.full((3, 1), 0.5))
     assert result[:, 0, 0, 0].tolist() == [0.25, 0.75, -1.0]
+
+
+def test_the_network_adds_to_the_interpolation_within_a_modality_and_stands_alone_across_and_blank_stays_blank():
+    torch.manual_seed(0)
+    image, output, detail = torch.rand(2, 4, 4, 4), torch.rand(2, 1, 4, 4), torch.rand(2, 1, 4, 4)
+    image[:, 1:3, :2] = -1
+    same, position = torch.tensor([[1.0], [0.0]]), torch.tensor([[0.25], [0.5]])
+    base = interpolate_slices(image, position)
+    alone = add_to_interpolation(output, image, position=position, same=same)
+    beside = add_to_interpolation(output, image, position=position, same=same, detail=detail)
+    for result, within, across in (
+        (alone, RESIDUAL_SCALE * output[0], output[1]),
+        (beside, detail[0], output[1] + detail[1]),
+    ):
+        torch.testing.assert_close(result[0, :, 2:], (base[0] + within)[:, 2:])
+        torch.testing.assert_close(result[1, :, 2:], across[:, 2:])
+        assert torch.equal(result[0, :, :2], base[0, :, :2]) and (result[1, :, :2] == -1).all()
