@@ -15,6 +15,7 @@ import numpy as np
 from unicoal_components.command_line import run_command
 from unicoal_components.data.geometry import from_stack, spacing_of, thick_affine, to_stack
 from unicoal_components.data.read_volume import read_image
+from unicoal_components.data.slice_group import thick_count
 from unicoal_components.data.slice_profile import thick_volume
 from unicoal_components.data.slice_thickness import SliceThickness
 from unicoal_components.data.write_nifti import nifti_storage, stored, write_nifti
@@ -59,6 +60,7 @@ def make_thick(
     else:  # also at a factor of 1, where slices may overlap
         thickness = shape.slice_thickness / spacing
     first = _first(phase, factor, seed, spacing, len(stack.slices))
+    _check_count(len(stack.slices), factor, first, stack.plane)
     thick = thick_volume(stack.slices, factor, profile, thickness=thickness, phase=first)
     voxels, moved = from_stack(
         thick, thick_affine(stack.affine, factor, first), plane=stack.plane, orientation=stack.orientation
@@ -82,6 +84,15 @@ def _factor(slice_thickness: float | None, slice_gap: float, spacing: float) -> 
             "the slices of the input; thick slices must be at least as far apart."
         )
     return factor
+
+
+def _check_count(depth: int, factor: float, first: float, plane: str) -> None:
+    """Refuse a factor beyond the volume: a single slice is no scan that anything lies between."""
+    if thick_count(depth - first, factor) < 2:
+        raise ValueError(
+            f"factor is {factor:g}, but the input has {depth} {plane} slices, which make a single thick one; take a "
+            f"factor of at most {depth - 1 - first:g}, or another --through_plane."
+        )
 
 
 def _first(phase: float | str, factor: float, seed: int, spacing: float, depth: int) -> float:

@@ -38,6 +38,7 @@ def prepare_data(
     crop: str = "none",
     margin: float = 5.0,
     mask: str | None = None,
+    thin_axes: str | Sequence[str] = "auto",
     split: Sequence[float] | None = None,
     seed: int = 0,
     allow_missing: bool = False,
@@ -68,6 +69,8 @@ def prepare_data(
         crop: none, foreground (around the head), or brain (around the mask, 0 outside of it).
         margin: in mm around what is cropped to.
         mask: pattern of the brain masks below input, with {subject}, in the space of the reference.
+        thin_axes: planes in which every scan has truly thin slices, such as axial,sagittal, or none; auto measures it
+            of each scan's spectrum. Only along these are slices made thick, in training and in evaluation.
         split: fractions for training, validation and test, 0.8,0.1,0.1 by default; not with a section column.
         seed: of the draw of the split.
         allow_missing: accept subjects that lack some modalities.
@@ -77,7 +80,12 @@ def prepare_data(
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     steps = PreparationSteps(
-        bias_correction=bias_correction, register_to=register_to, spacing=spacing, crop=str(crop), margin=margin
+        bias_correction=bias_correction,
+        register_to=register_to,
+        spacing=spacing,
+        crop=str(crop),
+        margin=margin,
+        thin_axes=_planes(thin_axes),
     )
     wanted = _words(modalities)
     subjects = _subjects(input, layout, pattern, table, wanted, _spellings(names))
@@ -150,6 +158,14 @@ def _words(value: str | Sequence[str] | None) -> list[str] | None:
     return [str(part).strip() for part in parts]
 
 
+def _planes(value: str | Sequence[str]) -> tuple[str, ...] | None:
+    """Read auto, none, or planes."""
+    words = tuple(_words(value) or ())
+    if words == ("auto",):
+        return None
+    return () if words == ("none",) else words
+
+
 def _spellings(value: str | Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:
     """Read t1=T1w,t2=T2w."""
     if isinstance(value, Mapping):
@@ -175,11 +191,22 @@ def _tell(report: PreparationReport, quality: bool) -> None:
     again = Counter(outcome.reason for outcome in report.outcomes if outcome.status == PREPARED and outcome.reason)
     for reason, number in again.items():
         logger.info("%d %s", number, reason)
+    for words, number in _thin_counts(report).items():
+        logger.info("truly thin slices: %s (%d)", words, number)
     logger.info("what became of each scan: %s", report.datalist.with_name(MANIFEST_NAME))
     if quality:
         logger.info("look through them: %s", report.datalist.parent / INDEX_NAME)
     for subject, reason in report.failed.items():
         logger.error("FAILED %s: %s", subject, reason)
+
+
+def _thin_counts(report: PreparationReport) -> Counter[str]:
+    """Count the scans by modality and the planes in which they are truly thin."""
+    return Counter(
+        f"{name} {', '.join(known['thin_axes']['planes']) or 'in no plane'}"
+        for outcome in report.outcomes
+        for name, known in outcome.history.get("modalities", {}).items()
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Train, evaluate, infer, and use from Python, word for word as each bundle's README says, with tiny sizes appended."""
 
 import importlib.util
+import math
 import os
 import shlex
 import shutil
@@ -78,5 +79,6 @@ def test_python_runs_as_documented(bundle, task, save_scan, tmp_path, monkeypatc
     assert not names["network"].training
     (written,) = (tmp_path / "OUT").glob("*.nii.gz")
     columns, rows, slices = nib.load(written).shape
-    assert tuple(names["pred"].shape) == (1, slices, 2 * rows, 2 * columns)  # pixels of 1 mm, those of the scan 2 mm
+    rows, columns = (math.ceil(size * 2 / 1.33) for size in (rows, columns))  # pixels of 1.33 mm, the scan's have 2 mm
+    assert tuple(names["pred"].shape) == (2, slices, rows, columns)
     assert sorted(os.listdir()) == ["OUT", "bundles", "t1.nii.gz", "thick_t1.nii.gz"]

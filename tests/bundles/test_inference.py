@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+import torch
 
 from unicoal_components.data import scratch
 from unicoal_components.data.dicom_series import choose_series
@@ -63,6 +64,8 @@ def test_the_record_beside_the_output_tells_where_it_comes_from(infer, scan, wei
         "source_modality": "t1",
         "target_modality": "t2",
         "factor": 2.5,
+        "slice_thickness": None,
+        "relative_thickness": 1.0,
         "through_plane": "axial",
     }
     geometry = told["output_geometry"]
@@ -74,6 +77,8 @@ def test_the_record_beside_the_output_tells_where_it_comes_from(infer, scan, wei
     assert set(told["seconds"]) == {"reading", "synthesis", "writing"} and min(told["seconds"].values()) >= 0
     assert any("slice spacing of 1.96" in warning for warning in told["warnings"])
     assert "not for diagnosis" in told["note"]
+    error = told["expected_error"]
+    assert error["in_units"] == pytest.approx(error["part_of_range"]) and 0.001 < error["part_of_range"] < 0.5
 
 
 def bundle_version(bundle):
@@ -94,6 +99,35 @@ def test_samples_give_a_mean_and_a_deviation_that_depend_on_the_seed_alone(infer
     told = json.loads((tmp_path / "a" / "p01_t2.json").read_text())
     assert told["outputs"] == {"image": "p01_t2.nii.gz", "standard_deviation": "p01_t2_std.nii.gz"}
     assert told["options"]["num_samples"] == 3 and told["options"]["seed"] == 0
+
+
+def test_an_error_map_is_written_where_it_is_asked_for(infer, scan):
+    out = infer(str(scan), error_map=True, synthesis_range=[0, 200], slice_thickness=4.0, factor=2)
+    assert sorted(os.listdir(out)) == ["p01_t2.json", "p01_t2.nii.gz", "p01_t2_error.nii.gz"]
+    error = nib.load(out / "p01_t2_error.nii.gz").get_fdata()
+    inside = brain() > 0
+    start = 0.05 * 200 / 2  # of untrained weights
+    np.testing.assert_allclose(error[..., ::2][inside], start, rtol=0.02)
+    assert error[..., ::2][brain().max(axis=2) == 0].max() == 0
+    told = json.loads((out / "p01_t2.json").read_text())
+    assert told["expected_error"]["in_units"] == pytest.approx(start, rel=0.02)
+    spacing = np.linalg.norm(AFFINE[:3, 2])
+    assert told["task"]["slice_thickness"] == 4.0
+    assert told["task"]["relative_thickness"] == pytest.approx(4.0 / spacing)
+    assert told["options"]["error_map"] is True and told["options"]["slice_thickness"] == 4.0
+
+
+def test_a_map_of_a_network_that_predicts_no_error_is_refused_with_the_way_out(bundle, weights, scan, tmp_path):
+    options = {"input": str(scan), "ckpt_path": str(weights), "output_dir": str(tmp_path / "out"), "error_map": True}
+    words = bundle.mistake("inference.json", error_output=False, **options)
+    assert "error_map is true, but the network does not predict its error" in words and "error_map to false" in words
+    state = torch.load(weights, weights_only=True)
+    for name in ("detail.tail.weight", "detail.tail.bias"):
+        state[name] = state[name][: len(state[name]) // 2]
+    torch.save(state, tmp_path / "plain.pt")
+    words = bundle.mistake("inference.json", **options | {"ckpt_path": str(tmp_path / "plain.pt")})
+    assert "the detail path's outputs (4, or 8 with error_output) is 4 there, 8 here" in words
+    assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
 
 
 def test_another_modality_is_on_the_scale_that_is_asked_for(infer, scan):

@@ -8,7 +8,7 @@ import torch
 from monai.bundle import ConfigParser
 
 import unicoal_components
-from unicoal_components.data.cases import read_cases
+from unicoal_components.data.case_list import read_cases
 from unicoal_components.data.factor_range import FactorRange
 from unicoal_components.transforms.draw import DrawSliceTaskd
 

@@ -4,7 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from unicoal_components.data.bids_sidecar import sidecar_facts
+from unicoal_components.data.bids_sidecar import sidecar_facts, sidecar_thickness
 from unicoal_components.data.read_volume import read_image
 
 
@@ -51,3 +51,11 @@ def test_a_scan_is_read_with_what_its_json_tells(tmp_path):
     )
     read = read_image(tmp_path / "scan.nii.gz")
     assert read.modality == "t1" and "gaps of 1.50 mm" in read.warnings[0]
+    assert read.slice_thickness == 5
+
+
+@pytest.mark.parametrize("thickness", [0, -1, "thick", None, [3], "nan"])
+def test_a_thickness_that_is_none_is_unknown(tmp_path, thickness):
+    (tmp_path / "scan.json").write_text(json.dumps({"SliceThickness": thickness}))
+    assert sidecar_thickness(tmp_path / "scan.nii.gz") is None
+    assert sidecar_thickness(tmp_path / "other.nii.gz") is None

@@ -8,7 +8,8 @@ import pytest
 import torch
 from monai.data import DataLoader
 
-from unicoal_components.data.cases import CaseDataset, evaluated_indices, read_cases
+from unicoal_components.data.case_list import read_cases
+from unicoal_components.data.cases import CaseDataset, evaluated_indices
 from unicoal_components.data.hdf5 import read_volume, write_subject
 from unicoal_components.data.slice_profile import thick_volume
 
@@ -33,8 +34,23 @@ def data(tmp_path):
     return subjects
 
 
-def case(source="t1", target="t2", factor=4):
-    return {"source": source, "target": target, "factor": factor}
+def case(source="t1", target="t2", factor=4, **axis):
+    return {"source": source, "target": target, "factor": factor, **axis}
+
+
+def thin_file(folder, shape=SHAPE, **thin_axes):
+    """Write a person whose volumes are truly thin along the given axes."""
+    rng = np.random.default_rng(7)
+    names = list(thin_axes)
+    write_subject(
+        folder / "p9.h5",
+        volumes={m: rng.integers(0, 256, shape, dtype=np.uint8) for m in names},
+        affine=np.diag([1.0, 1.5, 2.0, 1.0]),
+        intensity=dict.fromkeys(names, (0.0, 1.0)),
+        sources=dict.fromkeys(names, "made up"),
+        thin_axes=thin_axes,
+    )
+    return [{"subject": "p9", "path": str(folder / "p9.h5")}]
 
 
 def dataset(data, cases, **options):
@@ -63,6 +79,61 @@ def test_an_item_is_the_thick_source_and_the_true_thin_target(data, profile, fac
     assert (item["modality"], item["source_modality"]) == (1, 0)
     assert item["indices"].tolist() == list(range(13))
     assert item["spacing"].tolist() == [2.0, 1.5, 1.0]
+
+
+@pytest.mark.parametrize(("plane", "axis", "mm"), [("axial", 0, 2.0), ("coronal", 1, 1.5), ("sagittal", 2, 1.0)])
+@pytest.mark.parametrize("gap", [0.0, 0.5])
+def test_slices_lie_along_the_axis_of_the_case(tmp_path, plane, axis, mm, gap):
+    data = thin_file(tmp_path, t1=(0, 1, 2), t2=(0, 1, 2))
+    item = dataset(data, [case(factor=2.5, axis=plane)], slice_gap=gap)[0]
+    source, target = (np.moveaxis(read_volume(data[0]["path"], name), axis, 0) for name in ("t1", "t2"))
+    thick = thick_volume(source, 2.5, "gaussian", thickness=2.5 - gap / mm)
+    np.testing.assert_array_equal(item["image"][0], thick)
+    np.testing.assert_array_equal(item["label"][0], target)
+    assert item["axis"] == plane
+    assert item["spacing"].tolist() == [mm, *np.delete([2.0, 1.5, 1.0], axis)]
+    assert item["indices"].tolist() == list(range(SHAPE[axis]))
+    assert item["thickness"].dtype == torch.float32
+    assert float(item["thickness"]) == pytest.approx(1 - gap / mm / 2.5)
+
+
+def test_slices_touch_at_a_factor_of_1(data):
+    assert float(dataset(data, [case(factor=1)], slice_gap=1.0)[0]["thickness"]) == 1
+
+
+@pytest.mark.parametrize("axis", ["coronal", "thin"])
+@pytest.mark.parametrize("wrong", ["t1", "t2"])
+def test_an_interpolated_axis_is_no_truth_whether_of_source_or_target(tmp_path, wrong, axis):
+    thin = {"t1": (0, 1, 2), "t2": (0, 1, 2)} | {wrong: () if axis == "thin" else (0, 2)}
+    data = thin_file(tmp_path, **thin)
+    with pytest.raises(
+        ValueError, match=rf"p9\.h5\) is not truly thin.*{wrong} (axial, sagittal|along none).*--thin_axes"
+    ):
+        dataset(data, [case(axis=axis)])
+    kept = dataset(data, [case(axis=axis), case(factor=1, axis=axis)], skip_missing=True)
+    assert [one.factor for _, one in kept.items] == [1]
+    assert "1 of 2 cases left out for 'p9', which is not truly thin" in kept.left_out[0]
+
+
+def test_every_thin_axis_of_both_volumes_is_a_case_of_its_own(tmp_path):
+    data = thin_file(tmp_path, t1=(1, 2), t2=(0, 1, 2), flair=())
+    made = dataset(data, [case(factor=f, axis="thin") for f in (1, 2)] + [case("t2", "t2", 2, axis="thin")])
+    assert [(one.target, one.factor, one.axis) for _, one in made.items] == [
+        ("t2", 1, "axial"),
+        ("t2", 2, "coronal"),
+        ("t2", 2, "sagittal"),
+        *(("t2", 2, plane) for plane in ("axial", "coronal", "sagittal")),
+    ]
+
+
+def test_a_factor_that_leaves_one_thick_slice_is_refused(tmp_path):
+    data = thin_file(tmp_path, t1=(0, 1, 2))
+    dataset(data, [case("t1", "t1", 12)])
+    said = r"p9\.h5\) has 13 slices along the axial axis, one thick slice at a factor of 12.5\..* at most 12"
+    with pytest.raises(ValueError, match=said):
+        dataset(data, [case("t1", "t1", 12.5)])
+    with pytest.raises(ValueError, match="12 slices along the sagittal axis"):
+        dataset(data, [case("t1", "t1", 12, axis="thin")])
 
 
 @pytest.mark.parametrize(
@@ -146,6 +217,8 @@ def test_no_servable_pair_is_an_error_even_when_skipping(data):
         ([{"source": "t1", "target": "t2"}], "allowed are exactly factor, source, target"),
         ([case() | {"thickness": 4}], "thickness"),
         ([case(), case()], "more than once"),
+        ([case(axis="thin"), case(axis="sagittal")], "more than once"),
+        ([case(axis="S")], "axis is 'S'; allowed is one of axial, coronal, sagittal.*thin"),
     ],
 )
 def test_wrong_cases_are_refused(cases, message):

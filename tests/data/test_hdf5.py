@@ -9,6 +9,7 @@ from unicoal_components.data.hdf5 import (
     read_header,
     read_slices,
     read_volume,
+    through_plane_spacing,
     write_subject,
 )
 
@@ -49,13 +50,15 @@ def test_a_subject_comes_back_as_it_was_written(tmp_path):
     assert header.foreground_box == (1, 4, 2, 7, 3, 9)
 
 
-def test_the_file_tells_its_schema_software_and_sources_and_is_chunked_by_slice(tmp_path):
+def test_the_file_tells_its_schema_software_and_sources_and_is_chunked_in_cubes(tmp_path):
     with h5py.File(write(tmp_path / "p01.h5")) as file:
         assert file.attrs["schema"] == 1
         assert file.attrs["software"].startswith("unicoal_components ")
         assert file["t2"].attrs["source"] == "t2.nii.gz"
-        assert file["t2"].chunks == (1, 8, 10)
+        assert file["t2"].chunks == (6, 8, 10)
         assert file["t2"].compression == "gzip"
+    with h5py.File(write(tmp_path / "large.h5", {"t1": np.ones((40, 8, 70), np.uint8)})) as file:
+        assert file["t1"].chunks == (32, 8, 32)
 
 
 def test_the_same_subject_gives_the_same_bytes(tmp_path):
@@ -71,6 +74,40 @@ def test_slices_are_float32_between_minus_one_and_one(tmp_path):
     assert slices.shape == (2, 4, 4)
     assert (slices[0] == -1).all()
     assert (slices[1] == 1).all()
+
+
+@pytest.mark.parametrize("window", [None, (1, 5, 2, 6)])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_slices_along_every_axis_and_windows_of_them_are_those_of_the_whole_volume(tmp_path, axis, window):
+    stack = np.random.default_rng(1).integers(0, 256, (34, 37, 40), dtype=np.uint8)  # more than one cube
+    path = write(tmp_path / "p.h5", {"t1": stack})
+    top, bottom, left, right = window or (0, None, 0, None)
+    with open_subject(path) as file:
+        slices = read_slices(file, "t1", 30, 34, axis=axis, window=window)
+        assert through_plane_spacing(file, axis) == pytest.approx((3.0, 0.75, 0.5)[axis])
+    whole = np.moveaxis(read_volume(path, "t1"), axis, 0)
+    np.testing.assert_array_equal(slices, whole[30:34, top:bottom, left:right])
+
+
+def test_slices_outside_another_axis_are_refused(tmp_path):
+    with open_subject(write(tmp_path / "p01.h5")) as file, pytest.raises(ValueError, match="outside its 10 slices"):
+        read_slices(file, "t1", 0, 11, axis=2)
+
+
+def test_thin_axes_come_back_in_order_and_are_the_first_where_the_file_does_not_tell(tmp_path):
+    path = write(tmp_path / "p01.h5", thin_axes={"t1": [2, 0, 2]})
+    assert read_header(path).thin_axes == {"t1": (0, 2), "t2": (0,)}
+    assert read_header(write(tmp_path / "none.h5", thin_axes={"t1": [], "t2": (0, 1, 2)})).thin_axes == {
+        "t1": (),
+        "t2": (0, 1, 2),
+    }
+
+
+@pytest.mark.parametrize("axes", [[3], [-1], ["axial"]])
+def test_other_thin_axes_are_refused_by_name(tmp_path, axes):
+    with pytest.raises(ValueError, match=r"thin_axes of 't1' in .*p01\.h5"):
+        write(tmp_path / "p01.h5", thin_axes={"t1": axes})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_official_bare_files_load_with_lower_case_names(tmp_path):
@@ -125,7 +162,7 @@ def test_a_truncated_file_is_named_with_the_way_out(tmp_path, kept):
 def test_damaged_voxels_are_named(tmp_path):
     path = write(tmp_path / "p01.h5")
     with h5py.File(path) as file:
-        chunk = file["t1"].id.get_chunk_info(2)
+        chunk = file["t1"].id.get_chunk_info(0)
     content = bytearray(path.read_bytes())
     content[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"\xff" * chunk.size
     path.write_bytes(content)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from unicoal_components.data.in_plane import InPlane, axis_map
+from unicoal_components.data.in_plane import InPlane, axis_map, pixel_range
 
 SIZES = [(48, 0.47), (37, 0.9), (50, 1.3), (60, 2.1)]
 
@@ -43,6 +43,26 @@ def test_pixels_of_nearly_the_network_s_size_stay_as_they_are():
     for pixels in (InPlane((5, 6), (1.04, 0.97), 1.0), InPlane((5, 6), (0.3, 7.0), None)):
         assert not pixels.changes
         assert pixels.there(slices) is slices and pixels.back(slices) is slices and pixels.nearest(slices) is slices
+
+
+@pytest.mark.parametrize(
+    ("spacing", "size"),
+    [((0.8, 1.33), None), ((1.1, 0.9), None), ((0.77, 1.39), None), ((0.4, 1.0), 0.8), ((2.0, 1.0), 1.33)],
+)
+def test_pixels_within_a_range_stay_and_others_go_to_its_nearer_end(spacing, size):
+    pixels = InPlane((20, 10), spacing, [0.8, 1.33])
+    assert pixels.columns is None
+    if size is None:
+        assert not pixels.changes
+    else:
+        np.testing.assert_array_equal(pixels.rows.there, axis_map(20, spacing[0], size).there)
+        np.testing.assert_array_equal(pixels.rows.back, axis_map(20, spacing[0], size).back)
+
+
+@pytest.mark.parametrize("wanted", [0, True, "1", [1.2, 0.8], [0.8], [0, 1], [1, float("inf")], []])
+def test_a_pixel_size_that_is_none_is_refused(wanted):
+    with pytest.raises(ValueError, match="in_plane_spacing is .*positive number of mm.*smallest, largest.*null"):
+        pixel_range(wanted)
 
 
 def test_each_axis_goes_its_own_way():

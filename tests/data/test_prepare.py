@@ -1,3 +1,4 @@
+import csv
 from pathlib import Path
 
 import nibabel as nib
@@ -12,6 +13,7 @@ from unicoal_components.data.history import read_history
 from unicoal_components.data.prepare import prepare_cohort
 from unicoal_components.data.prepare_subject import prepare_subject, scale_intensity
 from unicoal_components.data.scan import Scan
+from unicoal_components.data.steps import PreparationSteps
 from unicoal_components.data.subject_files import SubjectFiles
 
 AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])
@@ -229,3 +231,58 @@ def test_sections_for_some_subjects_only_or_beside_a_split_are_refused(tmp_path)
         prepare_cohort(some, modalities=["t1"], output=tmp_path / "out")
     with pytest.raises(ValueError, match="no split"):
         prepare_cohort(some[:1], modalities=["t1"], output=tmp_path / "out", split=(1, 0, 0))
+
+
+def interpolated(*axes, seed=0, shape=(40, 44, 48)):
+    """Return a head of noise on a ground, interpolated linearly from every third slice along some axes."""
+    array = np.random.default_rng(seed).uniform(300, 700, shape).astype(np.float32)
+    for axis in axes:
+        places = np.arange(shape[axis]) / 3
+        low = np.floor(places).astype(int)
+        part = (places - low).reshape([-1 if a == axis else 1 for a in range(3)]).astype(np.float32)
+        array = np.take(array, low, axis=axis) * (1 - part) + np.take(array, low + 1, axis=axis) * part
+    return array
+
+
+def test_the_axes_along_which_scans_are_truly_thin_are_measured_and_recorded(tmp_path):
+    item = save(tmp_path, "p1", t1=interpolated(2), t2=interpolated(0, 1, 2))  # voxels (x, y, z): S, P, L are z, y, x
+    report = prepare_cohort([item], modalities=["t1", "t2"], output=tmp_path / "out", split=(1, 0, 0))
+    assert read_header(tmp_path / "out" / "p1.h5").thin_axes == {"t1": (1, 2), "t2": ()}
+    known = read_history(tmp_path / "out" / "p1.h5")["modalities"]["t1"]["thin_axes"]
+    assert (known["planes"], known["by"]) == (["coronal", "sagittal"], "spectrum")
+    assert known["detail"]["axial"] < 0.04 < known["detail"]["coronal"]
+    with (tmp_path / "out" / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["thin_axes"] for row in rows] == ["coronal sagittal", "none"]
+    assert rows[0]["detail"].startswith("axial:0.0")
+    assert report.failed == {}
+
+
+def test_a_scan_of_no_thin_axis_is_refused_where_it_is_a_persons_only_one_unless_named(tmp_path):
+    item, path = save(tmp_path, "p1", t1=interpolated(0, 1, 2)), tmp_path / "p1.h5"
+    with pytest.raises(
+        ValueError, match=r"p1_t1\.nii\.gz' is truly thin along no axis.*coronal 0\.0.*--thin_axes axial"
+    ):
+        prepare_subject(item, path, modalities=["t1"])
+    prepare_subject(item, path, modalities=["t1"], steps=PreparationSteps(thin_axes=("axial",)))
+    assert read_header(path).thin_axes == {"t1": (0,)}
+    assert "spectrum looks interpolated" in read_history(path)["modalities"]["t1"]["warnings"][-1]
+
+
+def test_voxels_of_any_size_are_kept_as_they_are(tmp_path):
+    affine = np.diag([0.8, 1.33, 0.9, 1.0])
+    array = interpolated()
+    prepare_subject(save(tmp_path, "p1", affine=affine, t1=array), tmp_path / "p1.h5", modalities=["t1"])
+    header = read_header(tmp_path / "p1.h5")
+    assert header.shape == array.shape[::-1]
+    assert header.spacing == pytest.approx((0.9, 1.33, 0.8))
+    low, high = header.intensity["t1"]
+    back = (read_volume(tmp_path / "p1.h5", "t1") + 1) / 2 * (high - low) + low
+    np.testing.assert_allclose(back, np.clip(array[::-1, ::-1].transpose(2, 1, 0), low, high), atol=(high - low) / 255)
+
+
+def test_modalities_of_different_voxel_sizes_are_refused_by_name(tmp_path):
+    item = save(tmp_path, "p1", t1=brain())
+    other = save(tmp_path, "p2", affine=np.diag([1.0, 1.0, 1.5, 1.0]), t2=brain(1))
+    with pytest.raises(ValueError, match=r"p1_t1.*p2_t2.*different grids: .*1 x 1 x 2 mm.*1 x 1 x 1\.5 mm"):
+        prepare_subject(SubjectFiles("p1", item.files | other.files), tmp_path / "p1.h5", modalities=["t1", "t2"])

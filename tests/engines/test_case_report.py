@@ -26,6 +26,7 @@ from unicoal_components.metrics.foreground import foreground
 from unicoal_components.metrics.measure import Column
 from unicoal_components.metrics.segmenter import segmenter_file
 from unicoal_components.metrics.strict import StrictProtocol, strict_protocol
+from unicoal_components.report.html_report import write_report
 
 CASES = [{"source": "t1", "target": "t1", "factor": 2}, {"source": "t1", "target": "t2", "factor": 3.3}]
 BASELINES = ["copy", "cubic", "affine"]
@@ -103,7 +104,7 @@ def read(path):
 def test_every_subject_case_and_method_has_a_row_with_its_quality(dataset, tmp_path, decollate):
     evaluate(dataset, tmp_path / "out", decollate=decollate)
     rows = read(tmp_path / "out" / "per_subject.csv")
-    assert list(rows[0])[:5] == ["subject", "source", "target", "factor", "method"]
+    assert list(rows[0])[:6] == ["subject", "source", "target", "factor", "axis", "method"]
     assert len(rows) == 3 * 2 * 4
     item = dataset[3]
     by_method = {r["method"]: r for r in rows if (r["subject"], r["factor"]) == ("p1", "3.3")}
@@ -189,6 +190,42 @@ def test_volumes_lie_where_the_scan_lies(dataset, tmp_path):
     np.testing.assert_allclose(thick.affine, affine_of(2.0) @ np.diag([1, 1, 2, 1]))
     np.testing.assert_allclose(truth.get_fdata().transpose(2, 1, 0), (item["label"][0] + 1) / 2, atol=1e-6)
     np.testing.assert_allclose(thick.get_fdata().transpose(2, 1, 0), (item["image"][0] + 1) / 2, atol=2e-3)
+
+
+@pytest.mark.parametrize(("plane", "axis"), [("coronal", 1), ("sagittal", 2)])
+def test_along_another_axis_rows_volumes_and_panels_are_those_of_the_volume_turned_there(tmp_path, plane, axis):
+    """A volume whose axes are exchanged has, along the exchanged axis, the same quality; volumes come back in place."""
+    depth, height, width = np.indices((14, 16, 12))
+    t1 = (120 + 80 * np.sin(depth / 2) * np.cos(height / 5) + width).astype(np.uint8)
+    t1[:, :2] = t1[:, :, -2:] = t1[:1] = 0
+    rows = {}
+    for name, stack, where in (("turned", np.moveaxis(t1, axis, 0), "axial"), ("asis", t1, plane)):
+        path = tmp_path / f"{name}.h5"
+        write_subject(
+            path,
+            volumes={"t1": np.ascontiguousarray(stack)},
+            affine=affine_of(2.0),
+            intensity={"t1": (0, 1)},
+            sources={"t1": ""},
+            thin_axes={"t1": (0, 1, 2)},
+        )
+        case = {"source": "t1", "target": "t1", "factor": 2, "axis": where}
+        made = CaseDataset(data=[{"subject": "p", "path": str(path)}], modalities=["t1"], cases=[case])
+        evaluate(made, tmp_path / name, volumes=True, panels=1)
+        rows[name] = read(tmp_path / name / "per_subject.csv")
+    for turned, asis in zip(rows["turned"], rows["asis"], strict=True):
+        assert (turned["axis"], asis["axis"], turned["method"]) == ("axial", plane, asis["method"])
+        assert float(turned["psnr"]) == pytest.approx(float(asis["psnr"]), abs=1e-3)
+    stem = f"p_t1_to_t1_x2_{plane}"
+    assert (tmp_path / "asis" / "panels" / f"{stem}.png").is_file()
+    truth, thick = (nib.load(tmp_path / "asis" / "cases" / stem / f"{name}.nii.gz") for name in ("truth", "input"))
+    np.testing.assert_array_equal(np.rint(truth.get_fdata().transpose(2, 1, 0) * 255), t1)
+    np.testing.assert_allclose(truth.affine, affine_of(2.0))
+    scale = [1.0, 1.0, 1.0, 1.0]
+    scale[2 - axis] = 2.0
+    np.testing.assert_allclose(thick.affine, affine_of(2.0) @ np.diag(scale))
+    assert thick.shape[2 - axis] == (t1.shape[axis] - 1) // 2 + 1
+    assert "t1 → t1 ×2 " + plane in write_report(tmp_path / "asis").read_text(encoding="utf-8")
 
 
 def test_a_perfect_prediction_is_infinite_in_the_table(dataset, tmp_path):
@@ -306,7 +343,10 @@ def test_several_latent_codes_give_a_calibration(dataset, tmp_path):
     evaluate(dataset, tmp_path / "out", use=two)
     content = json.loads((tmp_path / "out" / "calibration.json").read_text())
     assert len(content["cases"]) == 6
-    assert set(content["cases"][0]) == {*("subject", "source", "target", "factor"), *("spearman", "scale", "gap")}
+    assert set(content["cases"][0]) == {
+        *("subject", "source", "target", "factor", "axis"),
+        *("spearman", "scale", "gap"),
+    }
     assert len(content["observed"]) == len(content["nominal"])
     evaluate(dataset, tmp_path / "out")
     assert not (tmp_path / "out" / "calibration.json").exists()  # nothing of an earlier evaluation is left over
@@ -347,7 +387,7 @@ def test_cases_left_out_are_marked(data, tmp_path):
     dataset = CaseDataset(data=data[:1], modalities=["t1", "t2", "pd"], cases=cases, skip_missing=True)
     evaluate(dataset, tmp_path / "out")
     (mark,) = json.loads((tmp_path / "out" / "run.json").read_text())["marks"]
-    assert mark == "1 of 3 cases left out for 'p0', whose file has no pd."
+    assert mark == "1 of 3 cases left out for 'p0', which has no modality pd; it holds t1, t2."
 
 
 def test_a_batch_without_the_keys_of_a_case_is_an_error_that_names_them(dataset, tmp_path):

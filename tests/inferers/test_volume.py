@@ -12,10 +12,8 @@ class Recorder:
     def __init__(self):
         self.calls = []
 
-    def __call__(self, groups, *, z=None, modality=None, position=None, same_modality=None):
-        self.calls.append(
-            {"groups": groups, "z": z, "modality": modality, "position": position, "same_modality": same_modality}
-        )
+    def __call__(self, groups, *, position=None, **conditions):
+        self.calls.append({"groups": groups, "position": position, **conditions})
         weight = position[:, None, None, None]
         return (1 - weight) * groups[:, 1:2] + weight * groups[:, 2:3]
 
@@ -201,7 +199,7 @@ class Noisy:
     def __init__(self):
         self.codes = []
 
-    def __call__(self, groups, *, z=None, modality=None, position=None, same_modality=None):
+    def __call__(self, groups, *, z=None, position=None, **conditions):
         self.codes.append(z)
         weight = position[:, None, None, None]
         value = (1 - weight) * z[:, :1, None, None] + weight * z[:, 1:2, None, None]
@@ -263,3 +261,61 @@ def test_slices_of_a_single_pixel_keep_their_position(size):
     network = Recorder()
     VolumeInferer(resolution=8)(stack(5, *size), network, factor=2.0)
     assert sorted(set(network.collected("position").tolist())) == [0, 0.5]
+
+
+def test_every_window_is_told_factor_thickness_and_source():
+    network = Recorder()
+    conditions = {"modality": T2, "source_modality": T1, "thickness": torch.tensor([0.8])}
+    VolumeInferer(resolution=8, batch_size=5)(stack(3, 20, 20), network, factor=2.5, **conditions)
+    count = len(network.collected("position"))
+    assert network.collected("factor").tolist() == [2.5] * count
+    assert network.collected("source_modality").tolist() == [0] * count
+    torch.testing.assert_close(network.collected("thickness"), torch.full((count,), 0.8))
+
+
+class Doubtful(Recorder):
+    """Expects a tenth of what the absolute value of its output is as its error."""
+
+    def __call__(self, groups, *, with_error=False, **conditions):
+        output = super().__call__(groups, **conditions)
+        return torch.cat([output, output.abs() / 10], dim=1) if with_error else output
+
+
+@pytest.mark.parametrize("size", [(8, 8), (5, 7), (19, 23)])
+def test_the_error_is_the_last_channel_and_0_where_nothing_is(size):
+    image = stack(6, *size)
+    image[:, :, :3] = -1
+    got = VolumeInferer(resolution=8, batch_size=3, with_error=True)(image, Doubtful(), modality=T1, factor=2.0)
+    want = VolumeInferer(resolution=8)(image, Doubtful(), modality=T1, factor=2.0)
+    assert got.shape == (1, 2, 12, *size)
+    torch.testing.assert_close(got[:, :1], want)
+    at_thick = got[0, :, 6::2]  # there windows blend equal values
+    torch.testing.assert_close(at_thick[1], at_thick[0].abs() / 10)
+    assert (got[0, 0, :2] == -1).all() and (got[0, 1, :2] == 0).all()
+
+
+def test_of_several_samples_the_error_is_the_mean_and_the_deviation_stays():
+    class Network(Noisy):
+        def __call__(self, groups, *, with_error=False, z=None, **conditions):
+            output = super().__call__(groups, z=z, **conditions)
+            return torch.cat([output, z[:, 2:3, None, None].abs().expand_as(output)], dim=1) if with_error else output
+
+    network = Network()
+    got = samples(4, network=network, with_error=True)
+    codes = torch.stack(network.codes[:4])[:, 0]
+    assert got.shape == (1, 3, 10, 8, 8)
+    torch.testing.assert_close(got[:, :2], samples(4))
+    torch.testing.assert_close(got[0, 2], codes[:, 2].abs().mean().expand(10, 8, 8))
+
+
+def test_a_network_that_gives_no_error_is_refused_where_it_is_asked_for():
+    with pytest.raises(ValueError, match="gives 1 channels, but 2 are needed with with_error True"):
+        VolumeInferer(resolution=8, with_error=True)(stack(), lambda groups, **_: groups[:, 1:2])
+
+
+def test_an_error_that_is_not_finite_is_refused():
+    def broken(groups, **conditions):
+        return torch.cat([groups[:, 1:2], torch.full_like(groups[:, :1], float("nan"))], dim=1)
+
+    with pytest.raises(ValueError, match="not finite"):
+        VolumeInferer(resolution=8, with_error=True)(stack(), broken)

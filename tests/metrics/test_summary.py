@@ -55,7 +55,7 @@ def test_what_was_not_measured_is_an_empty_cell(tmp_path):
     write_csv(tmp_path / "rows.csv", rows=[row("c", "t2", "ours", np.nan)], fields=row_fields(COLUMNS))
     with open(tmp_path / "rows.csv", newline="", encoding="utf-8") as file:
         assert next(csv.DictReader(file)) == {
-            **{"subject": "c", "source": "t1", "target": "t2", "factor": "2.5", "method": "ours"},
+            **{"subject": "c", "source": "t1", "target": "t2", "factor": "2.5", "axis": "", "method": "ours"},
             **{"psnr": "", "mae": "0.25"},
         }
 

@@ -17,6 +17,12 @@ def inside(image, border=BORDER):
     return image[..., border:-border, border:-border]
 
 
+def make_loud(path):
+    """Let the layers that start with zeros give something."""
+    for layer in (path.tail, path.error_tail[-1], *(part for b in path.blocks for part in (b.project, b.style))):
+        torch.nn.init.normal_(layer.weight)
+
+
 @pytest.fixture
 def half():
     return HalfResolution(resolution=SIZE)
@@ -25,7 +31,7 @@ def half():
 @pytest.fixture
 def path():
     torch.manual_seed(0)
-    return DetailPath(in_channels=3, out_channels=2, channels=8, num_blocks=2, condition_dim=5)
+    return DetailPath(in_channels=3, channels=8, num_blocks=2, condition_dim=5, error_output=True)
 
 
 def test_it_starts_with_zeros_whatever_it_sees(path):
@@ -35,7 +41,8 @@ def test_it_starts_with_zeros_whatever_it_sees(path):
 def test_two_by_two_pixels_have_channels_of_their_own(path):
     """What the last convolution gives lands on the four pixels that its channels stand for."""
     with torch.no_grad():
-        path.tail.bias.copy_(torch.arange(8.0))
+        path.tail.bias.copy_(torch.arange(4.0))
+        path.error_tail[-1].bias.copy_(torch.arange(4.0, 8.0))
     output = path(random(1, 3, 8, 8), random(1, 5))
     assert output.shape == (1, 2, 8, 8)
     assert output[0, 0, 2:4, 4:6].tolist() == [[0, 1], [2, 3]] and output[0, 1, 2:4, 4:6].tolist() == [[4, 5], [6, 7]]
@@ -52,9 +59,11 @@ def test_blank_pixels_are_the_padding_of_the_convolutions(path):
     torch.testing.assert_close(features[1][..., 1:-1, 1:-1], features[0])
 
 
-def test_a_block_starts_unmodulated_and_is_modulated_feature_by_feature():
+def test_a_block_starts_as_the_identity_and_is_modulated_feature_by_feature():
     torch.manual_seed(0)
     block, x = ModulatedBlock(4, condition_dim=3), random(2, 4, 6, 6)
+    assert torch.equal(block(x, random(2, 3)), x)
+    torch.nn.init.normal_(block.project.weight)
     plain = block(x, random(2, 3))
     assert torch.equal(block(x, random(2, 3, seed=1)), plain)
     torch.testing.assert_close(plain - x, block.project(torch.nn.functional.leaky_relu(block.expand(x), 0.2)))
@@ -65,19 +74,30 @@ def test_a_block_starts_unmodulated_and_is_modulated_feature_by_feature():
 
 
 def test_all_parameters_get_gradients_once_the_last_layer_gives_something(path):
-    torch.nn.init.normal_(path.tail.weight)
-    for block in path.blocks:
-        torch.nn.init.normal_(block.style.weight)
+    make_loud(path)
     path(random(2, 3, 16, 16), random(2, 5)).square().mean().backward()
     assert all(parameter.grad.abs().max() > 0 for parameter in path.parameters())
+
+
+def test_the_error_reads_the_features_and_does_not_shape_them(path):
+    make_loud(path)
+    path(random(2, 3, 16, 16), random(2, 5))[:, 1:].square().mean().backward()
+    moved = {name for name, parameter in path.named_parameters() if parameter.grad is not None}
+    assert moved == {name for name, _ in path.named_parameters() if name.startswith("error_tail.")}
+
+
+def test_the_detail_is_the_same_with_and_without_the_error(path):
+    alone = DetailPath(in_channels=3, channels=8, num_blocks=2, condition_dim=5)
+    make_loud(path)
+    alone.load_state_dict({name: value for name, value in path.state_dict().items() if "error" not in name})
+    image, condition = random(2, 3, 16, 16), random(2, 5)
+    assert torch.equal(alone(image, condition), path(image, condition)[:, :1])
 
 
 @pytest.mark.parametrize("sizes", [{"channels": 0}, {"num_blocks": 0}])
 def test_no_channels_or_blocks_are_no_path(sizes):
     with pytest.raises(ValueError, match="detail_channels 0 to leave it out"):
-        DetailPath(
-            **({"in_channels": 3, "out_channels": 1, "channels": 8, "num_blocks": 2, "condition_dim": 5} | sizes)
-        )
+        DetailPath(**({"in_channels": 3, "channels": 8, "num_blocks": 2, "condition_dim": 5} | sizes))
 
 
 @pytest.mark.parametrize("value", [-1.0, 0.3, 1.0])

@@ -75,6 +75,7 @@ def test_the_random_phase_is_that_of_its_seed(make):
         (("--factor", 4, "--phase", "any"), "phase is 'any'"),
         (("--factor", 4, "--profile", "hat"), "profile is 'hat'"),
         (("--factor", 0.5), "factor is 0.5"),
+        (("--factor", 22), "factor is 22, but the input has 22 axial slices.*at most 21"),
     ],
 )
 def test_what_cannot_be_made_is_refused(make, options, message):

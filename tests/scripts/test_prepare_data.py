@@ -150,6 +150,8 @@ def test_masks_are_found_by_their_pattern(scans, tmp_path, run):
         (("--modalities", "flair", "--names", "T1w"), "pairs such as"),
         (("--modalities", "flair", "--split", "0.5"), "three fractions"),
         (("--modalities", "flair", "--table", "x.csv"), "either --input"),
+        (("--modalities", "flair", "--thin_axes", "axial,S"), "planes of axial, coronal, sagittal, each once"),
+        (("--modalities", "flair", "--thin_axes", "axial,axial"), "each once"),
         ((), "needs --modalities"),
     ],
 )
@@ -159,6 +161,19 @@ def test_wrong_options_are_one_line(scans, tmp_path, run, arguments, message):
     assert said.startswith("error: ")
     assert "\n" not in said
     assert message in said
+
+
+@pytest.mark.parametrize(
+    ("option", "axes", "said"),
+    [("sagittal,axial", (0, 2), "flair axial, sagittal (3)"), ("none", (), "in no plane (3)")],
+)
+def test_thin_axes_can_be_named(scans, tmp_path, run, option, axes, said):
+    where = ("--input", scans, "--modalities", "flair", "--output", tmp_path / "out", "--workers", 1, "--noquality")
+    status, log = run(*where, "--thin_axes", option)
+    assert (status, read_header(tmp_path / "out" / "p1.h5").thin_axes) == (0, {"flair": axes})
+    assert said in log
+    assert run(*where)[0] == 0  # another option: done again
+    assert read_header(tmp_path / "out" / "p1.h5").thin_axes == {"flair": (0,)}  # too small to measure
 
 
 def test_a_misspelled_option_is_an_error_before_any_work(scans, tmp_path, run):

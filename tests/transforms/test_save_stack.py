@@ -32,7 +32,7 @@ SLOPE = np.array([1.0, 0.37, -0.61]) / np.sqrt(1 + 0.37**2 + 0.61**2)
 class Interpolating(torch.nn.Module):
     """A stand-in network: linear between the two middle slices."""
 
-    def forward(self, groups, *, z=None, modality=None, position=None, same_modality=None):
+    def forward(self, groups, *, position=None, **conditions):
         weight = position[:, None, None, None]
         return (1 - weight) * groups[:, 1:2] + weight * groups[:, 2:3]
 

@@ -55,6 +55,13 @@ def test_pixels_of_another_size_become_those_of_the_network(scan, pixel):
     assert item[NATIVE].shape == (7, 6, 5)
 
 
+def test_of_a_range_of_pixels_the_nearest_size_is_taken(scan):
+    path, _ = scan  # rows 0.806 mm, columns 0.7 mm
+    item = LoadStackd(in_plane_spacing=[0.8, 1.33])({"image": str(path)})
+    assert item["image"].shape == (1, 7, 6, math.ceil(5 * 0.7 / 0.8))
+    assert Source.of(item).in_plane_spacing == [0.8, 1.33]
+
+
 def test_a_blank_surround_stays_blank_through_a_change_of_pixels(tmp_path):
     volume = np.zeros((40, 40, 4), np.float32)
     volume[15:25, 12:28] = np.random.default_rng(0).uniform(300, 1000, (10, 16, 4))

@@ -1,3 +1,5 @@
+import json
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -52,7 +54,7 @@ def test_what_lies_outside_of_the_training_gives_a_warning(item, caplog):
 
 
 def test_a_training_range_of_something_unknown_is_refused():
-    with pytest.raises(ValueError, match=r"training_range has \['pixels'\]; it may have \['factor', 'slice_spacing'\]"):
+    with pytest.raises(ValueError, match=r"training_range has \['pixels'\]; it may have \['factor', 'slice_spacing'"):
         SetTaskd(**SR, training_range={"pixels": [1, 2]})
 
 
@@ -67,3 +69,46 @@ def test_an_unknown_modality_is_refused_with_those_known(field):
 def test_a_factor_below_one_is_refused(factor):
     with pytest.raises(ValueError, match="factor is"):
         SetTaskd(modalities=NAMES, source_modality="t1", target_modality="t2", factor=factor)
+
+
+def scan_of(folder, thickness, through_plane="auto"):
+    """A loaded scan with slices 5 mm apart whose JSON tells their thickness."""
+    (folder / "a.json").write_text(json.dumps({"SliceThickness": thickness}))
+    return LoadStackd(through_plane=through_plane)({"image": str(folder / "a.nii")})
+
+
+def test_the_network_is_told_the_thickness_of_the_header_over_the_spacing(item, tmp_path):
+    assert SetTaskd(**SR, factor=4)(item)["thickness"] == 1.0  # nothing is known: slices touch
+    task = SetTaskd(**SR, factor=4)(scan_of(tmp_path, 4.0))
+    assert task["thickness"] == pytest.approx(0.8) and Source.of(task).slice_thickness == 4.0
+
+
+def test_at_a_factor_of_1_the_thickness_is_1_as_in_training(item, tmp_path):
+    assert SetTaskd(**SR, factor=1)(scan_of(tmp_path, 4.0))["thickness"] == 1.0
+
+
+def test_a_thickness_that_is_given_overrides_the_header(item, tmp_path):
+    task = SetTaskd(**SR, factor=4, slice_thickness=6.0)(scan_of(tmp_path, 4.0))
+    assert task["thickness"] == pytest.approx(1.2) and Source.of(task).slice_thickness == 6.0
+
+
+@pytest.mark.parametrize("plane", ["coronal", "sagittal"])
+def test_slices_along_another_axis_than_the_scanner_s_have_no_thickness_of_the_header(item, tmp_path, plane):
+    task = SetTaskd(**SR, factor=4)(scan_of(tmp_path, 4.0, through_plane=plane))
+    assert task["thickness"] == 1.0 and Source.of(task).slice_thickness is None
+
+
+@pytest.mark.parametrize(("thickness", "told"), [(10.0, 1.3), (1.0, 0.6), (4.0, 0.8), (6.5, 1.3), (3.0, 0.6)])
+def test_a_thickness_outside_of_the_training_is_clipped_and_told(item, tmp_path, caplog, thickness, told):
+    trained = {"relative_thickness": [0.6, 1.3]}
+    task = SetTaskd(**SR, factor=4, training_range=trained)(scan_of(tmp_path, thickness))
+    assert task["thickness"] == pytest.approx(told)
+    outside = f"relative thickness of {thickness / 5:.4g} is outside of what the network was trained on, 0.6 to 1.3"
+    assert (outside in caplog.text) == (thickness / 5 != pytest.approx(told))
+    assert len(Source.of(task).warnings) == (outside in caplog.text)
+
+
+@pytest.mark.parametrize("thickness", [0, -1, float("nan"), "one", True])
+def test_a_slice_thickness_that_is_none_is_refused(thickness):
+    with pytest.raises(ValueError, match="slice_thickness is .*positive number, in mm, or null"):
+        SetTaskd(**SR, slice_thickness=thickness)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .dicom_volume import gap_warning
+from .dicom_volume import gap_warning, positive_number
 from .image_paths import stem_of
 from .modality_rules import modality_of_header, modality_of_name
 
@@ -31,3 +31,8 @@ def sidecar_facts(path: Path) -> tuple[str | None, list[str]]:
     except (KeyError, TypeError, ValueError):
         gap = None
     return modality, [] if gap is None else [gap]
+
+
+def sidecar_thickness(path: Path) -> float | None:
+    """Return the SliceThickness in mm that the file's JSON tells; `None` where it tells none that is positive."""
+    return positive_number(sidecar_of(path).get("SliceThickness"))

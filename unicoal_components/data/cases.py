@@ -2,74 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from ..keys import Keys
+from .answerable import answerable
+from .case_list import AXIS, SOURCE, TARGET, Case, read_cases
 from .hdf5 import SubjectHeader, read_header, read_volume
+from .planes import axis_of
 from .slice_profile import thick_volume
 from .slice_thickness import SliceThickness
 
-logger = logging.getLogger(__name__)
-
-SOURCE = "source"
-TARGET = "target"
 SPACING = "spacing"
-
-
-@dataclass(frozen=True)
-class Case:
-    """One question put to the network: thin ``target`` from ``source`` with slices ``factor`` times thicker."""
-
-    source: str
-    target: str
-    factor: float
-
-
-def read_cases(cases: Sequence[Mapping[str, Any]], *, modalities: Sequence[str]) -> list[Case]:
-    """Check a list of ``{"source": "t1", "target": "t2", "factor": 4}`` as it stands in a configuration.
-
-    Raises:
-        ValueError: the list is empty, a key is missing or unknown, a modality is not in ``modalities``, a factor is not
-            a number of at least 1, or a case stands there twice.
-
-    >>> read_cases([{"source": "t1", "target": "t2", "factor": 4}], modalities=["t1", "t2"])
-    [Case(source='t1', target='t2', factor=4.0)]
-    """
-    if not cases:
-        raise ValueError(
-            'cases is empty; give at least one, for example [{"source": "t1", "target": "t2", "factor": 4}].'
-        )
-    checked = [_read_case(case, modalities=modalities) for case in cases]
-    twice = sorted({str(case) for case in checked if checked.count(case) > 1})
-    if twice:
-        raise ValueError(f"cases names {', '.join(twice)} more than once; leave the repetition out.")
-    return checked
-
-
-def _read_case(case: Mapping[str, Any], *, modalities: Sequence[str]) -> Case:
-    if set(case) != {SOURCE, TARGET, "factor"}:
-        raise ValueError(f"case {dict(case)} has the keys {sorted(case)}; allowed are exactly factor, source, target.")
-    for role in (SOURCE, TARGET):
-        if case[role] not in modalities:
-            raise ValueError(
-                f"case {dict(case)}: {role} '{case[role]}' is unknown; allowed is one of {list(modalities)}. Correct "
-                "the name or add it to modalities (and train with it)."
-            )
-    factor = case["factor"]
-    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < math.inf:
-        raise ValueError(
-            f"case {dict(case)}: factor is {factor!r}; allowed is a number of at least 1 (thick over thin slice "
-            "spacing; 1 means that source and target have the same grid)."
-        )
-    return Case(source=case[SOURCE], target=case[TARGET], factor=float(factor))
 
 
 def evaluated_indices(*, depth: int, factor: float, slice_step: int = 1) -> torch.Tensor:
@@ -105,20 +55,27 @@ class CaseDataset(Dataset):
 
     - ``image`` ``(1, N, H, W)`` float32 in [-1, 1], the thick source stack, N = floor((D - 1) / factor) + 1;
     - ``label`` ``(1, K, H, W)`` float32 in [-1, 1], the true target at the thin ``indices`` ``(K,)``;
-    - ``modality``, ``source_modality`` (class indices), ``factor``, ``spacing`` ``(3,)`` in mm between neighbors of the
-      label along its axes (1 where the file does not know it);
+    - ``modality``, ``source_modality`` (class indices), ``factor``, ``thickness`` (slice thickness over slice spacing:
+      1 where slices touch and at a factor of 1), ``spacing`` ``(3,)`` in mm between neighbors of the label along its
+      axes (1 where the file does not know it);
 
-    and as strings ``subject``, ``source`` and ``target``. Cases of different sizes do not stack: use batches of one.
+    and as strings ``subject``, ``source``, ``target`` and ``axis``. Along another axis than the axial one, D is H or W
+    of the subject file, and H and W are the two others in order. Thick slices are made only where source and target are
+    truly thin along the axis, for an interpolated volume is no truth. Cases of different sizes do not stack: use
+    batches of one.
 
     Args:
         data: ``{"subject": name, "path": file}`` for each subject, from :func:`.datalist.read_datalist`.
         modalities: names in the order of their class indices.
-        cases: ``{"source": name, "target": name, "factor": number}`` for each case.
+        cases: ``{"source": name, "target": name, "factor": number}`` for each case, and if not axial ``"axis"``:
+            "coronal", "sagittal", or "thin", every axis along which the two volumes of a person are truly thin (at a
+            factor of 1: axial).
         profile: slice profile of the thick slices, ``"gaussian"``, ``"box"`` or ``"drop"``.
         slice_gap: gap between the thick slices in mm, see :class:`.slice_thickness.SliceThickness`.
         slice_thickness: instead, their thickness in mm; ``None``: what the gap leaves.
         slice_step: evaluate about every how many thin slices (:func:`evaluated_indices`).
-        skip_missing: log and leave out the (subject, case) pairs whose modality the file lacks, instead of an error.
+        skip_missing: log and leave out the (subject, case) pairs that the file cannot answer, instead of an error: it
+            lacks a modality, a volume is not truly thin along the axis, or it has fewer than 2 thick slices.
         transform: applied to each item.
 
     Attributes:
@@ -126,8 +83,8 @@ class CaseDataset(Dataset):
         left_out: in words, what was left out.
 
     Raises:
-        ValueError: a wrong value, or a subject without a modality or a slice spacing that a case needs, named with its
-            file.
+        ValueError: a wrong value, or a subject without a modality, a truly thin axis, slices or a slice spacing that a
+            case needs, named with its file.
     """
 
     def __init__(
@@ -159,17 +116,14 @@ class CaseDataset(Dataset):
         self.left_out: list[str] = []
         for subject in data:
             header = read_header(subject["path"])
-            served, lacking = _served(subject, header, checked, skip_missing)
+            served, left_out = answerable(subject, header, checked, skip_missing)
             for case in served:
                 self._thickness(case, header)  # raises before a training begins, not at its first validation
                 self.items.append((subject, case))
-            if lacking:
-                self.left_out.append(
-                    f"{len(checked) - len(served)} of {len(checked)} cases left out for '{subject['subject']}', whose "
-                    f"file has no {', '.join(lacking)}."
-                )
+            self.left_out += left_out
         if not self.items:
-            raise ValueError(f"none of the {len(data)} subjects has the modalities of any case; nothing to evaluate.")
+            why = " ".join(self.left_out[:3])
+            raise ValueError(f"none of the {len(data)} subjects can answer any case; nothing to evaluate. {why}")
 
     def __len__(self) -> int:
         return len(self.items)
@@ -178,10 +132,12 @@ class CaseDataset(Dataset):
         subject, case = self.items[index]
         path = subject["path"]
         header = read_header(path)
-        target = read_volume(path, case.target)
-        thin = target if case.source == case.target else read_volume(path, case.source)
+        axis = axis_of(case.axis)
+        target = _read(path, case.target, axis)
+        thin = target if case.source == case.target else _read(path, case.source, axis)
         indices = evaluated_indices(depth=len(target), factor=case.factor, slice_step=self.slice_step)
-        spacing = torch.tensor(header.spacing or (1.0, 1.0, 1.0), dtype=torch.float32)
+        voxel = header.spacing or (1.0, 1.0, 1.0)
+        spacing = torch.tensor([voxel[axis], *np.delete(voxel, axis)], dtype=torch.float32)
         spacing[0] *= indices[1] - indices[0] if len(indices) > 1 else 1
         thickness = self._thickness(case, header)
         thick = thick_volume(thin, case.factor, self.thickness.profile, thickness=thickness)
@@ -191,38 +147,22 @@ class CaseDataset(Dataset):
             Keys.MODALITY: torch.tensor(self.modalities.index(case.target)),
             Keys.SOURCE_MODALITY: torch.tensor(self.modalities.index(case.source)),
             Keys.FACTOR: torch.tensor(case.factor, dtype=torch.float32),
+            Keys.THICKNESS: torch.tensor(thickness / case.factor, dtype=torch.float32),
             Keys.INDICES: indices,
             Keys.SUBJECT: subject["subject"],
             SOURCE: case.source,
             TARGET: case.target,
+            AXIS: case.axis,
             SPACING: spacing,
         }
         return item if self.transform is None else self.transform(item)
 
     def _thickness(self, case: Case, header: SubjectHeader) -> float:
         """Return the slice thickness of a case, in thin slices of a subject's file."""
-        spacing = header.spacing[0] if header.spacing else None
+        spacing = header.spacing[axis_of(case.axis)] if header.spacing else None
         return self.thickness.in_thin_slices(case.factor, spacing=spacing, path=header.path)
 
 
-def _served(
-    subject: Mapping[str, str], header: SubjectHeader, cases: Sequence[Case], skip_missing: bool
-) -> tuple[list[Case], list[str]]:
-    """Return the cases for which the subject's file has both modalities, and the modalities that others lack."""
-    held = header.modalities
-    served: list[Case] = []
-    lacking: set[str] = set()
-    for case in cases:
-        missing = sorted({case.source, case.target} - set(held))
-        if not missing:
-            served.append(case)
-            continue
-        lacking.update(missing)
-        text = (
-            f"subject '{subject['subject']}' ({subject['path']}) has no modality {', '.join(missing)}, which the case "
-            f"{case.source} to {case.target} needs; the file holds {', '.join(held)}."
-        )
-        if not skip_missing:
-            raise ValueError(f"{text} Prepare it with that modality, drop the case, or set skip_missing to true.")
-        logger.warning("Skipped: %s", text)
-    return served, sorted(lacking)
+def _read(path: str, modality: str, axis: int) -> np.ndarray:
+    """Read a volume with its slices along an axis of (D, H, W) first, the two others behind it in order."""
+    return np.ascontiguousarray(np.moveaxis(read_volume(path, modality), axis, 0))

@@ -1,10 +1,12 @@
 """One volume from one DICOM series, in scanner units and with its place in the world."""
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydicom import Dataset, dcmread
@@ -38,6 +40,7 @@ class DicomVolume:
         source: the data sets of the slices without their pixels, in the order of z.
         stored_dtype: of the pixels in the files, such as "int16".
         rescale: slope and intercept that all slices share; `None` where they differ.
+        slice_thickness: SliceThickness in mm; `None` where the slices tell none, or not one.
         warnings: what the user should know, a clause each whose subject is the series. Nothing in it tells who it is.
     """
 
@@ -47,6 +50,7 @@ class DicomVolume:
     source: tuple[Dataset, ...]
     stored_dtype: str
     rescale: tuple[float, float] | None
+    slice_thickness: float | None
     warnings: tuple[str, ...]
 
 
@@ -80,7 +84,10 @@ def read_series(series: DicomSeries) -> DicomVolume:
     dtype = str(np.result_type(*pixels))
     rescales = {_rescale(header) for header in headers}
     shared = rescales.pop() if len(rescales) == 1 else None
-    return DicomVolume(series, voxels, affine, source, dtype, shared, tuple(_warnings(source, spacing, series)))
+    thicknesses = {positive_number(header.get("SliceThickness")) for header in headers}
+    thickness = thicknesses.pop() if len(thicknesses) == 1 else None
+    doubts = tuple(_warnings(source, spacing, series))
+    return DicomVolume(series, voxels, affine, source, dtype, shared, thickness, doubts)
 
 
 @contextmanager
@@ -198,9 +205,23 @@ def _warnings(source: Sequence[Dataset], spacing: float, series: DicomSeries) ->
     expected = int_or_none(first.get("ImagesInAcquisition"))
     if not series.part and expected and expected > len(source):
         yield f"it has {len(source)} slices, but ImagesInAcquisition says {expected}; some may be missing"
-    gap = gap_warning(float(first.get("SliceThickness") or 0), spacing)
+    gap = gap_warning(positive_number(first.get("SliceThickness")) or 0.0, spacing)
     if gap is not None:
         yield gap
+
+
+def positive_number(value: Any) -> float | None:
+    """Return what a header tells as a number above 0; `None` where it is none.
+
+    Example:
+        >>> positive_number("3.6"), positive_number(""), positive_number(0), positive_number([3, 4])
+        (3.6, None, None, None)
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number < math.inf else None
 
 
 def gap_warning(thickness: float, spacing: float) -> str | None:

@@ -17,8 +17,9 @@ from .intensity import PERCENTILES
 from .scan import Scan
 from .steps import PreparationSteps
 from .subject_files import SubjectFiles
+from .thin_axes import ThinAxes
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 """To be raised when the same options and scans give other volumes than before: finished subjects are then redone."""
 
 HISTOGRAM_BINS = 64
@@ -61,6 +62,7 @@ def make_history(
     finals: Mapping[str, Scan],
     limits: Mapping[str, tuple[float, float]],
     records: Mapping[str, Sequence[Mapping[str, Any]]],
+    thin: Mapping[str, ThinAxes],
     notes: Sequence[str] = (),
 ) -> str:
     """Return the JSON text; the same input gives the same text.
@@ -71,6 +73,7 @@ def make_history(
         finals: the same after all steps, before scaling.
         limits: the intensities that became 0 and 255.
         records: what was done to each, in order.
+        thin: along which axes each is thin, and how that is known.
         notes: about the subject as a whole.
     """
     modalities = {
@@ -79,7 +82,8 @@ def make_history(
             "sha256": source["sha256"],
             **_original_geometry(originals[source["modality"]]),
             "steps": [*records[source["modality"]], _scaling(limits[source["modality"]])],
-            "warnings": list(finals[source["modality"]].warnings),
+            "thin_axes": thin[source["modality"]].record(),
+            "warnings": [*finals[source["modality"]].warnings, *thin[source["modality"]].warnings],
             "histogram": _histogram(finals[source["modality"]].stack, limits[source["modality"]]),
         }
         for source in recipe["sources"]

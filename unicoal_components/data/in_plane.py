@@ -1,14 +1,18 @@
 """Between a scan's pixels and the network's: each axis on its own, as one small matrix.
 
-A network knows one pixel size. Pixels of another size are resampled before it, and its slices back onto the scan's own
-grid behind it, so that a user sees the grid of the scan only.
+A network knows pixels of one size, or of a range of sizes. Others are resampled before it, and its slices back onto the
+scan's own grid behind it, so that a user sees the grid of the scan only.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, map_coordinates
+
+PixelSize = float | Sequence[float] | None
+"""In mm: one size, [smallest, largest], or `None` for whatever the scan has."""
 
 TOLERANCE = 0.05
 """Pixels that differ by less than this part from the network's are taken as they are."""
@@ -28,7 +32,7 @@ class AxisMap(NamedTuple):
     nearest: np.ndarray
 
 
-def axis_map(size: int, spacing: float, wanted: float | None) -> AxisMap | None:
+def axis_map(size: int, spacing: float, wanted: float) -> AxisMap | None:
     """Return how `size` pixels of `spacing` mm become pixels of `wanted` mm and come back.
 
     The middle of both rows of pixels is one point, and the new row is the shortest that covers the old one. Values are
@@ -39,7 +43,7 @@ def axis_map(size: int, spacing: float, wanted: float | None) -> AxisMap | None:
     Args:
         size: number of pixels n.
         spacing: of the scan, mm.
-        wanted: of the network, mm; `None` = as the scan's.
+        wanted: of the network, mm.
 
     Returns:
         `None` where the pixels can stay as they are.
@@ -48,7 +52,7 @@ def axis_map(size: int, spacing: float, wanted: float | None) -> AxisMap | None:
         >>> axis_map(4, 1.0, 2.0).there.shape, axis_map(4, 1.0, 1.01)
         ((2, 4), None)
     """
-    if wanted is None or abs(spacing / wanted - 1) <= TOLERANCE:
+    if abs(spacing / wanted - 1) <= TOLERANCE:
         return None
     ratio = wanted / spacing
     count = max(math.ceil(size / ratio - 1e-6), 1)
@@ -72,27 +76,46 @@ def _spline(size: int, places: np.ndarray, columns: np.ndarray) -> np.ndarray:
     return np.stack(mapped, axis=1)
 
 
+def pixel_range(wanted: PixelSize) -> tuple[float, float]:
+    """Return the smallest and the largest pixel size in mm that a network takes.
+
+    Raises:
+        ValueError: `wanted` is neither a positive number, nor two of them in ascending order, nor `None`.
+
+    Example:
+        >>> pixel_range(1.0), pixel_range([0.8, 1.33]), pixel_range(None)
+        ((1.0, 1.0), (0.8, 1.33), (0.0, inf))
+    """
+    if wanted is None:
+        return 0.0, math.inf
+    sizes = list(wanted) if isinstance(wanted, Sequence) else [wanted, wanted]
+    numbers = all(isinstance(size, int | float) and not isinstance(size, bool) for size in sizes)
+    if not numbers or len(sizes) != 2 or not 0 < sizes[0] <= sizes[1] < math.inf:
+        raise ValueError(
+            f"in_plane_spacing is {wanted!r}; it must be a positive number of mm, the pixel size of the network's "
+            "training data, or their [smallest, largest], or null to take pixels as they are."
+        )
+    return float(sizes[0]), float(sizes[1])
+
+
 class InPlane:
     """The way between slices of a scan and slices of the network's pixel size, and back.
 
     Args:
         shape: rows and columns (H, W) of the scan's slices.
         spacing: mm between its rows, and between its columns.
-        wanted: pixel size of the network in mm; `None` = the scan's own.
+        wanted: pixel size of the network in mm. Of a range the nearest size is taken, for rows and columns each: the
+            scan's own where it lies inside. `None` = the scan's own.
 
     Raises:
-        ValueError: `wanted` is not a positive number.
+        ValueError: `wanted` is no pixel size, see `pixel_range`.
     """
 
-    def __init__(self, shape: tuple[int, int], spacing: tuple[float, float], wanted: float | None) -> None:
-        number = isinstance(wanted, int | float) and not isinstance(wanted, bool)
-        if wanted is not None and not (number and 0 < wanted < math.inf):
-            raise ValueError(
-                f"in_plane_spacing is {wanted!r}; it must be a positive number of mm, the pixel size of the network's "
-                "training data, or null to take pixels as they are."
-            )
-        self.rows = axis_map(shape[0], spacing[0], wanted)
-        self.columns = axis_map(shape[1], spacing[1], wanted)
+    def __init__(self, shape: tuple[int, int], spacing: tuple[float, float], wanted: PixelSize) -> None:
+        low, high = pixel_range(wanted)
+        rows, columns = (min(max(mm, low), high) for mm in spacing)
+        self.rows = axis_map(shape[0], spacing[0], rows)
+        self.columns = axis_map(shape[1], spacing[1], columns)
 
     @property
     def changes(self) -> bool:

@@ -15,7 +15,17 @@ PREPARED, UP_TO_DATE, FAILED = "prepared", "up to date", "failed"
 COLUMNS = (
     *("subject", "person", "section", "modality", "status", "reason", "source", "sha256"),
     *("original_shape", "original_spacing", "original_orientation", "shape", "spacing", "steps"),
-    *("translation_mm", "rotation_deg", "metric", "output", "output_sha256", "seconds", "warnings"),
+    *(
+        "translation_mm",
+        "rotation_deg",
+        "metric",
+        "thin_axes",
+        "detail",
+        "output",
+        "output_sha256",
+        "seconds",
+        "warnings",
+    ),
 )
 
 
@@ -52,7 +62,8 @@ def write_manifest(path: str | os.PathLike, outcomes: Sequence[Outcome], *, moda
     """Write a CSV with one row per subject and modality, atomically; unknown cells are empty.
 
     Lengths are in mm, shapes and spacings along x, y, z as `170x256x256`; `translation_mm` is how far registration
-    moves the center of the reference, `metric` what it reached.
+    moves the center of the reference, `metric` what it reached. `thin_axes` are the planes whose slices are truly thin,
+    `detail` is what tells (`thin_axes.py`).
 
     Args:
         path: the file.
@@ -101,6 +112,12 @@ def _modality_cells(known: Mapping[str, Any], notes: Sequence[str]) -> dict[str,
             "original_orientation": known["orientation"],
             "steps": "; ".join(map(describe_step, known["steps"])),
         }
+    if "thin_axes" in known:
+        thin = known["thin_axes"]
+        cells["thin_axes"] = " ".join(thin["planes"]) or "none"
+        cells["detail"] = " ".join(
+            f"{plane}:{'unknown' if value is None else format(value, '.2g')}" for plane, value in thin["detail"].items()
+        )
     for record in known.get("steps", ()):
         if record["step"] == "register":
             cells |= {name: f"{record[name]:.4g}" for name in ("translation_mm", "rotation_deg", "metric")}

@@ -13,6 +13,7 @@ from .read_mask import read_mask
 from .scan import Scan, read_scan
 from .steps import PreparationSteps
 from .subject_files import SubjectFiles
+from .thin_axes import check_usable, find_thin_axes
 
 NO_STEPS = PreparationSteps()
 
@@ -35,7 +36,8 @@ def prepare_subject(
         steps: what to do before the scaling; by default nothing, the scans must share a grid then.
 
     Raises:
-        ValueError: a missing modality, an unusable scan, different grids, nothing to crop to.
+        ValueError: a missing modality, an unusable scan, different grids, nothing to crop to, a person's only scan
+            that is truly thin along no axis.
         OSError: a scan that cannot be read, a file that cannot be written.
     """
     present = present_modalities(item, modalities, allow_missing)
@@ -45,6 +47,9 @@ def prepare_subject(
     finals, records = apply_steps(originals, steps, mask)
     scaled = {name: scale_intensity(scan) for name, scan in finals.items()}
     limits = {name: limits for name, (_, limits) in scaled.items()}
+    thin = {name: find_thin_axes(volume, steps.thin_axes) for name, (volume, _) in scaled.items()}
+    for name, found in thin.items():
+        check_usable(found, originals[name].path, modalities=len(present))
     write_subject(
         path,
         volumes={name: volume for name, (volume, _) in scaled.items()},
@@ -52,8 +57,9 @@ def prepare_subject(
         intensity=limits,
         sources={name: scan.path.name for name, scan in finals.items()},
         history=make_history(
-            recipe, originals=originals, finals=finals, limits=limits, records=records, notes=item.notes
+            recipe, originals=originals, finals=finals, limits=limits, records=records, thin=thin, notes=item.notes
         ),
+        thin_axes={name: found.axes for name, found in thin.items()},
     )
 
 

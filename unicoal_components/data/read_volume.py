@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 from monai.data.image_reader import ITKReader
 
-from .bids_sidecar import sidecar_facts
+from .bids_sidecar import sidecar_facts, sidecar_thickness
 from .checksums import files_of
 from .dicom_series import choose_series, split_uid
 from .dicom_volume import read_series
@@ -49,6 +49,7 @@ class Volume:
         storage: how they keep the numbers.
         modality: t1, t2, ... if its header, the JSON beside it or its name says so; `None` where nothing does.
         warnings: what a user should know of it, a clause each whose subject is the scan.
+        slice_thickness: in mm along z, the axis of the scanner's slices; `None` where nothing tells.
     """
 
     path: str
@@ -59,6 +60,7 @@ class Volume:
     storage: Storage = Storage()
     modality: str | None = None
     warnings: tuple[str, ...] = ()
+    slice_thickness: float | None = None
 
 
 def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volume:
@@ -117,6 +119,7 @@ def _read_dicom(folder: Path, uid: str | None, modality: str | None) -> Volume:
         storage=Storage() if read.rescale is None else Storage(read.stored_dtype, *read.rescale),
         modality=series.modality,
         warnings=read.warnings,
+        slice_thickness=read.slice_thickness,
     )
 
 
@@ -147,6 +150,7 @@ def load_file(path: Path) -> Volume:
         storage=storage,
         modality=modality,
         warnings=(*warnings, *more),
+        slice_thickness=sidecar_thickness(path),
     )
 
 

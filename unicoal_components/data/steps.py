@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .planes import PLANES
+
 CROPS = ("none", "foreground", "brain")
 
 
@@ -20,6 +22,7 @@ class PreparationSteps:
         crop: "none"; "foreground", around the head; or "brain": around the mask, with 0 outside of it.
         margin: kept around what is cropped to, in mm.
         seed: of the draw of the voxels that registration compares.
+        thin_axes: planes whose slices are truly thin in every scan, of axial, coronal, sagittal; `None` measures it.
     """
 
     bias_correction: bool = False
@@ -28,6 +31,7 @@ class PreparationSteps:
     crop: str = "none"
     margin: float = 5.0
     seed: int = 0
+    thin_axes: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Refuse values outside of their ranges.
@@ -39,6 +43,14 @@ class PreparationSteps:
             raise ValueError(f"crop is {self.crop!r}; it must be one of {', '.join(CROPS)}.")
         if not isinstance(self.bias_correction, bool):
             raise ValueError(f"bias_correction is {self.bias_correction!r}; it must be true or false.")
+        if self.thin_axes is not None and (
+            isinstance(self.thin_axes, str)
+            or not set(self.thin_axes) <= set(PLANES)
+            or len(set(self.thin_axes)) < len(self.thin_axes)
+        ):
+            raise ValueError(
+                f"thin_axes is {self.thin_axes!r}; it must be auto, none, or planes of {', '.join(PLANES)}, each once."
+            )
         for name, value, least in (("spacing", self.spacing, 0.05), ("margin", self.margin, 0)):
             if value is not None and not (_is_number(value) and least <= value <= 100):
                 raise ValueError(f"{name} is {value!r}; it must be a number of mm between {least} and 100.")
@@ -78,6 +90,8 @@ class PreparationSteps:
             chosen["spacing"] = float(self.spacing)
         if self.crop != "none":
             chosen |= {"crop": self.crop, "margin": float(self.margin)}
+        if self.thin_axes is not None:
+            chosen["thin_axes"] = [plane for plane in PLANES if plane in self.thin_axes]
         return chosen
 
 

@@ -12,8 +12,10 @@ import torch
 from monai.utils import convert_to_tensor
 from torch import nn
 
+from ..data.case_list import AXIS
 from ..data.cases import SPACING
 from ..data.hdf5 import read_header
+from ..data.planes import axis_of
 from ..data.slice_group import thin_depths
 from ..keys import Keys
 from ..metrics.baselines import baseline
@@ -40,6 +42,7 @@ class CaseEvaluation:
         panels: folder of the pictures.
         store: where volumes go.
         volumes: keep volumes.
+        predicted_error: the output's last channel is the scale of the error.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class CaseEvaluation:
         panels: Path,
         store: CaseStore,
         volumes: bool,
+        predicted_error: bool = False,
     ) -> None:
         self.method = method
         self.measures = measures
@@ -62,6 +66,7 @@ class CaseEvaluation:
         self.panels = panels
         self.store = store
         self.volumes = volumes
+        self.predicted_error = predicted_error
 
     def __call__(
         self, case: dict[str, Any], output: dict[str, Any], *, facts: Row, path: str, draw: bool
@@ -71,8 +76,9 @@ class CaseEvaluation:
         Args:
             case: an item of :class:`..data.cases.CaseDataset`.
             output: of the evaluator, decollated: the thick stack as ``image``, the truth as ``label``, the prediction
-                as ``pred`` ``(1, K, H, W)``; with several latent codes ``(2, K, H, W)``, mean and standard deviation.
-            facts: subject, source, target and factor.
+                as ``pred`` ``(1, K, H, W)``; with more channels the last is the predicted scale of the error, or the
+                standard deviation over several latent codes.
+            facts: subject, source, target, factor and axis.
             path: the subject's file.
             draw: make a panel.
 
@@ -84,13 +90,15 @@ class CaseEvaluation:
         """
         try:
             stack, prediction, deviation, target = _volumes(output)
-            mask = foreground(target=target)
+            axis = axis_of(facts[AXIS])  # on the file's own axes it is the same foreground along each
+            mask = np.moveaxis(foreground(target=np.moveaxis(target, 0, axis)), axis, 0)
             images = self._predict(case, stack, prediction, target, mask, factor=facts["factor"])
             rows, segmentation = self._measure(images, target, mask, case, facts)
             result: dict[str, Any] = {"rows": rows, "segmentation": segmentation}
             if deviation is not None:
                 error = images[self.method] - target
-                result["calibration"] = asdict(calibration(error=error, deviation=deviation, foreground=mask))
+                found = calibration(error=error, deviation=deviation, foreground=mask, laplace=self.predicted_error)
+                result["calibration"] = asdict(found)
         except ValueError as error:
             raise ValueError(f"subject '{facts['subject']}' ({path}), {case_name(facts)}: {error}") from error
         # pictures and volumes of an earlier evaluation would be taken for those of this one
@@ -125,7 +133,7 @@ class CaseEvaluation:
 
     def _infer(self, network: nn.Module, case: dict[str, Any], stack: torch.Tensor) -> np.ndarray:
         device = next(network.parameters()).device
-        names = (Keys.MODALITY, Keys.SOURCE_MODALITY, Keys.FACTOR, Keys.INDICES)
+        names = (Keys.MODALITY, Keys.SOURCE_MODALITY, Keys.FACTOR, Keys.THICKNESS, Keys.INDICES)
         given = {name: torch.as_tensor(case[name])[None].to(device) for name in names}
         with torch.no_grad():
             volume = self.inferer(stack[None, None].to(device), network.eval(), **given)  # type: ignore[misc]
@@ -144,7 +152,7 @@ class CaseEvaluation:
         counted = evaluated_slices(case[Keys.INDICES], facts)
         factor = facts["factor"] if _step(case) == 1 else 1.0
         for name, image in images.items():
-            volumes = CaseVolumes(image, target, mask, counted, _spacing(case), factor)
+            volumes = CaseVolumes(image, target, mask, counted, _spacing(case), factor, axis_of(facts[AXIS]))
             row = facts | {"method": name}
             for measure in self.measures:
                 row |= measure(volumes)
@@ -169,13 +177,16 @@ class CaseEvaluation:
         shown = [name for name in PANEL_METHODS if name in images and (name != "cubic" or facts["factor"] > 1)]
         columns |= {f"{name} (knows the truth)" if name == "affine" else name: images[name] for name in shown}
         columns |= {name: images[name] for name in (*self.networks, self.method)} | {"truth": target}
+        axis = axis_of(facts[AXIS])
+        mm = list(_spacing(case))
+        mm.insert(axis, mm.pop(0))
         psnr = rows[0].get("psnr")
         quality = "" if psnr is None else f", {self.method} {psnr:.2f} dB"
         save_panel(
             self.panel_path(case_stem(facts)),
-            images=columns,
+            images={name: np.moveaxis(volume, 0, axis) for name, volume in columns.items()},
             title=f"{facts['subject']}: {case_name(facts)}{quality}",
-            spacing=_spacing(case),
+            spacing=mm,
             prediction=self.method,
         )
 
@@ -186,12 +197,20 @@ class CaseEvaluation:
         depth, height, width = header.spacing or (1.0, 1.0, 1.0)
         # without an affine: where the axes of a subject file point to
         affine = np.diag([-width, -height, depth, 1.0]) if header.affine is None else header.affine
-        thin, thick = (affine @ np.diag([1, 1, scale, 1]) for scale in (_step(case), facts["factor"]))
+        axis = axis_of(facts[AXIS])
+        thin, thick = (_stretched(affine, axis, scale) for scale in (_step(case), facts["factor"]))
         volumes = {name: images[name] for name in (self.method, *VIEWER_METHODS, *self.networks) if name in images}
         stem = case_stem(facts)
         for name, volume in (volumes | {"truth": target}).items():
-            self.store.save_volume(stem, name, volume, affine=thin)
-        self.store.save_volume(stem, "input", stack, affine=thick)
+            self.store.save_volume(stem, name, np.moveaxis(volume, 0, axis), affine=thin)
+        self.store.save_volume(stem, "input", np.moveaxis(stack, 0, axis), affine=thick)
+
+
+def _stretched(affine: np.ndarray, axis: int, scale: float) -> np.ndarray:
+    """Return the affine, voxel (w, h, d, 1) to mm, of slices `scale` times as far apart along an axis of (D, H, W)."""
+    scales = np.ones(4)
+    scales[2 - axis] = scale
+    return affine @ np.diag(scales)
 
 
 def evaluated_slices(indices: Any, facts: Row) -> np.ndarray | None:
@@ -234,7 +253,7 @@ def _spacing(case: Mapping[str, Any]) -> tuple[float, float, float]:
 
 
 def _volumes(output: Mapping[str, Any]) -> tuple[torch.Tensor, np.ndarray, np.ndarray | None, np.ndarray]:
-    """Take thick stack, prediction, its standard deviation and truth from an output, as ``(slices, H, W)``."""
+    """Take thick stack, prediction, how far it may be off, and truth from an output, as ``(slices, H, W)``."""
     found = {}
     for key in (Keys.IMAGE, Keys.PRED, Keys.LABEL):
         if output.get(key) is None:
@@ -242,5 +261,5 @@ def _volumes(output: Mapping[str, Any]) -> tuple[torch.Tensor, np.ndarray, np.nd
         volume = convert_to_tensor(output[key], dtype=torch.float32, track_meta=False).detach().cpu()
         found[key] = volume.reshape(-1, *volume.shape[-3:])
     prediction = found[Keys.PRED].numpy()
-    deviation = prediction[1] if len(prediction) > 1 else None
+    deviation = prediction[-1] if len(prediction) > 1 else None
     return found[Keys.IMAGE][0], prediction[0], deviation, found[Keys.LABEL][0].numpy()

@@ -14,7 +14,8 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
-from ..data.cases import SOURCE, SPACING, TARGET, Case, CaseDataset
+from ..data.case_list import AXIS, SOURCE, TARGET, Case
+from ..data.cases import SPACING, CaseDataset
 from ..data.writable import check_writable
 from ..keys import Keys
 from ..metrics.baselines import BASELINES, check_baselines
@@ -37,12 +38,13 @@ MEAN_PSNR = "strict_psnr"
 class CaseReport:
     """Write what an evaluation of a :class:`..data.cases.CaseDataset` gave.
 
-    In ``output_dir`` it leaves ``per_subject.csv`` (subject, source, target, factor, method, and a column for each
-    number measured), ``summary.csv`` (mean, standard deviation and 95 % interval over subjects for each case and
+    In ``output_dir`` it leaves ``per_subject.csv`` (subject, source, target, factor, axis, method, and a column for
+    each number measured), ``summary.csv`` (mean, standard deviation and 95 % interval over subjects for each case and
     method), ``comparisons.csv`` (the method against each other one), ``cases`` (one folder each: the result, and
-    volumes), ``panels/SUBJECT_SOURCE_to_TARGET_xFACTOR.png``, ``run.json``, and with a segmenter or several latent
-    codes ``segmentation.csv`` or ``calibration.json``. The summary is logged, and the mean over cases of the method's
-    PSNR is the engine's metric ``strict_psnr``.
+    volumes), ``panels/SUBJECT_SOURCE_to_TARGET_xFACTOR.png`` (with ``_coronal`` or ``_sagittal`` where slices are not
+    axial), ``run.json``, and with a segmenter or a predicted error (or several latent codes) ``segmentation.csv`` or
+    ``calibration.json``. The
+    summary is logged, and the mean over cases of the method's PSNR is the engine's metric ``strict_psnr``.
 
     Rows without a network (:data:`..metrics.baselines.BASELINES`) and those of other networks come from the very input
     and truth of the case. With ``resume`` a stopped evaluation goes on: cases that were done on the same data, with the
@@ -60,6 +62,8 @@ class CaseReport:
         volumes: keep volumes of the method, the other networks and cubic interpolation for the viewer, about 5 MB a
             case.
         resume: see above; otherwise earlier results are overwritten.
+        predicted_error: the network gives the scale of its error, as the last channel of the output: the calibration is
+            that of its interval, in place of the standard deviation over latent codes.
         record: what else the results depend on, and what the report tells of it.
 
     Raises:
@@ -81,6 +85,7 @@ class CaseReport:
         panels: int | None = 3,
         volumes: bool = False,
         resume: bool = False,
+        predicted_error: bool = False,
         record: EvaluationRecord | None = None,
     ) -> None:
         others = {name: network for name, network in (networks or {}).items() if network is not None}
@@ -111,6 +116,7 @@ class CaseReport:
             panels=self.output_dir / "panels",
             store=self.store,
             volumes=volumes,
+            predicted_error=predicted_error,
         )
         names = list(dict.fromkeys(subject[Keys.SUBJECT] for subject, _ in dataset.items))
         self._drawn = set(names[:panels])
@@ -223,12 +229,13 @@ class CaseReport:
 
 
 def _facts(subject: Mapping[str, str], case: Case) -> Row:
-    return {"subject": subject[Keys.SUBJECT], "source": case.source, "target": case.target, "factor": case.factor}
+    name = subject[Keys.SUBJECT]
+    return {"subject": name, "source": case.source, "target": case.target, "factor": case.factor, "axis": case.axis}
 
 
 def _case_facts(case: Mapping[str, Any]) -> Row:
     """Tell from a batch's item which case it is."""
-    wanted = (Keys.SUBJECT, SOURCE, TARGET, Keys.FACTOR, Keys.INDICES, SPACING)
+    wanted = (Keys.SUBJECT, SOURCE, TARGET, AXIS, Keys.FACTOR, Keys.THICKNESS, Keys.INDICES, SPACING)
     missing = [key for key in wanted if key not in case]
     if missing:
         raise ValueError(
@@ -237,4 +244,5 @@ def _case_facts(case: Mapping[str, Any]) -> Row:
         )
     # float32 on the way through the batch: 3.3 comes back as 3.29999995.
     factor = round(float(case[Keys.FACTOR]), 6)
-    return {"subject": case[Keys.SUBJECT], "source": case[SOURCE], "target": case[TARGET], "factor": factor}
+    known = {"source": case[SOURCE], "target": case[TARGET], "factor": factor, "axis": case[AXIS]}
+    return {"subject": case[Keys.SUBJECT]} | known

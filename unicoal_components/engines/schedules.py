@@ -25,13 +25,14 @@ def blur_sigma(images_seen: float, *, initial: float = 10.0, fade_images: float 
     return initial * max(1.0 - images_seen / fade_images, 0.0) if fade_images > 0 else 0.0
 
 
-def learning_rate_factor(step: float, *, constant: float, decay: float) -> float:
-    """Hold the learning rate, then let it fall linearly to zero.
+def learning_rate_factor(step: float, *, constant: float, decay: float, warmup: float = 0.0) -> float:
+    """Let the learning rate rise linearly from zero, hold it, then let it fall linearly to zero.
 
     Args:
         step: epochs (with fractions) or iterations done, ≥ 0.
-        constant: length of the first part, in the unit of `step`.
-        decay: length of the second part; 0 = hold for ever.
+        constant: end of the time at the full rate, in the unit of `step`.
+        decay: length of the fall; 0 = hold for ever.
+        warmup: length of the rise; 0 = none.
 
     Returns:
         Factor in [0, 1] on the initial learning rate.
@@ -39,7 +40,9 @@ def learning_rate_factor(step: float, *, constant: float, decay: float) -> float
     >>> [learning_rate_factor(s, constant=50, decay=50) for s in (0, 50, 75, 100)]
     [1.0, 1.0, 0.5, 0.0]
     """
-    return 1.0 - min(max(step - constant, 0.0) / decay, 1.0) if decay > 0 else 1.0
+    rise = min(step / warmup, 1.0) if warmup > 0 else 1.0
+    fall = min(max(step - constant, 0.0) / decay, 1.0) if decay > 0 else 0.0
+    return rise * (1.0 - fall)
 
 
 def average_half_life(images_seen: float, *, half_life_images: float = 10_000, rampup: float | None = 0.05) -> float:
@@ -94,17 +97,20 @@ class LearningRateDecay:
     Args:
         constant_epochs: epochs at the full rate.
         decay_epochs: epochs of the linear fall to zero that follows; 0 = no fall.
+        warmup_epochs: epochs of the linear rise from zero before, part of `constant_epochs`; 0 = none.
 
     Raises:
         ValueError: a length is negative.
     """
 
-    def __init__(self, *, constant_epochs: float = 50, decay_epochs: float = 50) -> None:
-        for name, value in (("constant_epochs", constant_epochs), ("decay_epochs", decay_epochs)):
+    def __init__(self, *, constant_epochs: float = 50, decay_epochs: float = 50, warmup_epochs: float = 0) -> None:
+        lengths = {"constant_epochs": constant_epochs, "decay_epochs": decay_epochs, "warmup_epochs": warmup_epochs}
+        for name, value in lengths.items():
             if value < 0:
                 raise ValueError(f"{name} is {value}; it must be ≥ 0")
         self.constant_epochs = constant_epochs
         self.decay_epochs = decay_epochs
+        self.warmup_epochs = warmup_epochs
         self.base_rates: list[tuple[Optimizer, list[float]]] = []
 
     def attach(self, engine: Engine) -> None:
@@ -117,7 +123,9 @@ class LearningRateDecay:
     def __call__(self, engine: Engine) -> None:
         """Set the rates of this iteration."""
         epochs_done = (engine.state.iteration - 1) / engine.state.epoch_length  # type: ignore[operator]
-        factor = learning_rate_factor(epochs_done, constant=self.constant_epochs, decay=self.decay_epochs)
+        factor = learning_rate_factor(
+            epochs_done, constant=self.constant_epochs, decay=self.decay_epochs, warmup=self.warmup_epochs
+        )
         for optimizer, rates in self.base_rates:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * factor

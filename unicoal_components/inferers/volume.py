@@ -199,7 +199,7 @@ class VolumeInferer(Inferer):
         positions = torch.as_tensor(depths - anchors, dtype=stack.dtype, device=stack.device)
         predicted = [self._predict(groups, positions, network, one) for one in conditions]
         samples = [sample[:, 0].clamp(-1, 1) for sample in predicted]
-        if not all(bool(sample.isfinite().all()) for sample in samples):
+        if not all(bool(sample.isfinite().all()) for sample in predicted):
             raise ValueError(
                 "the network gave values that are not finite: its weights are damaged, or do not bear the precision; "
                 "give other weights (--ckpt_path), or --precision float32."
@@ -237,6 +237,11 @@ class VolumeInferer(Inferer):
                 position = windows[:, -1, center, center]
                 with autocast_to(self.precision, windows.device):
                     slices = network(windows[:, :-1].contiguous(), position=position, **repeated)
+                if slices.shape[1] != output.shape[1]:
+                    raise ValueError(
+                        f"the network gives {slices.shape[1]} channels, but {output.shape[1]} are needed with "
+                        f"with_error {self.with_error}: give a network that predicts its error, or set it to false."
+                    )
                 output[filled] = slices[:count].to(output.dtype)
             return output
 

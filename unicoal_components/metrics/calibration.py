@@ -47,7 +47,7 @@ class Calibration:
     scale: float
 
 
-def calibration(*, error: Volume, deviation: Volume, foreground: Volume) -> Calibration:
+def calibration(*, error: Volume, deviation: Volume, foreground: Volume, laplace: bool = False) -> Calibration:
     """Hold the deviation of each foreground voxel against its error.
 
     Were the errors Gaussian with mean 0 and these deviations, the part c of them would lie within z_c deviations,
@@ -61,6 +61,7 @@ def calibration(*, error: Volume, deviation: Volume, foreground: Volume) -> Cali
         error: prediction - truth, `(D, H, W)`, in any unit.
         deviation: its supposed standard deviation, same shape and unit, at least 0.
         foreground: voxels that count, `(D, H, W)` bool.
+        laplace: the deviation is the scale of a Laplace distribution instead: z_c = -ln(1 - c).
 
     Raises:
         ValueError: shapes differ or are not `(D, H, W)`, or a value in the foreground is not finite or a deviation
@@ -80,14 +81,16 @@ def calibration(*, error: Volume, deviation: Volume, foreground: Volume) -> Cali
     # in deviations; what has neither error nor deviation is covered, what has only an error never
     ratio = np.divide(size, sigma, out=np.where(size > 0, np.inf, 0.0), where=sigma > 0)
     ratio.sort()
-    observed = np.searchsorted(ratio, np.sqrt(2) * erfinv(NOMINAL), side="right") / len(ratio)
+    intervals = -np.log1p(-np.array(NOMINAL)) if laplace else np.sqrt(2) * erfinv(NOMINAL)
+    observed = np.searchsorted(ratio, intervals, side="right") / len(ratio)
+    one_sigma = float(intervals[NOMINAL.index(ONE_SIGMA)])
     even = np.isin(NOMINAL, EVEN)
     return Calibration(
         spearman=_rank_correlation(sigma, size),
         nominal=NOMINAL,
         observed=tuple(observed.tolist()),
         miscalibration=float(np.abs(observed - NOMINAL)[even].mean()),
-        scale=float(ratio[int(np.ceil(ONE_SIGMA * len(ratio))) - 1]),
+        scale=float(ratio[int(np.ceil(ONE_SIGMA * len(ratio))) - 1]) / one_sigma,
     )
 
 

@@ -93,7 +93,9 @@ class DownstreamDice:
         if self.segmenter is None:
             return {"dice": float("nan"), "volume_error": float("nan")}
         self.details = compare_labels(
-            prediction=self.segmenter(case.prediction), target=self._segment_truth(case.target), spacing=case.spacing
+            prediction=self.segmenter(np.moveaxis(case.prediction, 0, case.axis)),
+            target=self._segment_truth(case.target, case.axis),
+            spacing=case.spacing,
         )
         true = [row for row in self.details if row["volume_truth_ml"] > 0]
         if not true:
@@ -101,8 +103,8 @@ class DownstreamDice:
         changes = [abs(row["volume_prediction_ml"] / row["volume_truth_ml"] - 1) for row in true]
         return {"dice": float(np.mean([row["dice"] for row in true])), "volume_error": 100 * float(np.mean(changes))}
 
-    def _segment_truth(self, target: np.ndarray) -> np.ndarray:
-        """Segment the truth once for all methods of a case."""
+    def _segment_truth(self, target: np.ndarray, axis: int = 0) -> np.ndarray:
+        """Segment the truth once for all methods of a case, on its file's axes, which the segmenter knows."""
         if self._truth is None or self._truth[0] is not target:
-            self._truth = (target, self.segmenter(target))  # type: ignore[misc]
+            self._truth = (target, self.segmenter(np.moveaxis(target, 0, axis)))  # type: ignore[misc]
         return self._truth[1]

@@ -40,6 +40,8 @@ class CaseVolumes:
         evaluated_slices: indices into D that count, or `None` for all.
         spacing: in mm between neighbors along D, H, W.
         factor: spacing of the input's slices over that along D; 1 where there is no such period.
+        axis: which axis of the subject file's (D, H, W) the slices lie along, where that is not its own first; H and W
+            are then the two others, in order.
     """
 
     prediction: np.ndarray
@@ -48,6 +50,7 @@ class CaseVolumes:
     evaluated_slices: np.ndarray | None = None
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     factor: float = 1.0
+    axis: int = 0
 
 
 class Measure(Protocol):

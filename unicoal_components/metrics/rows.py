@@ -14,10 +14,20 @@ import numpy as np
 from ..data.atomic import atomic_path
 from .measure import Column
 
-CASE_FIELDS = ("source", "target", "factor")
+CASE_FIELDS = ("source", "target", "factor", "axis")
 ROW_FIELDS = ("subject", *CASE_FIELDS, "method")
 
 Row = dict[str, Any]
+Case = tuple[str, str, float, str]
+
+
+def case_of(row: Row) -> Case:
+    """Return source, target, factor and axis, by which rows of one case are found; without an axis it is axial.
+
+    >>> case_of({"source": "t1", "target": "t2", "factor": 4.0})
+    ('t1', 't2', 4.0, 'axial')
+    """
+    return row["source"], row["target"], row["factor"], row.get("axis") or "axial"
 
 
 def row_fields(columns: Sequence[Column]) -> list[str]:
@@ -40,12 +50,15 @@ def _short(value: Any) -> Any:
 
 
 def case_name(row: Row) -> str:
-    """Name a case for people.
+    """Name a case for people; of an axis it speaks where the slices are not axial.
 
     >>> case_name({"source": "t1", "target": "t2", "factor": 4.0})
     't1 → t2 ×4'
+    >>> case_name({"source": "t1", "target": "t1", "factor": 4.0, "axis": "sagittal"})
+    't1 → t1 ×4 sagittal'
     """
-    return f"{row['source']} → {row['target']} ×{float(row['factor']):g}"
+    source, target, factor, axis = case_of(row)
+    return f"{source} → {target} ×{float(factor):g}" + ("" if axis == "axial" else f" {axis}")
 
 
 def case_stem(row: Row) -> str:
@@ -55,9 +68,12 @@ def case_stem(row: Row) -> str:
     'p1_t1_to_t2_x4'
     >>> case_stem({"subject": "site/p1", "source": "t1", "target": "t2", "factor": 4.0})
     'site_p1-f93927_t1_to_t2_x4'
+    >>> case_stem({"subject": "p1", "source": "t1", "target": "t1", "factor": 4.0, "axis": "sagittal"})
+    'p1_t1_to_t1_x4_sagittal'
     """
     subject = str(row["subject"])
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", subject)
     if safe != subject:
         safe += "-" + hashlib.sha256(subject.encode()).hexdigest()[:6]
-    return f"{safe}_{row['source']}_to_{row['target']}_x{float(row['factor']):g}"
+    source, target, factor, axis = case_of(row)
+    return f"{safe}_{source}_to_{target}_x{float(factor):g}" + ("" if axis == "axial" else f"_{axis}")

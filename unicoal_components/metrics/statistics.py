@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import bootstrap, wilcoxon
 
 from .measure import BETTER, Column
-from .rows import CASE_FIELDS, Row, case_name
+from .rows import CASE_FIELDS, Row, case_name, case_of
 
 LEVEL = 0.05
 """Of the family-wise error: a verdict needs an adjusted p below it."""
@@ -190,8 +190,8 @@ def compare(rows: Sequence[Row], *, method: str, metrics: Sequence[Column]) -> l
     ranks and mean agree.
 
     Args:
-        rows: one per subject, case and method, with the keys subject, source, target, factor, method, and a float for
-            each metric by its column's name.
+        rows: one per subject, case and method, with the keys subject, source, target, factor, axis (axial if
+            absent), method, and a float for each metric by its column's name.
         method: "ours", which is compared with all others.
         metrics: which columns to compare.
 
@@ -225,7 +225,7 @@ def _cases(rows: Sequence[Row]) -> dict[tuple, dict[str, dict[str, Row]]]:
     """Sort rows into case → method → subject."""
     cases: dict[tuple, dict[str, dict[str, Row]]] = {}
     for row in rows:
-        case, method, subject = tuple(row[field] for field in CASE_FIELDS), row["method"], row["subject"]
+        case, method, subject = case_of(row), row["method"], row["subject"]
         subjects = cases.setdefault(case, {}).setdefault(method, {})
         if subject in subjects:
             raise ValueError(f"{case_name(row)}: subject {subject!r} is twice in method {method!r}; keep one row.")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .measure import Column
-from .rows import CASE_FIELDS, Row, case_name
+from .rows import CASE_FIELDS, Row, case_name, case_of
 from .statistics import bootstrap_interval
 
 STATISTICS = ("mean", "std", "low", "high")
@@ -28,7 +28,7 @@ def summarize(rows: Sequence[Row], *, columns: Sequence[Column]) -> list[Row]:
     """
     cases: dict[tuple, dict[str, list[Row]]] = {}
     for row in rows:
-        methods = cases.setdefault(tuple(row[field] for field in CASE_FIELDS), {})
+        methods = cases.setdefault(case_of(row), {})
         methods.setdefault(row["method"], []).append(row)
     return [
         dict(zip(CASE_FIELDS, case, strict=True)) | {"method": method, "n": len(group)} | _moments(group, columns)
@@ -58,11 +58,14 @@ def table(summary: Sequence[Row], *, columns: Sequence[Column]) -> str:
     t1 → t2 ×4         ours      1     20.00 ± 0.00    0.100 ± 0.000
     """
     titles = [f"{column.label} [{column.unit}]" if column.unit else column.label for column in columns]
-    lines = [f"{'case':<18} {'method':<8}{'n':>3}" + "".join(f"{title:>17}" for title in titles)]
+    width = max([18, *(len(case_name(row)) for row in summary)])
+    lines = [f"{'case':<{width}} {'method':<8}{'n':>3}" + "".join(f"{title:>17}" for title in titles)]
     for row in summary:
         cells = [
             f"{row[f'{column.name}_mean']:.{column.digits}f} ± {row[f'{column.name}_std']:.{column.digits}f}"
             for column in columns
         ]
-        lines.append(f"{case_name(row):<18} {row['method']:<8}{row['n']:>3}" + "".join(f"{cell:>17}" for cell in cells))
+        lines.append(
+            f"{case_name(row):<{width}} {row['method']:<8}{row['n']:>3}" + "".join(f"{cell:>17}" for cell in cells)
+        )
     return "\n".join(lines)

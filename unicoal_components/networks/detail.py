@@ -1,12 +1,13 @@
 """The detail path: a wide residual network at half resolution beside the alias-free one."""
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from ..keys import BLANK
 from ..signal.filters import design_lowpass
 from ..signal.resampling import downsample, upsample
-from .layers import LRELU_SLOPE
+from .layers import LRELU_SLOPE, EqualizedLinear
 
 FOLD = 2
 """Two by two pixels become channels: the convolutions run at half resolution, no pixel is lost."""
@@ -20,7 +21,7 @@ class ModulatedBlock(nn.Module):
     """x + conv(lrelu((1 + s) conv(x) + t)), where a linear map of the condition gives s and t.
 
     A residual block without normalization (Lim et al. 2017, EDSR), modulated feature by feature (Perez et al. 2018,
-    FiLM). It starts unmodulated.
+    FiLM). It starts as the identity, unmodulated.
 
     Args:
         channels: of the features.
@@ -30,8 +31,9 @@ class ModulatedBlock(nn.Module):
     def __init__(self, channels: int, *, condition_dim: int) -> None:
         super().__init__()
         self.expand = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
-        self.project = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
-        self.style = _silent(nn.Linear(condition_dim, 2 * channels))
+        self.project = _silent(nn.Conv2d(channels, channels, kernel_size=3, padding=1))
+        # equalized, as the styles' entries are large: a plain layer would jump at the convolutions' learning rate
+        self.style = _silent(EqualizedLinear(condition_dim, 2 * channels))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Map features `(B, C, H, W)` under a condition `(B, condition_dim)` to as many."""
@@ -45,17 +47,18 @@ class DetailPath(nn.Module):
 
     Args:
         in_channels: images that it sees.
-        out_channels: images that it makes.
         channels: of its features.
         num_blocks: residual blocks.
         condition_dim: channels of the condition, the styles of the alias-free synthesis.
+        error_output: make a second image, of another head that reads the features and does not shape them: what it
+            learns has no effect on the first image.
 
     Raises:
         ValueError: if there are no channels or no blocks.
     """
 
     def __init__(
-        self, *, in_channels: int, out_channels: int, channels: int, num_blocks: int, condition_dim: int
+        self, *, in_channels: int, channels: int, num_blocks: int, condition_dim: int, error_output: bool = False
     ) -> None:
         super().__init__()
         if channels < 1 or num_blocks < 1:
@@ -65,14 +68,24 @@ class DetailPath(nn.Module):
             )
         self.head = nn.Conv2d(in_channels * FOLD**2, channels, kernel_size=3, padding=1)
         self.blocks = nn.ModuleList(ModulatedBlock(channels, condition_dim=condition_dim) for _ in range(num_blocks))
-        self.tail = _silent(nn.Conv2d(channels, out_channels * FOLD**2, kernel_size=3, padding=1))
+        self.tail = _silent(nn.Conv2d(channels, FOLD**2, kernel_size=3, padding=1))
+        self.error_tail: nn.Module | None = None
+        if error_output:
+            self.error_tail = nn.Sequential(
+                nn.Conv2d(channels, channels // 2, kernel_size=3, padding=1),
+                nn.LeakyReLU(LRELU_SLOPE),
+                _silent(nn.Conv2d(channels // 2, FOLD**2, kernel_size=3, padding=1)),
+            )
 
     def forward(self, images: Tensor, condition: Tensor) -> Tensor:
-        """Map images `(B, in, R, R)` in [-1, 1] and a condition `(B, condition_dim)` to `(B, out, R, R)`."""
+        """Map images `(B, in, R, R)` in [-1, 1] and a condition `(B, condition_dim)` to `(B, 1 or 2, R, R)`."""
         x = self.head(F.pixel_unshuffle(images - BLANK, FOLD))  # the convolutions' padding, 0, is blank
         for block in self.blocks:
             x = block(x, condition)
-        return F.pixel_shuffle(self.tail(x), FOLD)
+        detail = F.pixel_shuffle(self.tail(x), FOLD)
+        if self.error_tail is None:
+            return detail
+        return torch.cat([detail, F.pixel_shuffle(self.error_tail(x.detach()), FOLD)], dim=1)
 
 
 def _silent(layer: nn.Module) -> nn.Module:

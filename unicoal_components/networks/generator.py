@@ -166,10 +166,10 @@ class Generator(nn.Module):
         if detail_channels:
             self.detail = DetailPath(
                 in_channels=num_images + 1,
-                out_channels=1 + error_output,
                 channels=detail_channels,
                 num_blocks=detail_blocks,
                 condition_dim=w_dim + image_style_dim,
+                error_output=error_output,
             )
         for module in self.modules():
             if isinstance(module, AliasFreeLayer):
@@ -259,14 +259,17 @@ class Generator(nn.Module):
         output = self.synthesis(w, skips=skips, bottleneck=bottleneck, image_style=image_style)
         if self.half_resolution is not None:
             output = self.half_resolution.up(output)
+        detail: Tensor | None = None
         error: Tensor | None = None
         if self.detail is not None:
-            detail = self.detail(torch.cat([seen, output], dim=1), torch.cat([w, image_style], dim=1))
-            output = output + detail[:, :1]
+            made = self.detail(torch.cat([seen, output], dim=1), torch.cat([w, image_style], dim=1))
+            detail = made[:, :1]
             if self.error_output:
-                error = ERROR_START * detail[:, 1:].clamp(*ERROR_RANGE).exp()
+                error = ERROR_START * made[:, 1:].clamp(*ERROR_RANGE).exp()
         if self.residual:
-            output = add_to_interpolation(output, image, position=position, same=same)
+            output = add_to_interpolation(output, image, position=position, same=same, detail=detail)
+        elif detail is not None:
+            output = output + detail
         return output if error is None else torch.cat([output, error], dim=1)
 
     def extra_repr(self) -> str:

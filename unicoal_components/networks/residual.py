@@ -9,21 +9,29 @@ RESIDUAL_SCALE = 0.25
 """What interpolation leaves over is about this much smaller than a slice; with it both tasks ask for like outputs."""
 
 
-def add_to_interpolation(output: Tensor, image: Tensor, *, position: Tensor, same: Tensor) -> Tensor:
+def add_to_interpolation(
+    output: Tensor, image: Tensor, *, position: Tensor, same: Tensor, detail: Tensor | None = None
+) -> Tensor:
     """Turn a network's output into slices: as it is across modalities, added to the interpolation within one.
+
+    Between two blank places the slice is blank, whatever the network says.
 
     Args:
         output: of the network, `(B, 1, H, W)`.
         image: the slice groups `(B, S, H, W)` that it saw.
         position: `(B, 1)`.
         same: `(B, 1)`, 1 where source and target modality are the same, else 0.
+        detail: of a detail path that saw `output`, `(B, 1, H, W)`: within one modality it takes the place of `output`,
+            across modalities it is added to it; `None` = there is none.
 
     Returns:
         `(B, 1, H, W)`.
     """
     same = same.view(-1, 1, 1, 1)
-    scale = RESIDUAL_SCALE * same * between_anything(image) + 1 - same
-    return output * scale + same * interpolate_slices(image, position)
+    within = RESIDUAL_SCALE * output if detail is None else detail
+    across = output - BLANK if detail is None else output + detail - BLANK
+    base = same * interpolate_slices(image, position) + (1 - same) * BLANK
+    return base + between_anything(image) * (same * within + (1 - same) * across)
 
 
 def interpolate_slices(image: Tensor, position: Tensor) -> Tensor:

@@ -57,7 +57,6 @@ class ResidualTrunk(nn.Module):
         )
         self.trunk = DetailPath(
             in_channels=in_channels + 1,
-            out_channels=1,
             channels=channels,
             num_blocks=num_blocks,
             condition_dim=condition_dim,

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from ..metrics.measure import BETTER, Column
-from ..metrics.rows import CASE_FIELDS, Row
+from ..metrics.rows import CASE_FIELDS, Row, case_of
 
 SCHEMA = 1
-TEXTS = ("subject", "source", "target", "method", "baseline", "metric", "class", "verdict")
+TEXTS = ("subject", "source", "target", "axis", "method", "baseline", "metric", "class", "verdict")
 """Fields of the tables that are no numbers."""
+
+NEEDED = tuple(field for field in CASE_FIELDS if field != "axis")
+"""Tables of earlier versions have no axis, as all was axial."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,19 +67,14 @@ class Evaluation:
 
     @cached_property
     def cases(self) -> list[Row]:
-        """Source, target and factor of each case, in order."""
-        return [dict(zip(CASE_FIELDS, case, strict=True)) for case in dict.fromkeys(map(case_key, self.summary))]
+        """Source, target, factor and axis of each case, in order."""
+        return [dict(zip(CASE_FIELDS, case, strict=True)) for case in dict.fromkeys(map(case_of, self.summary))]
 
     @cached_property
     def ranked(self) -> list[Row]:
         """Rows of the method from the worst PSNR (strict protocol) to the best; those without one come last."""
         rows = [row for row in self.per_subject if row["method"] == self.method]
         return sorted(rows, key=lambda row: (math.isnan(row["psnr"]), row["psnr"]))
-
-
-def case_key(row: Row) -> tuple[str, str, float]:
-    """Return source, target and factor, by which rows of the same case are found."""
-    return row["source"], row["target"], row["factor"]
 
 
 def read_evaluation(folder: str | os.PathLike) -> Evaluation:
@@ -88,15 +86,15 @@ def read_evaluation(folder: str | os.PathLike) -> Evaluation:
     """
     place = Path(folder)
     run = _run(place)
-    per_subject = _rows(place / "per_subject.csv", fields=("subject", *CASE_FIELDS, "method", "psnr"))
+    per_subject = _rows(place / "per_subject.csv", fields=("subject", *NEEDED, "method", "psnr"))
     return Evaluation(
         folder=place,
         run=run,
         columns=tuple(_column(column, path=place / "run.json") for column in run["columns"]),
         per_subject=per_subject,
-        summary=_rows(place / "summary.csv", fields=(*CASE_FIELDS, "method", "n")),
-        comparisons=_optional_rows(place / "comparisons.csv", fields=(*CASE_FIELDS, "baseline", "metric", "verdict")),
-        segmentation=_optional_rows(place / "segmentation.csv", fields=(*CASE_FIELDS, "method", "class", "dice")),
+        summary=_rows(place / "summary.csv", fields=(*NEEDED, "method", "n")),
+        comparisons=_optional_rows(place / "comparisons.csv", fields=(*NEEDED, "baseline", "metric", "verdict")),
+        segmentation=_optional_rows(place / "segmentation.csv", fields=(*NEEDED, "method", "class", "dice")),
         calibration=_optional_json(place / "calibration.json"),
         equivariance=_optional_json(place / "equivariance.json"),
     )

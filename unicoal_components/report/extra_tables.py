@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics.rows import Row, case_name
-from .evaluation import Evaluation, case_key
+from ..metrics.rows import Row, case_name, case_of
+from .evaluation import Evaluation
 from .html import Html, element, section, table
 from .numbers import NONE, number
 from .summary_tables import method_heading
@@ -22,8 +22,8 @@ def segmentation_section(evaluation: Evaluation) -> Html | None:
     rows = evaluation.segmentation
     if not rows:
         return None
-    cases = list(dict.fromkeys(map(case_key, rows)))
-    tables = [_dice_table(evaluation, [row for row in rows if case_key(row) == case]) for case in cases]
+    cases = list(dict.fromkeys(map(case_of, rows)))
+    tables = [_dice_table(evaluation, [row for row in rows if case_of(row) == case]) for case in cases]
     text = (
         "Dice of what a segmentation finds in the prediction against the reference, mean ± standard deviation over "
         "subjects; below it the mean volume in the prediction / in the reference."

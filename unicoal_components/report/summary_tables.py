@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from ..metrics.measure import Column
-from ..metrics.rows import Row, case_name
+from ..metrics.rows import Row, case_name, case_of
 from ..metrics.statistics import smallest_p
-from .evaluation import Evaluation, case_key
+from .evaluation import Evaluation
 from .html import Html, details, element, joined, section, table
 from .numbers import NONE, counted, number, p_value
 
@@ -26,7 +26,7 @@ Found = dict[tuple, Row]
 
 def summary_section(evaluation: Evaluation) -> Html:
     """Show every case: the strict protocol, other measures, the paper's protocol."""
-    found = {(*case_key(row), row["baseline"], row["metric"]): row for row in evaluation.comparisons}
+    found = {(*case_of(row), row["baseline"], row["metric"]): row for row in evaluation.comparisons}
     groups = list(_groups(evaluation))
     parts = [
         details(
@@ -104,7 +104,7 @@ def _groups(evaluation: Evaluation) -> Iterator[tuple[str, str, list[Column]]]:
 
 def _rows(evaluation: Evaluation, case: Row) -> list[Row]:
     """Return a case's rows in the order of the methods."""
-    rows = [row for row in evaluation.summary if case_key(row) == case_key(case)]
+    rows = [row for row in evaluation.summary if case_of(row) == case_of(case)]
     order = {name: place for place, name in enumerate(evaluation.methods)}
     return sorted(rows, key=lambda row: order.get(row["method"], len(order)))
 
@@ -152,7 +152,7 @@ def _cell(evaluation: Evaluation, row: Row, column: Column, *, best: float, foun
     text = element("b", value) if mean == best and competes(evaluation, row["method"]) else value
     spread = None if row["n"] < 2 else f" ± {number(deviation, column.digits)}"
     interval = None if math.isnan(low) else f"[{number(low, column.digits)}, {number(high, column.digits)}]"
-    compared = found.get((*case_key(row), row["method"], column.name))
+    compared = found.get((*case_of(row), row["method"], column.name))
     return element(
         "td", text, spread, _mark(compared, column, evaluation.method), element("small", interval, class_="interval")
     )
@@ -224,7 +224,7 @@ def _overview_cell(row: Row | None, column: Column, best: float, found: Found, e
         return element("td", NONE, class_="none")
     mean = row.get("psnr_mean", math.nan)
     value = number(mean, column.digits)
-    mark = _mark(found.get((*case_key(row), row["method"], "psnr")), column, evaluation.method)
+    mark = _mark(found.get((*case_of(row), row["method"], "psnr")), column, evaluation.method)
     text = element("b", value) if mean == best and competes(evaluation, row["method"]) else value
     return element("td", text, mark, class_=_row_class(evaluation, row["method"]))
 

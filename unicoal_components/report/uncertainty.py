@@ -15,7 +15,8 @@ from .html import Html, element, section, table
 from .numbers import number
 
 TEXT = (
-    "The map gives each voxel a standard deviation. Coverage: the part of the voxels whose error is inside the "
+    "The map gives each voxel a standard deviation, or the predicted scale of its error. Coverage: the part of the "
+    "voxels whose error is inside the "
     "interval that should hold the nominal part; on the dotted line the map says the truth, below it is too sure of "
     "itself. Spearman's rank correlation of deviation and |error| asks whether the errors are where the map says (1 "
     "is best). Scale: what the deviations have to be multiplied by for 68 % of the errors to be inside one. Gap: mean "

@@ -70,15 +70,17 @@ def synthesized_slices(
         yield values
 
 
-def deviation_slices(
-    deviation: np.ndarray, *, native: np.ndarray, source: Source, factor: float, scale: tuple[float, float]
+def spread_slices(
+    spread: np.ndarray, *, native: np.ndarray, source: Source, factor: float, scale: tuple[float, float]
 ) -> Iterator[np.ndarray]:
-    """Yield the standard deviation of samples, `(K, H', W')` on the scale of [-1, 1], in the units of the output.
+    """Yield how far values may lie from the output, `(K, H', W')` on the scale of [-1, 1], in the output's units.
+
+    Such as the standard deviation of samples, or the expected error.
 
     0 where the output is 0 whatever the network says; see `finished_slices`.
     """
     pixels = in_plane_of(native.shape[-2:], source)
-    for image, depth in zip(deviation, thin_depths(np.arange(len(deviation)), factor), strict=True):
+    for image, depth in zip(spread, thin_depths(np.arange(len(spread)), factor), strict=True):
         below, above = neighbors(depth, len(native))
         values = np.maximum(pixels.back(image), 0) * np.float32((scale[1] - scale[0]) / 2)
         values[(native[below] == 0) & (native[above] == 0)] = 0

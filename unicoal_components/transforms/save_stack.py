@@ -22,9 +22,10 @@ from ..data.scratch import release, scratch_array
 from ..data.write_nifti import stored, write_nifti
 from ..keys import Keys
 from .earlier_results import NOTE, check_replaceable
-from .outcome import Image, Outcome
+from .outcome import SUFFIXES, Image, Outcome
 from .sidecar import bundle_of, seconds_of, sidecar, software_of, write_sidecar
 from .source import NATIVE, Source, now
+from .training_range import TrainingRange
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +42,9 @@ class SaveStackd(Transform):
     it was. Where source and target are the same modality, intensities come back in the input's units and, in NIfTI, its
     data type (see `finished_slices`). Another modality has no units to go back to: its values are float32 on the scale
     of `synthesis_range`, which the header tells. A second channel of the prediction, the standard deviation of samples,
-    becomes `<input>_<target>_std`, float32 in the units of the first. `<input>_<target>.json` tells where all of it
-    comes from. (The official code needs the target file for its geometry.)
+    becomes `<input>_<target>_std`, float32 in the units of the first, and if wanted the error that the network expects,
+    the last channel, `<input>_<target>_error`. `<input>_<target>.json` tells where all of it comes from, and the mean
+    expected error. (The official code needs the target file for its geometry.)
 
     Args:
         output_dir: Folder for the files, made if need be.
@@ -51,6 +53,11 @@ class SaveStackd(Transform):
         output_format: "nifti" (`.nii.gz`), "dicom" (a folder with a derived series; the input must be DICOM), or
             "auto": as the input.
         synthesis_range: What -1 and 1 become in another modality than the input's.
+        with_error: Whether the prediction's last channel is the error that the network expects, as from a
+            `VolumeInferer` with this option.
+        error_map: Write that error too.
+        training_range: What the network was trained on, see `TrainingRange`; an expected error far above gets a
+            warning. `None` = unknown.
         deidentify: Leave out who it is: in DICOM attributes (see `write_derived_series`), the input's path in the JSON
             file, and its name in the names of the outputs, which a part of its checksum replaces.
         bundle_root: Folder of the bundle, whose name and version are told. `None` = no word of it.
@@ -58,8 +65,9 @@ class SaveStackd(Transform):
         options: More of the run to tell, as names and values.
 
     Raises:
-        ValueError: If an argument is not allowed; when called, if the output would overwrite the input, DICOM is wanted
-            of another format, or the item did not pass through `LoadStackd` and `SetTaskd`.
+        ValueError: If an argument is not allowed, or an error map is wanted of a network that expects none; when
+            called, if the output would overwrite the input, DICOM is wanted of another format, or the item did not pass
+            through `LoadStackd` and `SetTaskd`.
         OSError: When called, if an output cannot be written.
     """
 
@@ -71,6 +79,9 @@ class SaveStackd(Transform):
         key: str = Keys.PRED,
         output_format: str = "auto",
         synthesis_range: Sequence[float] = (0.0, 1.0),
+        with_error: bool = False,
+        error_map: bool = False,
+        training_range: Mapping[str, Any] | None = None,
         deidentify: bool = False,
         bundle_root: str | os.PathLike | None = None,
         ckpt_path: str | os.PathLike | None = None,
@@ -82,11 +93,19 @@ class SaveStackd(Transform):
             raise ValueError(
                 f"synthesis_range is {synthesis_range!r}; it must be two numbers, the smaller one first, as [0, 1]."
             )
+        if error_map and not with_error:
+            raise ValueError(
+                "error_map is true, but the network does not predict its error (error_output is false). Give weights "
+                "of one that does, with error_output true, or set error_map to false."
+            )
         self.output_dir = Path(output_dir)
         self.modalities = list(modalities)
         self.key = key
         self.output_format = output_format
         self.synthesis_range = (float(synthesis_range[0]), float(synthesis_range[1]))
+        self.with_error = with_error
+        self.error_map = error_map
+        self.training_range = TrainingRange(training_range)
         self.deidentify = deidentify
         self.bundle_root = bundle_root
         self.ckpt_path = ckpt_path
@@ -101,7 +120,13 @@ class SaveStackd(Transform):
             raise ValueError(f"the item lacks {missing}; the preprocessing needs LoadStackd and SetTaskd.")
         if Keys.INDICES in data:
             raise ValueError("the item holds single slices (indices); only a whole volume has a place in a file.")
-        outcome = Outcome(data, modalities=self.modalities, key=self.key, synthesis_range=self.synthesis_range)
+        outcome = Outcome(
+            data,
+            modalities=self.modalities,
+            key=self.key,
+            synthesis_range=self.synthesis_range,
+            with_error=self.with_error,
+        )
         as_dicom = self._as_dicom(outcome.source)
         stem = f"{self._stem(outcome.source)}_{outcome.target_modality}"
         write = self._write_dicom if as_dicom else self._write_nifti
@@ -109,8 +134,8 @@ class SaveStackd(Transform):
         self._make_room(stem, record, outcome)
         outputs: dict[str, Path] = {}
         try:
-            for role, image in outcome.images().items():
-                outputs[role] = write(self.output_dir / f"{stem}{image.suffix}", image, outcome)
+            for role, image in outcome.images(error_map=self.error_map).items():
+                outputs[role] = write(self.output_dir / f"{stem}{SUFFIXES[role]}", role, image, outcome)
             told = sidecar(
                 outcome,
                 outputs=outputs,
@@ -118,6 +143,7 @@ class SaveStackd(Transform):
                 weights=self.ckpt_path,
                 options=self.options | {"output_format": "dicom" if as_dicom else "nifti"},
                 seconds=seconds_of(outcome.source, writing),
+                warnings=self._doubts(outcome),
                 anonymous=self.deidentify,
             )
             write_sidecar(record, told)
@@ -129,12 +155,20 @@ class SaveStackd(Transform):
         return dict(data)
 
     def _make_room(self, stem: str, record: Path, outcome: Outcome) -> None:
-        """See that only earlier results are replaced, and take away the record and deviation that will be wrong."""
-        image, deviation = (self.output_dir / f"{stem}{suffix}.nii.gz" for suffix in ("", "_std"))
+        """See that only earlier results are replaced, and take away those that will be wrong."""
+        image, *others = (self.output_dir / f"{stem}{suffix}.nii.gz" for suffix in SUFFIXES.values())
         self._spare_input(image, outcome.source.path)
-        check_replaceable([image, deviation, record])
-        for path in filter(Path.is_file, (record, deviation)):
+        check_replaceable([image, *others, record])
+        for path in filter(Path.is_file, (record, *others)):
             path.unlink()
+
+    def _doubts(self, outcome: Outcome) -> list[str]:
+        """Say that the expected error is far above the training's."""
+        doubt = self.training_range.doubt_of_error(outcome.expected_error, same=outcome.same)
+        if doubt is None:
+            return []
+        logger.warning("scan '%s': %s.", outcome.source.path, doubt)
+        return [doubt]
 
     def _as_dicom(self, source: Source) -> bool:
         """Tell whether to write DICOM, which needs DICOM to start from."""
@@ -149,7 +183,7 @@ class SaveStackd(Transform):
         """Name the outputs after the input, or after its checksum where nobody shall know who it is."""
         return f"anonymous_{source.sha256[:12]}" if self.deidentify else stem_of(source.path)
 
-    def _write_nifti(self, stem: Path, image: Image, outcome: Outcome) -> Path:
+    def _write_nifti(self, stem: Path, role: str, image: Image, outcome: Outcome) -> Path:
         path = stem.with_name(f"{stem.name}.nii.gz")
         voxels = self._voxels(image, image.storage, outcome)
         planes = (voxels[..., z] for z in range(voxels.shape[2]))
@@ -157,11 +191,11 @@ class SaveStackd(Transform):
         write_nifti(path, shape, planes, affine, image.description, storage=image.storage, display=image.display)
         return path
 
-    def _write_dicom(self, stem: Path, image: Image, outcome: Outcome) -> Path:
+    def _write_dicom(self, stem: Path, role: str, image: Image, outcome: Outcome) -> Path:
         place, uid = split_uid(outcome.source.path)
         self._spare_input(stem, place)
         series = read_series(choose_series(place, uid=uid, modality=outcome.source_modality))
-        number = (series.series.number or 0) + 1000 + 10 * outcome.target_index + bool(image.suffix)
+        number = (series.series.number or 0) + 1000 + 10 * outcome.target_index + list(SUFFIXES).index(role)
         write_derived_series(
             stem,
             voxels=self._voxels(image, Storage(), outcome),
@@ -174,7 +208,7 @@ class SaveStackd(Transform):
             versions=software_of(bundle_of(self.bundle_root)),
             window=image.display,
             series_number=number,
-            keep_integers=outcome.same and not image.suffix,
+            keep_integers=outcome.same and role == "image",
             deidentify=self.deidentify,
             salt=self._salt,
         )

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ def sidecar(
     weights: str | os.PathLike | None,
     options: Mapping[str, Any],
     seconds: Mapping[str, float],
+    warnings: Sequence[str] = (),
     anonymous: bool = False,
 ) -> dict[str, Any]:
     """Collect what was done.
@@ -63,6 +64,7 @@ def sidecar(
         weights: file of the weights, whose checksum is taken; `None` or a missing file: none.
         options: of the run.
         seconds: by part of the work.
+        warnings: besides those of the scan.
         anonymous: leave out the name and the place of the scan.
     """
     source = outcome.source
@@ -75,14 +77,24 @@ def sidecar(
         "outputs": {role: path.name for role, path in outputs.items()},
         "output_geometry": geometry(*outcome.grid),
         "intensity": outcome.intensity,
+        "expected_error": _error_of(outcome),
         "bundle": dict(bundle),
         "weights": None if weights is None or not Path(weights).is_file() else {"sha256": checksum([weights])},
         "software": {"unicoal_components": __version__, "torch": torch.__version__},
         "options": dict(options),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "warnings": list(source.warnings),
+        "warnings": [*source.warnings, *warnings],
     }
+
+
+def _error_of(outcome: Outcome) -> dict[str, float] | None:
+    """Return the mean expected error inside the head, on two scales; `None` where the network expects none."""
+    part = outcome.expected_error
+    if part is None:
+        return None
+    low, high = outcome.scale
+    return {"part_of_range": part, "in_units": part * (high - low)}
 
 
 def write_sidecar(path: Path, content: Mapping[str, Any]) -> None:

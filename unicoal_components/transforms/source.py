@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data.geometry import spacing_of
+from ..data.in_plane import PixelSize
 
 SOURCE = "source_info"
 """Item key of a source, as plain text that a data loader can collate."""
@@ -33,9 +34,10 @@ class Source:
         orientation: where its axes point to, such as "RAS".
         plane: of the stack: "axial", "coronal" or "sagittal".
         stack_affine: voxel (w, h, d, 1) of the stack to RAS+ world mm.
-        in_plane_spacing: the network's pixel size in mm; `None` = the scan's own.
+        in_plane_spacing: the network's pixel size in mm, see `PixelSize`; `None` = the scan's own.
         low: intensity in the scan's units that is black, -1 to the network.
         high: that is white, 1 to the network.
+        slice_thickness: in mm, of the stack's slices; `None` = unknown.
         warnings: what a user should know of it.
         started: when the reading began, in seconds of `time.perf_counter`.
         read: when it was done.
@@ -52,9 +54,10 @@ class Source:
     orientation: str
     plane: str
     stack_affine: list[list[float]]
-    in_plane_spacing: float | None
+    in_plane_spacing: PixelSize
     low: float
     high: float
+    slice_thickness: float | None = None
     warnings: tuple[str, ...] = ()
     started: float = 0.0
     read: float = 0.0

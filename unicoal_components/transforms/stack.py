@@ -10,7 +10,7 @@ from monai.transforms import Transform
 
 from ..data.checksums import checksum
 from ..data.geometry import choose_plane, spacing_of, to_stack
-from ..data.in_plane import InPlane
+from ..data.in_plane import InPlane, PixelSize, pixel_range
 from ..data.intensity import percentile_range, scale_to_unit
 from ..data.read_volume import Volume, read_image
 from ..keys import BLANK, Keys
@@ -31,7 +31,8 @@ class LoadStackd(Transform):
         key: Item key of the path; the stack (1, N, H', W'), float32, replaces it.
         through_plane: "auto": slices along the coarsest axis if its spacing is more than 10 % above the others, else
             axial; or "axial", "coronal", "sagittal".
-        in_plane_spacing: Pixel size of the network's training data in mm; `None` = take pixels as they are.
+        in_plane_spacing: Pixel size of the network's training data in mm, or [smallest, largest]: pixels inside stay
+            as they are, others are resampled to the nearer end. `None` = take pixels as they are.
         modality: Name of what the scan shows. Chooses among several DICOM series of a folder; a scan whose name or
             header says otherwise gets a warning. `None` = unknown.
 
@@ -46,11 +47,11 @@ class LoadStackd(Transform):
         *,
         key: str = Keys.IMAGE,
         through_plane: str = "auto",
-        in_plane_spacing: float | None = None,
+        in_plane_spacing: PixelSize = None,
         modality: str | None = None,
     ) -> None:
         choose_plane(np.eye(4), through_plane)
-        InPlane((1, 1), (1.0, 1.0), in_plane_spacing)
+        pixel_range(in_plane_spacing)  # raises where it is none
         self.key = key
         self.through_plane = through_plane
         self.in_plane_spacing = in_plane_spacing
@@ -80,6 +81,7 @@ class LoadStackd(Transform):
             in_plane_spacing=self.in_plane_spacing,
             low=low,
             high=high,
+            slice_thickness=_thickness(scan, stack.affine),
             warnings=(*scan.warnings, *self._doubts(scan)),
             started=started,
             read=now(),
@@ -97,6 +99,12 @@ class LoadStackd(Transform):
         )
         logger.warning("scan '%s': %s.", scan.path, doubt)
         return [doubt]
+
+
+def _thickness(scan: Volume, stack_affine: np.ndarray) -> float | None:
+    """Return the slice thickness in mm where the stack's slices are those of the scanner; `None` = unknown."""
+    measured, stacked = (affine[:3, 2] / np.linalg.norm(affine[:3, 2]) for affine in (scan.affine, stack_affine))
+    return scan.slice_thickness if abs(measured @ stacked) > 1 - 1e-6 else None
 
 
 def network_slices(native: np.ndarray, source: Source) -> np.ndarray:

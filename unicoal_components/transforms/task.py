@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from monai.transforms import Transform
@@ -10,10 +11,9 @@ from monai.transforms import Transform
 from ..data.slice_group import check_factor
 from ..keys import Keys
 from .source import SOURCE, Source
+from .training_range import TrainingRange
 
 logger = logging.getLogger(__name__)
-
-RANGES = ("factor", "slice_spacing")
 
 
 def modality_index(name: str, modalities: Sequence[str], field: str = "modality") -> int:
@@ -50,7 +50,10 @@ def factor_for(thick: float, thin: float, path: str) -> float:
 
 
 class SetTaskd(Transform):
-    """Write the task of the run into every item: source and target class index, and the factor.
+    """Write the task of the run into every item: source and target class index, the factor, and the slice thickness.
+
+    The thickness that a network is told is that of a slice over the slice spacing: 1 where slices touch, less with
+    gaps between them, more where they overlap. At a factor of 1 it is 1, as in training: there nothing is made thinner.
 
     Args:
         modalities: Names in the order of the network's classes.
@@ -59,12 +62,14 @@ class SetTaskd(Transform):
         factor: Thick over thin slice spacing, a real number >= 1; 1 keeps the grid.
         output_spacing: Distance of the thin slices in mm; each scan gets the factor that leads there, whatever
             `factor` is. `None` = by `factor`.
-        training_range: What the network was trained on: [smallest, largest] "factor", and "slice_spacing" of the thin
-            slices in mm; a scan outside gets a warning. `None` = unknown.
+        slice_thickness: Of the input scans in mm, whatever their headers say. `None` = as their headers say; where they
+            say nothing, slices touch.
+        training_range: What the network was trained on, see `TrainingRange`; a scan outside gets a warning, and its
+            relative thickness becomes the nearest inside. `None` = unknown.
 
     Raises:
-        ValueError: If a name is unknown, the factor is below 1 or the spacing or range unusable; and, when called, if
-            `output_spacing` is larger than the scan's own.
+        ValueError: If a name is unknown, the factor is below 1 or a spacing, thickness or range unusable; and, when
+            called, if `output_spacing` is larger than the scan's own.
     """
 
     def __init__(
@@ -75,44 +80,46 @@ class SetTaskd(Transform):
         target_modality: str,
         factor: float = 1.0,
         output_spacing: float | None = None,
-        training_range: Mapping[str, Sequence[float]] | None = None,
+        slice_thickness: float | None = None,
+        training_range: Mapping[str, Any] | None = None,
     ) -> None:
         self.source = modality_index(source_modality, modalities, "source_modality")
         self.target = modality_index(target_modality, modalities, "target_modality")
         self.factor = check_factor(factor)
-        number = isinstance(output_spacing, int | float) and not isinstance(output_spacing, bool)
-        if output_spacing is not None and not (number and 0 < output_spacing < math.inf):
+        if not _is_mm(output_spacing):
             raise ValueError(
                 f"output_spacing is {output_spacing!r}; it must be a positive number, in mm, or null to go by factor."
             )
+        if not _is_mm(slice_thickness):
+            raise ValueError(
+                f"slice_thickness is {slice_thickness!r}; it must be a positive number, in mm, or null to go by the "
+                "header."
+            )
         self.output_spacing = output_spacing
-        self.training_range = {name: (float(low), float(high)) for name, (low, high) in (training_range or {}).items()}
-        unknown = sorted(set(self.training_range) - set(RANGES))
-        if unknown:
-            raise ValueError(f"training_range has {unknown}; it may have {list(RANGES)}, each [smallest, largest].")
+        self.slice_thickness = slice_thickness
+        self.training_range = TrainingRange(training_range)
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the item with `modality`, `source_modality` (int) and `factor` (float)."""
+        """Return the item with `modality`, `source_modality` (int), `factor` and `thickness` (float)."""
         source = Source.of(data)
+        if self.slice_thickness is not None:
+            source = replace(source, slice_thickness=float(self.slice_thickness))
         spacing = source.spacing[2]
         factor = self.factor
         if self.output_spacing is not None:
             factor = factor_for(spacing, self.output_spacing, source.path)
-        warnings = self._warnings(factor, spacing / factor)
+        thickness = 1.0 if factor == 1 or source.slice_thickness is None else source.slice_thickness / spacing
+        warnings = self.training_range.doubts(
+            factor=factor, slice_spacing=spacing / factor, relative_thickness=thickness
+        )
         for warning in warnings:
             logger.warning("scan '%s': %s.", source.path, warning)
         task = {Keys.MODALITY: self.target, Keys.SOURCE_MODALITY: self.source, Keys.FACTOR: factor}
+        task[Keys.THICKNESS] = self.training_range.clipped("relative_thickness", thickness)
         return {**data, **task, SOURCE: source.warned(*warnings).text()}
 
-    def _warnings(self, factor: float, spacing: float) -> list[str]:
-        """Say what lies outside of the training's range, by more than 1 %."""
-        warnings = []
-        for name, value in zip(RANGES, (factor, spacing), strict=True):
-            low, high = self.training_range.get(name, (0.0, math.inf))
-            if not low * 0.99 <= value <= high * 1.01:
-                unit = " mm" if name == "slice_spacing" else ""
-                warnings.append(
-                    f"its {name.replace('_', ' ')} of {value:.4g}{unit} is outside of what the network was trained on, "
-                    f"{low:g} to {high:g}{unit}; the result may be poor"
-                )
-        return warnings
+
+def _is_mm(value: Any) -> bool:
+    """Tell `None` and positive numbers."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value is None or (number and 0 < value < math.inf)

@@ -1,0 +1,83 @@
+"""What a network was trained on, and what of a scan or a result lies outside of it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+UNITS = {"factor": "", "slice_spacing": " mm", "relative_thickness": ""}
+"""What has a range, and its unit."""
+
+ERROR = "expected_error"
+KINDS = ("same", "cross")
+
+FAR = 1.5
+"""An expected error of more than this many times the training's is told."""
+
+
+class TrainingRange:
+    """Compare scans with those of the training.
+
+    Args:
+        values: [smallest, largest] "factor"; "slice_spacing" of the thin slices in mm; "relative_thickness", slice
+            thickness over slice spacing; and {"same": ..., "cross": ...} "expected_error" within a modality and between
+            two, in parts of the intensity range. What is missing or `None` is unknown, and not compared.
+
+    Raises:
+        ValueError: a name is unknown, or a value is not of this form.
+    """
+
+    def __init__(self, values: Mapping[str, Any] | None) -> None:
+        given = {name: value for name, value in (values or {}).items() if value is not None}
+        unknown = sorted(given.keys() - {*UNITS, ERROR})
+        if unknown:
+            raise ValueError(f"training_range has {unknown}; it may have {[*UNITS, ERROR]}.")
+        self.ranges = {name: _range(name, value) for name, value in given.items() if name != ERROR}
+        self.errors = _errors(given.get(ERROR, {}))
+
+    def doubts(self, **values: float) -> list[str]:
+        """Say what lies outside by more than 1 %, a clause each whose subject is the scan."""
+        found = []
+        for name, value in values.items():
+            low, high = self.ranges.get(name, (0.0, math.inf))
+            if not low * 0.99 <= value <= high * 1.01:
+                found.append(
+                    f"its {name.replace('_', ' ')} of {value:.4g}{UNITS[name]} is outside of what the network was "
+                    f"trained on, {low:g} to {high:g}{UNITS[name]}; the result may be poor"
+                )
+        return found
+
+    def clipped(self, name: str, value: float) -> float:
+        """Return the nearest value that the training had."""
+        low, high = self.ranges.get(name, (0.0, math.inf))
+        return min(max(value, low), high)
+
+    def doubt_of_error(self, error: float | None, *, same: bool) -> str | None:
+        """Say that a result's expected error, in parts of the range, is far above that of the training's scans."""
+        usual = self.errors.get(KINDS[0] if same else KINDS[1])
+        if usual is None or error is None or error <= FAR * usual:
+            return None
+        return (
+            f"the network expects an error of {error:.2g} of the intensity range in it, {error / usual:.1f} times that "
+            f"of scans like the training's ({usual:g}); the result may be poor"
+        )
+
+
+def _range(name: str, value: Any) -> tuple[float, float]:
+    pair = isinstance(value, Sequence) and len(value) == 2 and all(map(_is_number, value))
+    if not pair or not value[0] <= value[1]:
+        raise ValueError(f"training_range has {name} {value!r}; it must be [smallest, largest], two numbers, or null.")
+    return float(value[0]), float(value[1])
+
+
+def _errors(values: Any) -> dict[str, float]:
+    kinds = isinstance(values, Mapping) and values.keys() <= set(KINDS)
+    if not kinds or not all(value is None or (_is_number(value) and value > 0) for value in values.values()):
+        raise ValueError(
+            f"training_range has {ERROR} {values!r}; it must be {{'same': ..., 'cross': ...}} with numbers above 0, in "
+            "parts of the intensity range, or null."
+        )
+    return {kind: float(value) for kind, value in values.items() if value is not None}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
