@@ -82,7 +82,7 @@ def test_all_parameters_get_gradients_once_the_last_layer_gives_something(path):
 def test_the_error_reads_the_features_and_does_not_shape_them(path):
     make_loud(path)
     path(random(2, 3, 16, 16), random(2, 5))[:, 1:].square().mean().backward()
-    moved = {name for name, parameter in path.named_parameters() if parameter.grad is not None}
+    moved = {name for name, p in path.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
     assert moved == {name for name, _ in path.named_parameters() if name.startswith("error_tail.")}
 
 
