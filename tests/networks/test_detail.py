@@ -17,6 +17,12 @@ def inside(image, border=BORDER):
     return image[..., border:-border, border:-border]
 
 
+def make_loud(path):
+    """Let the layers that start with zeros give something."""
+    for layer in (path.tail, path.error_tail[-1], *(part for b in path.blocks for part in (b.project, b.style))):
+        torch.nn.init.normal_(layer.weight)
+
+
 @pytest.fixture
 def half():
     return HalfResolution(resolution=SIZE)
@@ -42,14 +48,6 @@ def test_two_by_two_pixels_have_channels_of_their_own(path):
     assert output[0, 0, 2:4, 4:6].tolist() == [[0, 1], [2, 3]] and output[0, 1, 2:4, 4:6].tolist() == [[4, 5], [6, 7]]
 
 
-def test_the_error_shapes_nothing_but_its_own_head(path):
-    for layer in (path.tail, path.error_tail[-1]):
-        torch.nn.init.normal_(layer.weight)
-    path(random(2, 3, 16, 16), random(2, 5))[:, 1].square().sum().backward()
-    learning = {name for name, parameter in path.named_parameters() if parameter.grad is not None}
-    assert learning == {name for name, _ in path.named_parameters() if name.startswith("error_tail")}
-
-
 def test_blank_pixels_are_the_padding_of_the_convolutions(path):
     """Blank pixels around an image change nothing: the first convolution sees zeros there."""
     torch.nn.init.zeros_(path.head.bias)
@@ -61,9 +59,11 @@ def test_blank_pixels_are_the_padding_of_the_convolutions(path):
     torch.testing.assert_close(features[1][..., 1:-1, 1:-1], features[0])
 
 
-def test_a_block_starts_unmodulated_and_is_modulated_feature_by_feature():
+def test_a_block_starts_as_the_identity_and_is_modulated_feature_by_feature():
     torch.manual_seed(0)
     block, x = ModulatedBlock(4, condition_dim=3), random(2, 4, 6, 6)
+    assert torch.equal(block(x, random(2, 3)), x)
+    torch.nn.init.normal_(block.project.weight)
     plain = block(x, random(2, 3))
     assert torch.equal(block(x, random(2, 3, seed=1)), plain)
     torch.testing.assert_close(plain - x, block.project(torch.nn.functional.leaky_relu(block.expand(x), 0.2)))
@@ -74,11 +74,24 @@ def test_a_block_starts_unmodulated_and_is_modulated_feature_by_feature():
 
 
 def test_all_parameters_get_gradients_once_the_last_layer_gives_something(path):
-    torch.nn.init.normal_(path.tail.weight)
-    for block in path.blocks:
-        torch.nn.init.normal_(block.style.weight)
+    make_loud(path)
     path(random(2, 3, 16, 16), random(2, 5)).square().mean().backward()
     assert all(parameter.grad.abs().max() > 0 for parameter in path.parameters())
+
+
+def test_the_error_reads_the_features_and_does_not_shape_them(path):
+    make_loud(path)
+    path(random(2, 3, 16, 16), random(2, 5))[:, 1:].square().mean().backward()
+    moved = {name for name, p in path.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
+    assert moved == {name for name, _ in path.named_parameters() if name.startswith("error_tail.")}
+
+
+def test_the_detail_is_the_same_with_and_without_the_error(path):
+    alone = DetailPath(in_channels=3, channels=8, num_blocks=2, condition_dim=5)
+    make_loud(path)
+    alone.load_state_dict({name: value for name, value in path.state_dict().items() if "error" not in name})
+    image, condition = random(2, 3, 16, 16), random(2, 5)
+    assert torch.equal(alone(image, condition), path(image, condition)[:, :1])
 
 
 @pytest.mark.parametrize("sizes", [{"channels": 0}, {"num_blocks": 0}])

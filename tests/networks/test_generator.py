@@ -138,12 +138,12 @@ def test_the_residual_is_added_to_the_interpolation_where_the_modality_is_the_sa
     network.synthesis.register_forward_hook(lambda module, args, output: synthesized.append(output))
     same = torch.tensor([True, False, True])
     output = network(IMAGE, position=POSITION, same_modality=same)
-    inside = between_anything(IMAGE)
-    expected = torch.where(inside > 0, synthesized[0], -1.0)
-    added = RESIDUAL_SCALE * synthesized[0] * inside
+    expected = torch.where(between_anything(IMAGE) > 0, synthesized[0], -1.0)
+    added = RESIDUAL_SCALE * synthesized[0] * between_anything(IMAGE)
     expected[same] = (added + interpolate_slices(IMAGE, POSITION[:, None]))[same]
     torch.testing.assert_close(output, expected)
-    torch.testing.assert_close(network(IMAGE), torch.where(inside > 0, synthesized[1], -1.0))
+    across = network(IMAGE)
+    torch.testing.assert_close(across, torch.where(between_anything(IMAGE) > 0, synthesized[1], -1.0))
 
 
 def test_the_residual_adds_nothing_between_two_blank_places():

@@ -28,7 +28,7 @@ def loud(network):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         for name, parameter in network.named_parameters():
-            if "detail" in name and ("tail" in name or "style" in name):
+            if "detail" in name and ("tail" in name or "style" in name or "project" in name):
                 torch.nn.init.normal_(parameter, std=0.2)
     return network
 
@@ -55,18 +55,25 @@ def test_the_detail_path_starts_as_if_it_were_not_there(options):
     state = without.state_dict()
     assert set(network.state_dict()) - set(state) == {name for name in network.state_dict() if "detail." in name}
     network.load_state_dict(state | {name: v for name, v in network.state_dict().items() if "detail." in name})
-    assert torch.equal(network(IMAGE, **GIVEN), without(IMAGE, **GIVEN))
+    across = GIVEN | {"same_modality": torch.zeros(3)}
+    assert torch.equal(network(IMAGE, **across), without(IMAGE, **across))
     assert not torch.allclose(loud(network)(IMAGE, **GIVEN), without(IMAGE, **GIVEN))
 
 
-def test_the_detail_path_sees_the_input_the_interpolation_and_the_alias_free_output_and_adds_to_that():
+def test_within_one_modality_the_detail_path_starts_as_the_interpolation():
+    network, same = make(**ALL), torch.ones(3)
+    interpolation = interpolate_slices(IMAGE, GIVEN["position"][:, None])
+    torch.testing.assert_close(network(IMAGE, **(GIVEN | {"same_modality": same})), interpolation)
+
+
+def test_the_detail_path_sees_the_input_the_interpolation_and_the_alias_free_output():
     network, seen = loud(make(**DETAIL, interpolated_input=True, residual=True)), {}
     network.detail.register_forward_hook(lambda module, args, output: seen.update(images=args[0], added=output))
     network.synthesis.register_forward_hook(lambda module, args, output: seen.update(output=output))
     output = network(IMAGE, **GIVEN)
     position, same = GIVEN["position"][:, None], GIVEN["same_modality"][:, None].float()
     assert torch.equal(seen["images"], torch.cat([IMAGE, interpolate_slices(IMAGE, position), seen["output"]], dim=1))
-    expected = add_to_interpolation(seen["output"] + seen["added"], IMAGE, position=position, same=same)
+    expected = add_to_interpolation(seen["output"], IMAGE, position=position, same=same, detail=seen["added"])
     torch.testing.assert_close(output, expected)
 
 
@@ -147,7 +154,7 @@ def test_the_error_starts_at_a_constant_and_stays_within_its_range():
     network = make(**ALL)
     torch.testing.assert_close(network(IMAGE, with_error=True)[:, 1:], torch.full((3, 1, 32, 32), ERROR_START))
     for bias, logarithm in ((-100, ERROR_RANGE[0]), (100, ERROR_RANGE[1])):
-        torch.nn.init.constant_(network.detail.tail.bias[4:], bias)
+        torch.nn.init.constant_(network.detail.error_tail[-1].bias, bias)
         error = network(IMAGE, with_error=True)[:, 1:]
         torch.testing.assert_close(error, ERROR_START * torch.tensor(logarithm).exp().expand_as(error))
 

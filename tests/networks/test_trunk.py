@@ -20,12 +20,12 @@ def trained():
     """A network whose last layer and whose modulation give something."""
     network = make()
     for name, parameter in network.named_parameters():
-        if "style" in name or "tail" in name:
+        if any(part in name for part in ("style", "project", "tail")):
             torch.nn.init.normal_(parameter, std=0.1)
     return network
 
 
-def test_it_starts_as_the_interpolation_within_a_modality_and_as_zero_across():
+def test_it_starts_as_the_interpolation_within_a_modality_and_as_gray_across():
     output = make()(IMAGE, position=POSITION, same_modality=torch.tensor([True, False]))
     torch.testing.assert_close(output[0], interpolate_slices(IMAGE, POSITION[:, None])[0])
     torch.testing.assert_close(output[1], torch.zeros_like(output[1]))

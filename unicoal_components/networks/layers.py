@@ -15,8 +15,12 @@ LRELU_GAIN = math.sqrt(2)
 
 
 def normalize_rms(x: Tensor) -> Tensor:
-    """Divide `x` `(B, C)` by its root mean square over the channels, √(mean x² + 1e-8)."""
-    return x * (x.square().mean(dim=1, keepdim=True) + EPSILON).rsqrt()
+    """Divide `x` `(B, C)` by its root mean square over the channels, √(mean x² + 1e-8).
+
+    Computed as x · 1e4 / √(1e8 mean x² + 1), the same: of a sum with 1e-8 torch's export to ONNX drops the 1e-8, and
+    zeros became NaN.
+    """
+    return x * (x.square().mean(dim=1, keepdim=True) / EPSILON + 1).rsqrt() / EPSILON**0.5
 
 
 def scaled_leaky_relu(x: Tensor) -> Tensor:
