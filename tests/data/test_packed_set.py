@@ -178,7 +178,7 @@ def test_changed_voxels_are_found_by_their_checksum(packed, caplog):
     assert check_packed_set(packed) == 8
     with h5py.File(packed, "r+") as file:
         file["training/p01/t2"][5, 5, 5] ^= 1
-    with pytest.raises(ValueError, match=r"set\.h5' is damaged: 1 of 8 datasets.*: training/p01/t2\. Copy it again"):
+    with pytest.raises(ValueError, match=r"set\.h5' is damaged: 1 of 8 datasets.*: training/p01/t2\. Copy the packed"):
         check_packed_set(packed)
 
 
@@ -200,6 +200,9 @@ def test_other_hdf5_files_are_no_datalists(packed, tmp_path):
     with h5py.File(packed, "r+") as file:
         file.attrs["schema"] = 2
     with pytest.raises(ValueError, match="has schema 2, this version reads up to 1"):
+        read_datalist(packed, "training")
+    packed.write_bytes(packed.read_bytes()[:900])
+    with pytest.raises(OSError, match=r"set\.h5'.*Copy the packed set again"):
         read_datalist(packed, "training")
     with pytest.raises(FileNotFoundError, match=r"none\.h5' does not exist"):
         check_packed_set(tmp_path / "none.h5")

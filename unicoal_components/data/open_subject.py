@@ -11,6 +11,9 @@ import h5py
 MARK = "::"
 """Between the file of a packed set and the group of one subject in it."""
 
+FILE_AGAIN = "Prepare this subject again with scripts/prepare_data.py."
+SET_AGAIN = "Copy the packed set again, or write it anew with scripts/pack_training_set.py."
+
 
 def split_packed(path: str | os.PathLike) -> tuple[Path, str | None]:
     """Part `set.h5::training/p01` into file and group; a subject file of its own has no group.
@@ -62,20 +65,21 @@ class PackedSubject(h5py.Group):
 
 
 @contextmanager
-def damage_named(path: str | os.PathLike) -> Iterator[None]:
-    """Turn what HDF5 says of a damaged file into an error that names the file and the way out."""
+def damage_named(path: str | os.PathLike, *, is_set: bool = False) -> Iterator[None]:
+    """Turn what HDF5 says of a damaged file into an error that names the file and the way out.
+
+    Args:
+        path: a subject file, or a subject of a packed set.
+        is_set: it is a packed set itself.
+    """
     try:
         yield
     except (OSError, RuntimeError) as error:
+        is_set = is_set or split_packed(path)[1] is not None
         raise OSError(
-            f"cannot read subject file '{path}': it is truncated, damaged or not HDF5 ({error}). {_way_out(path)}"
+            f"cannot read subject file '{path}': it is truncated, damaged or not HDF5 ({error}). "
+            f"{SET_AGAIN if is_set else FILE_AGAIN}"
         ) from error
-
-
-def _way_out(path: str | os.PathLike) -> str:
-    if split_packed(path)[1] is None:
-        return "Prepare this subject again with scripts/prepare_data.py."
-    return "Copy the packed set again, or write it anew with scripts/pack_training_set.py."
 
 
 def open_subject(path: str | os.PathLike) -> h5py.File | PackedSubject:

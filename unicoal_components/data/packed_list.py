@@ -31,7 +31,7 @@ def read_packed_list(path: str | os.PathLike) -> dict[str, Any]:
         OSError: it is damaged.
     """
     name = Path(path).name
-    with damage_named(f"{path}{MARK}"), h5py.File(path, "r") as file:
+    with damage_named(path, is_set=True), h5py.File(path, "r") as file:
         if file.attrs.get("content") != CONTENT:
             raise ValueError(
                 f"datalist '{path}' is an HDF5 file that is no packed training set, perhaps one subject's; give a "

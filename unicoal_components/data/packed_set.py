@@ -18,7 +18,7 @@ from .atomic import atomic_path
 from .datalist import read_datalist, read_modalities
 from .fingerprint import PACKED, scan_fingerprints
 from .hdf5 import CHUNK, dataset_name, foreground_box, read_header
-from .open_subject import damage_named, open_subject
+from .open_subject import SET_AGAIN, damage_named, open_subject
 from .packed_list import CONTENT, SCHEMA_VERSION, read_packed_list
 from .reduction import Reduction, head_mask, reduce_volumes, reductions
 
@@ -186,7 +186,7 @@ def check_packed_set(path: str | os.PathLike) -> int:
     if damaged:
         raise ValueError(
             f"packed set '{path}' is damaged: {len(damaged)} of {count} datasets are not as their checksums say: "
-            f"{', '.join(damaged)}. Copy it again, or write it anew with scripts/pack_training_set.py."
+            f"{', '.join(damaged)}. {SET_AGAIN}"
         )
     return count
 
