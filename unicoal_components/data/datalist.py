@@ -1,4 +1,4 @@
-"""The datalist: which subject file belongs to training, validation and test."""
+"""The datalist: which subject file belongs to training, validation and test; JSON, or within a packed set."""
 
 import json
 import os
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from .atomic import atomic_path
+from .open_subject import split_packed
+from .packed_list import is_hdf5, read_packed_list
 
 SCHEMA_VERSION = 1
 SECTIONS = ("training", "validation", "test")
@@ -54,6 +56,7 @@ def read_datalist(path: str | os.PathLike, section: str) -> list[dict[str, Any]]
     """Read one section as a list of `{"subject": name, "path": absolute path}`; an empty section gives `[]`.
 
     An entry that has `"repeat": n` keeps it: its slices come n times in a round of training (see `SliceDataset`).
+    Of a packed set, `set.h5`, a path is `/folder/set.h5::training/p01`, which whatever reads subject files takes too.
 
     Raises:
         FileNotFoundError: the datalist, or a subject file that it names in this section, does not exist.
@@ -74,7 +77,7 @@ def read_datalist(path: str | os.PathLike, section: str) -> list[dict[str, Any]]
         for entry in content[section]
     ]
     for entry in entries:
-        if not Path(entry["path"]).is_file():
+        if not split_packed(entry["path"])[0].is_file():
             raise FileNotFoundError(
                 f"datalist '{path}' names '{entry['path']}' for subject '{entry['subject']}', which does not exist; "
                 "paths are relative to the datalist's own folder."
@@ -101,11 +104,13 @@ def _repeat(entry: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _load(path: str | os.PathLike) -> dict:
-    """Read the JSON object, with the file named in every error."""
+    """Read the JSON object, or that of a packed set, with the file named in every error."""
     if not Path(path).is_file():
         raise FileNotFoundError(
             f"datalist '{path}' does not exist; scripts/prepare_data.py and scripts/simulate_cohort.py write one."
         )
+    if is_hdf5(path):
+        return read_packed_list(path)
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:

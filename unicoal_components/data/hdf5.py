@@ -1,8 +1,7 @@
 """The subject file: one HDF5 file per person, one `(D, H, W)` uint8 dataset per modality."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from .. import __version__
 from .atomic import atomic_path
+from .open_subject import damage_named, open_subject
 
 SCHEMA_VERSION = 1
 CHUNK = 32
@@ -28,7 +28,7 @@ class SubjectHeader:
     """What a subject file holds, without its voxels.
 
     Attributes:
-        path: the file.
+        path: the file, or `set.h5::training/p01` of a packed set.
         modalities: lower-case names of the datasets, in alphabetical order.
         shape: `(D, H, W)`, axial slices first.
         spacing: voxel size in mm along D, H, W; `None` in a bare official file.
@@ -153,36 +153,12 @@ def foreground_box(volumes: Mapping[str, np.ndarray]) -> Box:
     return d0, d1, h0, h1, w0, w1
 
 
-@contextmanager
-def damage_named(path: str | os.PathLike) -> Iterator[None]:
-    """Turn what HDF5 says of a damaged file into an error that names the file and the way out."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        raise OSError(
-            f"cannot read subject file '{path}': it is truncated, damaged or not HDF5 ({error}). "
-            "Prepare this subject again with scripts/prepare_data.py."
-        ) from error
-
-
-def open_subject(path: str | os.PathLike) -> h5py.File:
-    """Open a subject file for reading; close it, or use it in a `with` block.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        OSError: it is not an HDF5 file, or is truncated.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"subject file '{path}' does not exist; check the path in the datalist.")
-    with damage_named(path):
-        return h5py.File(path, "r")
-
-
 def read_header(path: str | os.PathLike) -> SubjectHeader:
     """Read what a subject file holds, touching no voxels.
 
-    Official files (bare datasets `T1`, `T2`, `PD` without attributes) are read too: names become lower case,
-    affine and spacing are unknown (`None`), the foreground box is the whole volume.
+    Subjects of a packed set (`set.h5::training/p01`) are read as files are. Official files (bare datasets `T1`, `T2`,
+    `PD` without attributes) are read too: names become lower case, affine and spacing are unknown (`None`), the
+    foreground box is the whole volume.
 
     Raises:
         FileNotFoundError: there is no such file.

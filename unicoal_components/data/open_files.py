@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 import h5py
 
-from .hdf5 import open_subject
+from .open_subject import open_subject
 
 
 class OpenFiles:

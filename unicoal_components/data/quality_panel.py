@@ -11,8 +11,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from .atomic import atomic_path
-from .hdf5 import open_subject, read_header
+from .hdf5 import read_header
 from .history import read_history
+from .open_subject import open_subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

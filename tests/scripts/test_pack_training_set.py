@@ -1,0 +1,52 @@
+import logging
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unicoal_components.data.datalist import read_datalist, write_datalist
+from unicoal_components.data.hdf5 import write_subject
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "pack_training_set.py"
+
+
+@pytest.fixture
+def run(monkeypatch, caplog):
+    """Run the script in this process; give what it said, or the error."""
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", [str(SCRIPT), *map(str, arguments)])
+        caplog.set_level(logging.INFO)
+        try:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        except SystemExit as stop:
+            return str(stop.code)
+        return caplog.text
+
+    return call
+
+
+@pytest.fixture
+def datalist(tmp_path):
+    stack = np.zeros((12, 12, 12), np.uint8)
+    stack[3:9, 3:9, 3:9] = 50
+    facts = {"affine": np.eye(4), "intensity": {"t1": (0, 1)}, "sources": {"t1": "x"}}
+    write_subject(tmp_path / "a.h5", volumes={"t1": stack}, **facts)
+    path = tmp_path / "datalist.json"
+    write_datalist(path, sections={"training": [{"subject": "a", "path": "a.h5"}]}, modalities=["t1"])
+    return path
+
+
+def test_a_set_is_written_and_checked_and_all_is_said(run, datalist, tmp_path):
+    said = run("--datalist", datalist, "--output", tmp_path / "set.h5", "--section", "training,validation")
+    assert "set.h5: 1 training, 0 validation, 0.0" in said
+    assert "left out: borders without foreground cut off" in said
+    assert len(read_datalist(tmp_path / "set.h5", "training")) == 1
+    assert "1 datasets, all as their checksums say" in run("--check", tmp_path / "set.h5")
+
+
+def test_mistakes_are_named(run, datalist, tmp_path):
+    assert "give --datalist and --output" in run("--datalist", datalist)
+    assert "--check stands alone" in run("--datalist", datalist, "--check", "set.h5")
+    assert "does not exist" in run("--check", tmp_path / "none.h5")
