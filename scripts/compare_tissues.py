@@ -35,7 +35,9 @@ def segment(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     Returns:
         `(D, H, W)` of 0 (background and rim), 1 (CSF), 2 (gray), 3 (white matter).
     """
-    corrected = correct_bias_field(volume.transpose(2, 1, 0).astype(np.float32), affine).transpose(2, 1, 0)
+    corrected = correct_bias_field(
+        volume.transpose(2, 1, 0).astype(np.float32), affine, spacing=6.0, iterations=(20, 20, 20)
+    ).transpose(2, 1, 0)
     brain = binary_erosion(volume > 0, iterations=RIM)
     values = corrected[brain]
     centers = np.percentile(values, (5, 45, 90))

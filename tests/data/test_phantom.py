@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
-from unicoal_components.data.person_shape import deform, mix_soft_tissue, output_grid, sharpen
+from unicoal_components.data.person_shape import (
+    deform,
+    leave_skull,
+    mix_soft_tissue,
+    output_grid,
+    sharpen,
+    strip_closely,
+)
 from unicoal_components.data.phantom import SCANNER_UNIT, scan, simulate_person
 from unicoal_components.data.pulse_sequences import STANDARD
 from unicoal_components.data.tissue_constants import TISSUES
@@ -188,3 +196,28 @@ def test_one_modality_alone_is_the_same_as_among_others(maps, person):
 def test_a_contrast_spread_outside_0_to_1_is_an_error(maps, value):
     with pytest.raises(ValueError, match="contrast_spread is .* from 0 to 1"):
         simulate_person(maps, seed=0, index=0, contrast_spread=value)
+
+
+@pytest.mark.parametrize("change", [leave_skull, strip_closely])
+def test_brain_extraction_leaves_the_sum_of_the_fractions_and_the_parenchyma(maps, change):
+    fractions, _ = deform(maps, spacing=2.0, rng=np.random.default_rng(1))
+    for seed in range(3):
+        changed = change(fractions, np.random.default_rng(seed), spacing=2.0)
+        np.testing.assert_allclose(sum(changed.values()), sum(fractions.values()), atol=1e-5)
+        np.testing.assert_array_equal(changed["white"], fractions["white"])
+        assert min(own.min() for own in changed.values()) >= 0.0
+
+
+def test_remains_of_the_skull_lie_within_4_mm_of_the_brain(maps):
+    fractions, _ = deform(maps, spacing=2.0, rng=np.random.default_rng(1))
+    bone = leave_skull(fractions, np.random.default_rng(0), spacing=2.0)["bone"] > 0
+    distance = distance_transform_edt(fractions["background"] > 0.5) * 2.0
+    assert bone.sum() > 0 and distance[bone].max() <= 4.0
+
+
+def test_close_stripping_keeps_the_ventricles(maps):
+    fractions, _ = deform(maps, spacing=2.0, rng=np.random.default_rng(1))
+    middle = tuple(slice(size // 2 - 1, size // 2 + 1) for size in fractions["csf"].shape)
+    stripped = strip_closely(fractions, np.random.default_rng(0), spacing=2.0)["csf"]
+    assert stripped.sum() < fractions["csf"].sum()
+    np.testing.assert_array_equal(stripped[middle], fractions["csf"][middle])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes, gaussian_filter
+from scipy.ndimage import binary_fill_holes, find_objects, gaussian_filter
 
 from .scan import read_scan
 from .tissue_constants import BRAIN_TISSUES, TISSUES
@@ -94,10 +94,7 @@ def load_label_map(
     """
     scan = read_scan(path)
     members = _members(path, scan.stack, default_label_classes() if classes is None else classes, brain_only)
-    fractions = {
-        tissue: gaussian_filter(np.isin(scan.stack, own).astype(np.float32), 0.6, truncate=3.0)
-        for tissue, own in members.items()
-    }
+    fractions = {tissue: _soft(np.isin(scan.stack.astype(np.int32), own)) for tissue, own in members.items()}
     if brain_only and "csf" in fractions:
         fractions["csf"] *= _near_brain(fractions)
     return pack(fractions, scan.affine, sharpness=1.0, roughness=0.0, source=Path(path).name)
@@ -128,6 +125,15 @@ def _members(
     if not members:
         raise ValueError(f"label map '{path}' holds no tissue to simulate, only the labels {present.astype(int)}.")
     return members
+
+
+def _soft(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Blur a mask by a Gaussian of 0.6 voxels inside its box, grown by what that reaches: most tissues are small."""
+    (box,) = find_objects(mask.astype(np.uint8))
+    grown = tuple(slice(max(0, own.start - 2), own.stop + 2) for own in box)
+    result = np.zeros(mask.shape, np.float32)
+    result[grown] = gaussian_filter(mask[grown].astype(np.float32), 0.6, truncate=3.0)
+    return result
 
 
 def _near_brain(fractions: Mapping[str, NDArray[np.float32]]) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .lesions import random_lesions
-from .person_shape import deform, mix_soft_tissue, sharpen
+from .person_shape import deform, leave_skull, mix_soft_tissue, sharpen, strip_closely
 from .pulse_sequences import MODALITIES, Sequence, draw_sequence
 from .random_field import random_spline_field, smooth_noise
 from .scanner_effects import bias_field, rician_noise
@@ -84,6 +84,8 @@ def simulate_person(
     if lesions:
         count = int(lesion_rng.integers(0, lesions, endpoint=True))
         fractions = random_lesions(fractions, lesion_rng, count=count, spacing=spacing)
+    if maps.stripped:
+        fractions = leave_skull(strip_closely(fractions, fold_rng, spacing=spacing), fold_rng, spacing=spacing)
     fractions = mix_soft_tissue(fractions, tissue_rng, spacing=spacing)
     field = float(tissue_rng.choice(FIELDS)) if tissue_rng.random() < contrast_spread else STANDARD_FIELD
     tissues = vary_tissues(tissues_at(field), tissue_rng)
