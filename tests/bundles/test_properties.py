@@ -204,9 +204,10 @@ def test_every_exported_name_exists_and_is_listed_once():
 
 def test_adam_gets_two_floats(bundle):
     found = [value for path, value in leaves(load(bundle, "train")) if "betas" in path]
-    assert found == ["@beta1", 0.99, 0.0, 0.99]
-    rates = [load(bundle, name)["beta1"] for name in ("train", "paper")]
-    assert [(rate, type(rate)) for rate in rates] == [(0.9, float), (0.0, float)]
+    assert found == ["@beta1", "@beta2", 0.0, 0.99]
+    for name, first in (("train", 0.9), ("paper", 0.0)):
+        rates = [load(bundle, name)[key] for key in ("beta1", "beta2")]
+        assert rates[0] == first and 0.9 <= rates[1] < 1 and all(type(rate) is float for rate in rates)
 
 
 def test_every_handler_is_written_in_place_but_the_report_that_others_ask(bundle):
