@@ -62,7 +62,9 @@ def deform(
     return result, affine
 
 
-def _sample(source: NDArray[np.generic], coordinates: NDArray[np.float32], *, outside: float) -> NDArray[np.float32]:
+def _sample(
+    source: NDArray[np.uint8] | NDArray[np.float32], coordinates: NDArray[np.float32], *, outside: float
+) -> NDArray[np.float32]:
     """Interpolate a fraction of 0..255 linearly, as 0..1, where its box of values above 0 is met: most are small."""
     box = find_objects((source > 0).astype(np.uint8))
     result = np.zeros(coordinates.shape[1:], np.float32)

@@ -89,10 +89,10 @@ def simulate_person(
     fractions = mix_soft_tissue(fractions, tissue_rng, spacing=spacing)
     field = float(tissue_rng.choice(FIELDS)) if tissue_rng.random() < contrast_spread else STANDARD_FIELD
     tissues = vary_tissues(tissues_at(field), tissue_rng)
-    streams = scan_rng.spawn(len(MODALITIES))
+    sequence_rngs = scan_rng.spawn(len(MODALITIES))
     sequences = {
-        name: draw_sequence(name, tissues, stream, spread=contrast_spread)
-        for name, stream in zip(MODALITIES, streams, strict=True)
+        name: draw_sequence(name, tissues, rng, spread=contrast_spread)
+        for name, rng in zip(MODALITIES, sequence_rngs, strict=True)
         if name in modalities
     }
     volumes = scan(
