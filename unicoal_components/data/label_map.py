@@ -80,7 +80,7 @@ def load_label_map(
 ) -> TissueMaps:
     """Build tissue maps from a label map in any orientation.
 
-    Each tissue's labels are blurred by a Gaussian of 0.6 voxels: a border voxel then holds parts of both sides, as the
+    Each tissue's labels are blurred by a Gaussian of 0.45 voxels: a border voxel then holds parts of both sides, as the
     partial volume of a scan. Persons made from it keep this person's folds, hence no roughness.
 
     Args:
@@ -128,11 +128,11 @@ def _members(
 
 
 def _soft(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Blur a mask by a Gaussian of 0.6 voxels inside its box, grown by what that reaches: most tissues are small."""
+    """Blur a mask by a Gaussian of 0.45 voxels inside its box, grown by what that reaches: most tissues are small."""
     (box,) = find_objects(mask.astype(np.uint8))
     grown = tuple(slice(max(0, own.start - 2), own.stop + 2) for own in box)
     result = np.zeros(mask.shape, np.float32)
-    result[grown] = gaussian_filter(mask[grown].astype(np.float32), 0.6, truncate=3.0)
+    result[grown] = gaussian_filter(mask[grown].astype(np.float32), 0.45, truncate=3.0)
     return result
 
 

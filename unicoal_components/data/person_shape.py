@@ -62,7 +62,9 @@ def deform(
     return result, affine
 
 
-def _sample(source: NDArray[np.generic], coordinates: NDArray[np.float32], *, outside: float) -> NDArray[np.float32]:
+def _sample(
+    source: NDArray[np.uint8] | NDArray[np.float32], coordinates: NDArray[np.float32], *, outside: float
+) -> NDArray[np.float32]:
     """Interpolate a fraction of 0..255 linearly, as 0..1, where its box of values above 0 is met: most are small."""
     box = find_objects((source > 0).astype(np.uint8))
     result = np.zeros(coordinates.shape[1:], np.float32)
@@ -142,8 +144,8 @@ def leave_skull(
 ) -> dict[str, NDArray[np.float32]]:
     """Turn patches of background next to the brain into bone, as brain extraction leaves skull and meninges behind.
 
-    They are up to 2 mm thick and cover a sixth to nearly half of the surface. Small as they are, they are the darkest
-    voxels and so decide what becomes black: without them it would be white matter on T2.
+    They are up to 2 mm thick and cover a third to three quarters of the surface. Small as they are, they are the
+    darkest voxels and so decide what becomes black: without them it would be white matter on T2.
 
     Returns:
         The fractions with "bone" grown; their sum is unchanged.
@@ -151,6 +153,6 @@ def leave_skull(
     background = fractions[BACKGROUND]
     near = gaussian_filter(1.0 - background, 1.5 / spacing, truncate=3.0)
     field = smooth_noise(background.shape, rng, sigma=(4.0 / spacing,) * 3)
-    depth = np.clip(0.7 * field + np.float32(rng.uniform(-0.7, -0.1)), 0.0, 1.0)
+    depth = np.clip(0.7 * field + np.float32(rng.uniform(-0.2, 0.4)), 0.0, 1.0)
     bone = np.where((depth > 0) & (near > 0.5 - 0.4 * depth), background, np.float32(0.0))
     return {**fractions, BACKGROUND: background - bone, "bone": fractions.get("bone", np.float32(0.0)) + bone}

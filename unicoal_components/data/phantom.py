@@ -20,7 +20,7 @@ SCANNER_UNIT = 2000.0  # source intensity of a relative signal of 1: images span
 FIELDS = (1.5, 3.0)  # tesla; a person's scans come from one scanner, either as likely
 FINE_TEXTURE = 0.02  # standard deviation of the fine variation of a tissue's T1, T2 (and half of it in PD)
 COARSE_TEXTURE, COARSE_KNOTS = 0.08, 15.0  # largest slow variation, and the distance of its spline's knots in mm
-BIAS_STRENGTH = (0.05, 0.35)  # see `bias_field`
+BIAS_STRENGTH = (0.05, 0.5)  # see `bias_field`
 NOISE_FACTOR = (0.5, 2.0)  # a scan's noise relative to the cohort's
 FAT_GAIN = (0.15, 0.9)  # what is left of the signal of fat after its suppression or dephasing
 
@@ -89,10 +89,10 @@ def simulate_person(
     fractions = mix_soft_tissue(fractions, tissue_rng, spacing=spacing)
     field = float(tissue_rng.choice(FIELDS)) if tissue_rng.random() < contrast_spread else STANDARD_FIELD
     tissues = vary_tissues(tissues_at(field), tissue_rng)
-    streams = scan_rng.spawn(len(MODALITIES))
+    sequence_rngs = scan_rng.spawn(len(MODALITIES))
     sequences = {
-        name: draw_sequence(name, tissues, stream, spread=contrast_spread)
-        for name, stream in zip(MODALITIES, streams, strict=True)
+        name: draw_sequence(name, tissues, rng, spread=contrast_spread)
+        for name, rng in zip(MODALITIES, sequence_rngs, strict=True)
         if name in modalities
     }
     volumes = scan(

@@ -169,4 +169,4 @@ def _draw(chosen: SequenceRange, rng: np.random.Generator, spread: float, csf_t1
         drawn[name] = middle + spread * (rng.uniform(low, high) - middle)
     if inverted:
         drawn["ti"] *= csf_null(drawn["tr"], csf_t1)
-    return replace(standard, **drawn)
+    return replace(standard, tr=drawn["tr"], te=drawn["te"], ti=drawn["ti"], flip=drawn["flip"])

@@ -39,7 +39,7 @@ TISSUES: Mapping[str, Tissue] = {
     "csf": Tissue(4200.0, 1200.0, 1.0),
     "gray": Tissue(1260.0, 88.0, 0.83),
     "limbic": Tissue(1300.0, 97.0, 0.84),
-    "white": Tissue(850.0, 73.0, 0.72),
+    "white": Tissue(850.0, 73.0, 0.71),
     "deep_gray": Tissue(1130.0, 79.0, 0.80),
     "caudate": Tissue(1230.0, 83.0, 0.82),
     "putamen": Tissue(1140.0, 76.0, 0.81),
