@@ -30,7 +30,7 @@ def test_the_input_is_in_the_panel_whatever_baselines_are_evaluated(tmp_path, dr
     evaluate(
         {"indices": torch.arange(8), "spacing": (1.0, 1.0, 1.0)},
         {"image": stack[None], "label": truth[None], "pred": 0.5 * truth[None]},
-        facts={"subject": "p1", "source": "t1", "target": "t1", "factor": 2.0},
+        facts={"subject": "p1", "source": "t1", "target": "t1", "factor": 2.0, "axis": "axial"},
         path="p1.h5",
         draw=True,
     )
