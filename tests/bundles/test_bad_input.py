@@ -268,7 +268,7 @@ def test_a_wrong_value_is_named_in_training(train, options, pattern):
 
 def test_a_modality_that_a_subject_lacks_is_named_in_training_and_evaluation(train, tmp_path):
     options = {"modalities": ["ct", "adc"], "evaluation_cases": [{"source": "ct", "target": "adc", "factor": 1}]}
-    matches(train(**options), r"none of the 1 subjects has the modalities of any case")
+    matches(train(**options), r"none of the 1 subjects can answer any case")
     matches(train(**options, skip_missing=False), r"subject 'sim_\d+' \(.*h5\) has no modality adc, ct.*flair, pd")
     options["evaluation_cases"] = [{"source": "t1", "target": "t1", "factor": 2}]
     options |= {"modalities": ["t1", "ct", "adc"], "targets": ["ct"], "sources": ["adc"]}
