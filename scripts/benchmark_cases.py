@@ -59,8 +59,9 @@ COMPACT: dict[str, Any] = {
     "resolution": 128,
     "num_modalities": 4,
     "in_channels": 4,
-    "num_layers": 8,
-    "channel_base": 2**10,
+    "core_resolution": 64,
+    "num_layers": 6,
+    "channel_base": 2**9,
     "channel_max": 64,
     "w_dim": 128,
     "image_style_dim": 128,
@@ -68,6 +69,11 @@ COMPACT: dict[str, Any] = {
     "dropout": 0.0,
     "position_embedding": "fourier",
     "residual": True,
+    "interpolated_input": True,
+    "acquisition": True,
+    "detail_channels": 64,
+    "detail_blocks": 6,
+    "error_output": True,
 }
 PRESETS = {
     "compact": COMPACT,
@@ -105,7 +111,10 @@ class Options:
     def network(self, preset: str) -> dict[str, Any]:
         """Return the generator's keyword arguments."""
         chosen = {name: getattr(self, name) for name in ("resolution", "channel_base", "channel_max", "num_layers")}
-        return PRESETS[preset] | {name: value for name, value in chosen.items() if value is not None}
+        values = PRESETS[preset] | {name: value for name, value in chosen.items() if value is not None}
+        if "core_resolution" in values:
+            values["core_resolution"] = values["resolution"] // 2
+        return values
 
 
 def _sizes(values: dict[str, Any], batch: int) -> str:
@@ -190,6 +199,8 @@ def training_step(options: Options, folder: Path, device: torch.device, *, prese
         Keys.MODALITY: torch.arange(batch) % classes,
         Keys.SOURCE_MODALITY: torch.arange(batch) % 2,
         Keys.POSITION: torch.rand(batch),
+        Keys.FACTOR: torch.full((batch,), 4.0),
+        Keys.THICKNESS: torch.ones(batch),
     }
 
     def trainer(network: Generator, r1_gamma: float) -> UniCOALTrainer:
@@ -341,11 +352,12 @@ def head(shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
 
 def _places(item: dict[str, Any]) -> list[tuple[str, str, int]]:
     """Return file, modality and number of every slice that a drawn item needs."""
-    depth, factor = item["shape"][0], item[Keys.FACTOR]
-    parts = [profile_weights(center, factor, depth, "gaussian") for center in slice_centers(item["anchor"], factor)]
+    depth, draw = item["shape"][0], item[Keys.DRAW]
+    factor, anchor = draw.factor, draw.index - draw.offset
+    parts = [profile_weights(center, factor, depth, "gaussian") for center in slice_centers(anchor, factor)]
     rows = set(chain.from_iterable(range(start, start + len(weights)) for start, weights in parts))
-    places = [(item["path"], item["source"], row) for row in sorted(rows)]
-    return [*places, (item["path"], item["target"], item[Keys.SLICE])]
+    places = [(item["path"], draw.source, row) for row in sorted(rows)]
+    return [*places, (item["path"], draw.target, draw.index)]
 
 
 def _read_raw(places: Sequence[tuple[str, str, int]]) -> None:

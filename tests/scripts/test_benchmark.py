@@ -224,9 +224,9 @@ def test_the_limit_of_loading_reads_the_slices_that_the_transform_reads(modules,
     transform = importlib.import_module("unicoal_components.transforms.load_slice_group")
     read_slices, seen = transform.read_slices, []
 
-    def note(file, modality, start, stop):
+    def note(file, modality, start, stop, **place):
         seen.extend((file.filename, modality, row) for row in range(start, stop))
-        return read_slices(file, modality, start, stop)
+        return read_slices(file, modality, start, stop, **place)
 
     monkeypatch.setattr(transform, "read_slices", note)
     work = cases.loading(cases.Options(images=6, batch=2, resolution=16, workers=0, subjects=2), tmp_path, None)
