@@ -113,7 +113,7 @@ class Options:
         chosen = {name: getattr(self, name) for name in ("resolution", "channel_base", "channel_max", "num_layers")}
         values = PRESETS[preset] | {name: value for name, value in chosen.items() if value is not None}
         if "core_resolution" in values:
-            values["core_resolution"] = values["resolution"] // 2
+            values["core_resolution"] = max(values["resolution"] // 2, 16)
         return values
 
 

@@ -40,10 +40,10 @@ def synthesize(network, image, indices, *, source, target, factor=1, **options):
 @pytest.mark.parametrize(
     ("task", "source", "target", "factor", "margin"),
     [
-        ("unified", "t1", "t2", 1, -0.2),  # interim weights: level with the affine map
+        ("unified", "t1", "t2", 1, 0),
         ("unified", "t2", "t1", 1, 2),
-        ("unified", "t1", "flair", 1, 1),
-        ("unified", "flair", "t2", 1, 1),
+        ("unified", "t1", "flair", 1, -0.2),  # interim weights: level with the affine map
+        ("unified", "flair", "t2", 1, 0.5),
         ("cms", "t2", "t1", 1, 2),
         ("cmsr", "t1", "t2", 4, 0),
         ("cmsr", "flair", "t1", 2, 1),
