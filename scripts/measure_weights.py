@@ -84,7 +84,7 @@ class Measurement:
         network = config.get_parsed_content("network_def")
         self.network = load_weights(network=network, path=weights or bundle / "models" / "model.pt")
         self.with_error = bool(self.network.error_output)
-        self.inferer = VolumeInferer(resolution=self.network.resolution, with_error=self.with_error)
+        self.inferer = VolumeInferer(resolution=config["resolution"], with_error=self.with_error)
         self.step = step
 
     def within(self, subject: str, path: str, factors: Sequence[float]) -> Iterator[Row]:
@@ -99,9 +99,9 @@ class Measurement:
                     indices = self._between(head, factor, len(stack))
                     case = f"{name} ×{factor:g}"
                     output = self._ask(stack, indices, name, name, factor)
-                    yield {"subject": subject, "case": case, "axis": PLANES[axis]} | self._row(
-                        output, thin[indices], _interpolated(stack, indices, factor), head[indices]
-                    )
+                    rival = _interpolated(stack, indices, factor)
+                    measured = self._row(output, thin[indices], rival, head[indices])
+                    yield {"subject": subject, "case": case, "axis": PLANES[axis], **measured}
 
     def across(self, subject: str, path: str) -> Iterator[Row]:
         """Measure synthesis of every modality from every other one, on axial slices of one grid."""
@@ -115,9 +115,8 @@ class Measurement:
                 fitted = np.polyfit(volumes[source][inside], volumes[target][inside], 1)
                 output = self._ask(volumes[source], indices, source, target, 1.0)
                 rival = np.polyval(fitted, volumes[source][indices])
-                yield {"subject": subject, "case": f"{source} → {target}", "axis": PLANES[0]} | self._row(
-                    output, volumes[target][indices], rival, inside[indices]
-                )
+                measured = self._row(output, volumes[target][indices], rival, inside[indices])
+                yield {"subject": subject, "case": f"{source} → {target}", "axis": PLANES[0], **measured}
 
     def _between(self, head: np.ndarray, factor: float, count: int) -> np.ndarray:
         """Return slices of the head that lie between the thick ones."""
