@@ -72,8 +72,9 @@ def test_the_detail_path_sees_the_input_the_interpolation_and_the_alias_free_out
     network.synthesis.register_forward_hook(lambda module, args, output: seen.update(output=output))
     output = network(IMAGE, **GIVEN)
     position, same = GIVEN["position"][:, None], GIVEN["same_modality"][:, None].float()
-    assert torch.equal(seen["images"], torch.cat([IMAGE, interpolate_slices(IMAGE, position), seen["output"]], dim=1))
-    expected = add_to_interpolation(seen["output"], IMAGE, position=position, same=same, detail=seen["added"])
+    between = interpolate_slices(IMAGE, position)
+    assert torch.equal(seen["images"], torch.cat([IMAGE, between, seen["output"]], dim=1))
+    expected = add_to_interpolation(seen["output"], IMAGE, interpolated=between, same=same, detail=seen["added"])
     torch.testing.assert_close(output, expected)
 
 

@@ -36,8 +36,8 @@ def test_the_network_adds_to_the_interpolation_within_a_modality_and_stands_alon
     image[:, 1:3, :2] = -1
     same, position = torch.tensor([[1.0], [0.0]]), torch.tensor([[0.25], [0.5]])
     base = interpolate_slices(image, position)
-    alone = add_to_interpolation(output, image, position=position, same=same)
-    beside = add_to_interpolation(output, image, position=position, same=same, detail=detail)
+    alone = add_to_interpolation(output, image, interpolated=base, same=same)
+    beside = add_to_interpolation(output, image, interpolated=base, same=same, detail=detail)
     for result, within, across in (
         (alone, RESIDUAL_SCALE * output[0], output[1]),
         (beside, detail[0], output[1] + detail[1]),

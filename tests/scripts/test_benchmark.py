@@ -222,13 +222,13 @@ def test_work_without_a_dense_convolution_has_no_limit(modules):
 def test_the_limit_of_loading_reads_the_slices_that_the_transform_reads(modules, tmp_path, monkeypatch):
     cases = modules["_cases"]
     transform = importlib.import_module("unicoal_components.transforms.load_slice_group")
-    read_slices, seen = transform.read_slices, []
+    read_levels, seen = transform.read_levels, []
 
     def note(file, modality, start, stop, **place):
         seen.extend((file.filename, modality, row) for row in range(start, stop))
-        return read_slices(file, modality, start, stop, **place)
+        return read_levels(file, modality, start, stop, **place)
 
-    monkeypatch.setattr(transform, "read_slices", note)
+    monkeypatch.setattr(transform, "read_levels", note)
     work = cases.loading(cases.Options(images=6, batch=2, resolution=16, workers=0, subjects=2), tmp_path, None)
     work.run()
     assert work.items == 6

@@ -223,12 +223,10 @@ def through_plane_spacing(file: h5py.File, axis: int = 0) -> float | None:
     return float(file.attrs["spacing"][axis]) if "spacing" in file.attrs else None
 
 
-def read_slices(
+def read_levels(
     file: h5py.File, modality: str, start: int, stop: int, *, axis: int = 0, window: Window | None = None
 ) -> np.ndarray:
-    """Read the slices `start` to `stop` (exclusive) of one modality along an axis.
-
-    Stored v in 0..255 becomes v / 127.5 - 1.
+    """Read the slices `start` to `stop` (exclusive) of one modality along an axis, as they are stored.
 
     Args:
         file: an open subject file.
@@ -239,7 +237,7 @@ def read_slices(
         window: (top, bottom, left, right) inside the slices, half open; `None` = whole slices.
 
     Returns:
-        float32 `(stop - start, rows, columns)` in [-1, 1]; -1 = background.
+        uint8 `(stop - start, rows, columns)`; 0 = background.
 
     Raises:
         ValueError: no such modality, or slices outside the volume.
@@ -254,8 +252,15 @@ def read_slices(
     place = [rows, columns]
     place.insert(axis, slice(start, stop))
     with damage_named(file.filename):
-        stored = np.moveaxis(dataset[tuple(place)], axis, 0)
-    return stored.astype(np.float32) / np.float32(127.5) - np.float32(1)
+        return np.moveaxis(dataset[tuple(place)], axis, 0)
+
+
+def read_slices(
+    file: h5py.File, modality: str, start: int, stop: int, *, axis: int = 0, window: Window | None = None
+) -> np.ndarray:
+    """Read slices as `read_levels` does, v in 0..255 as v / 127.5 - 1: float32 in [-1, 1], -1 = background."""
+    levels = read_levels(file, modality, start, stop, axis=axis, window=window)
+    return levels.astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
 def read_volume(path: str | os.PathLike, modality: str) -> np.ndarray:

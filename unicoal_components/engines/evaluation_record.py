@@ -16,6 +16,7 @@ from typing import Any
 from .. import __version__
 from ..data.atomic import atomic_path
 from ..data.checksums import checksum, sha256_of
+from ..data.open_subject import split_packed
 from ..metrics.baselines import BASELINES
 from ..metrics.measure import Column
 
@@ -79,7 +80,8 @@ class EvaluationRecord:
         """Read each file once; weights that are not there are another handler's error."""
         name = str(path)
         if name not in self._checksums:
-            self._checksums[name] = sha256_of(path) if Path(path).exists() else "absent"
+            place, _ = split_packed(path)  # a subject of a packed set stands for the whole set
+            self._checksums[name] = sha256_of(place) if place.exists() else "absent"
         return self._checksums[name]
 
     def write(

@@ -246,9 +246,10 @@ class Generator(nn.Module):
         if self.residual:
             modality = torch.cat([modality, same], dim=1)
         image = image.contiguous(memory_format=torch.channels_last)
-        seen = image
-        if self.interpolated_input:
-            seen = torch.cat([image, interpolate_slices(image, position)], dim=1)
+        interpolated = image[:, :1]  # not used
+        if self.residual or self.interpolated_input:
+            interpolated = interpolate_slices(image, position)
+        seen = torch.cat([image, interpolated], dim=1) if self.interpolated_input else image
         w = self.mapping(
             z=z, modality=modality, position=position, acquisition=acquisition, truncation_psi=truncation_psi
         )
@@ -270,7 +271,7 @@ class Generator(nn.Module):
             if self.error_output:
                 error = ERROR_START * made[:, 1:].clamp(*ERROR_RANGE).exp()
         if self.residual:
-            output = add_to_interpolation(output, image, position=position, same=same, detail=detail)
+            output = add_to_interpolation(output, image, interpolated=interpolated, same=same, detail=detail)
         elif detail is not None:
             output = output + detail
         return output if error is None else torch.cat([output, error], dim=1)

@@ -10,7 +10,7 @@ RESIDUAL_SCALE = 0.25
 
 
 def add_to_interpolation(
-    output: Tensor, image: Tensor, *, position: Tensor, same: Tensor, detail: Tensor | None = None
+    output: Tensor, image: Tensor, *, interpolated: Tensor, same: Tensor, detail: Tensor | None = None
 ) -> Tensor:
     """Turn a network's output into slices: as it is across modalities, added to the interpolation within one.
 
@@ -19,7 +19,7 @@ def add_to_interpolation(
     Args:
         output: of the network, `(B, 1, H, W)`.
         image: the slice groups `(B, S, H, W)` that it saw.
-        position: `(B, 1)`.
+        interpolated: of these, see `interpolate_slices`, `(B, 1, H, W)`.
         same: `(B, 1)`, 1 where source and target modality are the same, else 0.
         detail: of a detail path that saw `output`, `(B, 1, H, W)`: within one modality it takes the place of `output`,
             across modalities it is added to it; `None` = there is none.
@@ -30,7 +30,7 @@ def add_to_interpolation(
     same = same.view(-1, 1, 1, 1)
     within = RESIDUAL_SCALE * output if detail is None else detail
     across = output - BLANK if detail is None else output + detail - BLANK
-    base = same * interpolate_slices(image, position) + (1 - same) * BLANK
+    base = same * interpolated + (1 - same) * BLANK
     return base + between_anything(image) * (same * within + (1 - same) * across)
 
 

@@ -106,5 +106,6 @@ class ResidualTrunk(nn.Module):
         )
         angles = self.octaves * position
         condition = self.conditions(torch.cat([classes, acquisition, same, angles.sin(), angles.cos()], dim=1))
-        images = torch.cat([image, interpolate_slices(image, position)], dim=1)
-        return add_to_interpolation(self.trunk(images, condition), image, position=position, same=same)
+        interpolated = interpolate_slices(image, position)
+        output = self.trunk(torch.cat([image, interpolated], dim=1), condition)
+        return add_to_interpolation(output, image, interpolated=interpolated, same=same)

@@ -9,7 +9,7 @@ from monai.networks.nets import UNet
 from torch import Tensor, nn
 
 from .inputs import complete_inputs
-from .residual import add_to_interpolation
+from .residual import add_to_interpolation, interpolate_slices
 
 
 class BaselineUNet(nn.Module):
@@ -105,4 +105,6 @@ class BaselineUNet(nn.Module):
         constants = torch.cat(told, dim=1)
         planes = constants[:, :, None, None].expand(-1, -1, *image.shape[2:])
         output = self.head(self.unet(torch.cat([image, planes], dim=1)))
-        return add_to_interpolation(output, image, position=position, same=same) if self.residual else output
+        if not self.residual:
+            return output
+        return add_to_interpolation(output, image, interpolated=interpolate_slices(image, position), same=same)

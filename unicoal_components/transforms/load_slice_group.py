@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from monai.transforms import Transform
 
-from ..data.hdf5 import dataset_name, read_slices, through_plane_spacing
+from ..data.hdf5 import dataset_name, read_levels, through_plane_spacing
 from ..data.open_files import OpenFiles
 from ..data.slice_group import slice_centers, slice_position
 from ..data.slice_profile import thick_slices
@@ -18,6 +18,9 @@ from ..data.slice_thickness import SliceThickness
 from ..keys import BLANK, Keys
 from .draw import SliceDraw, Window
 from .intensity_draw import LEVELS, add_noise, bias_field, shade
+
+IDENTITY = np.arange(LEVELS, dtype=np.float32) / np.float32(127.5) - np.float32(1)
+"""What the stored levels are where no contrast is drawn."""
 
 
 class LoadSliceGroupd(Transform):
@@ -111,7 +114,7 @@ class _Slices:
         self.inside = (max(top, 0), max(min(bottom, rows), 0), max(left, 0), max(min(right, columns), 0))
         self.shape = (whole[draw.axis], bottom - top, right - left)
         intensity = draw.intensity if recolored else None
-        self.curve = None if intensity is None else (2 * intensity.curve - 1).astype(np.float32)
+        self.curve = IDENTITY if intensity is None else (2 * intensity.curve - 1).astype(np.float32)
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         start, stop = rows.start, rows.stop
@@ -120,11 +123,9 @@ class _Slices:
         placed = np.full((stop - start, *self.shape[1:]), BLANK, dtype=np.float32)
         top, bottom, left, right = self.inside
         if top < bottom and left < right:
-            read = read_slices(self.file, self.modality, start, stop, axis=self.axis, window=self.inside)
-            if self.curve is not None:
-                read = self.curve[np.rint((read + 1) * ((LEVELS - 1) / 2)).astype(np.uint8)]
+            levels = read_levels(self.file, self.modality, start, stop, axis=self.axis, window=self.inside)
             row, column = top - self.window[0], left - self.window[2]
-            placed[:, row : row + bottom - top, column : column + right - left] = read
+            placed[:, row : row + bottom - top, column : column + right - left] = self.curve[levels]
         return placed[::-1] if self.reversed else placed
 
 
