@@ -24,6 +24,7 @@ from unicoal_components.data.slice_group import thin_depths
 from unicoal_components.data.slice_profile import thick_volume
 from unicoal_components.engines.weights import load_weights
 from unicoal_components.inferers.volume import VolumeInferer, slice_groups
+from unicoal_components.metrics.baselines import affine_map
 from unicoal_components.metrics.calibration import ONE_SIGMA, calibration
 from unicoal_components.metrics.foreground import foreground
 from unicoal_components.networks.residual import interpolate_slices
@@ -112,10 +113,10 @@ class Measurement:
             rows = np.flatnonzero(inside.any(axis=(1, 2)))
             indices = rows[self.step // 2 :: self.step]
             for source in (name for name in names if name != target):
-                fitted = np.polyfit(volumes[source][inside], volumes[target][inside], 1)
+                pair = (torch.from_numpy(volumes[name]) for name in (source, target))
+                rival = affine_map(*pair, inside=torch.from_numpy(inside)).numpy()
                 output = self._ask(volumes[source], indices, source, target, 1.0)
-                rival = np.polyval(fitted, volumes[source][indices])
-                measured = self._row(output, volumes[target][indices], rival, inside[indices])
+                measured = self._row(output, volumes[target][indices], rival[indices], inside[indices])
                 yield {"subject": subject, "case": f"{source} → {target}", "axis": PLANES[0], **measured}
 
     def _between(self, head: np.ndarray, factor: float, count: int) -> np.ndarray:
@@ -144,10 +145,8 @@ class Measurement:
         if self.with_error:
             found = calibration(error=output[0] - truth, deviation=output[1], foreground=inside, laplace=True)
             row |= {"coverage": found.observed[found.nominal.index(ONE_SIGMA)], "rank": found.spearman}
-            row |= {
-                "error": float(np.abs(output[0] - truth)[inside].mean()),
-                "expected": float(output[1][inside].mean()),
-            }
+            row["error"] = float(np.abs(output[0] - truth)[inside].mean())
+            row["expected"] = float(output[1][inside].mean())
         return row
 
 
