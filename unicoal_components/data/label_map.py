@@ -46,7 +46,7 @@ def default_label_classes() -> dict[int, str]:
 
     Example:
         >>> default_label_classes()[10], default_label_classes()[2035]
-        ('deep_gray', 'gray')
+        ('thalamus', 'gray')
     """
     classes = {label: tissue for tissue, labels in TISSUE_LABELS.items() for label in labels}
     cortex = {first + area: "gray" for first in (1000, 2000) for area in range(36)}

@@ -76,7 +76,7 @@ def csf_null(tr: float, t1: float) -> float:
 
     Example:
         >>> round(csf_null(9000.0, 4000.0))
-        2371
+        2372
     """
     return float(t1 * (np.log(2.0) - np.log1p(np.exp(-tr / t1))))
 
