@@ -117,10 +117,14 @@ class InputStatistics:
         magnitude_decay = decay_from_half_life(batch_size, self.magnitude_half_life_images)
         moves = [(m, m.magnitude_ema, magnitude_decay) for m in self.convolutions]
         moves += [(m, m.w_avg, self.w_decay) for m in self.mappings]
-        moves = [move for move in moves if move[0] in self._seen]
+        if world_size() == 1:  # else all processes send as much; one that showed nothing sends what is there
+            moves = [move for move in moves if move[0] in self._seen]
         if not moves:
             return
-        targets = [torch.stack(self._seen[module]).mean(dim=0) for module, _, _ in moves]
+        targets = [
+            torch.stack(self._seen[module]).mean(dim=0) if module in self._seen else buffer.float()
+            for module, buffer, _ in moves
+        ]
         if world_size() > 1:
             flat = average_over_ranks(torch.cat([target.flatten() for target in targets]))
             targets = list(flat.split([target.numel() for target in targets]))

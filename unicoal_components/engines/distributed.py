@@ -36,11 +36,16 @@ def average_over_ranks(tensor: torch.Tensor) -> torch.Tensor:
 def average_gradients(network: nn.Module) -> None:
     """Average a network's gradients over all processes in one message.
 
-    Stands for the hooks of `DistributedDataParallel`, which the double backward of R1 does not pass. Every
-    process must have gradients for the same parameters.
+    Stands for the hooks of `DistributedDataParallel`, which the double backward of R1 does not pass. A parameter that
+    one process did not need has the gradient 0 there.
     """
+    if world_size() == 1:
+        return
+    for parameter in network.parameters():
+        if parameter.requires_grad and parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    if world_size() > 1 and gradients:
+    if gradients:
         flat = average_over_ranks(torch.cat([g.flatten() for g in gradients]))
         for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))

@@ -6,7 +6,7 @@ from torch import nn
 
 from .distributed import unwrap
 
-DETAIL = "detail."
+DETAIL = ("within.", "across.")
 
 
 def parameter_groups(
@@ -15,12 +15,12 @@ def parameter_groups(
     """Group a generator's parameters for an optimizer.
 
     The alias-free part has equalized layers, whose weights have unit variance and want a large rate; those of the
-    detail path are as small as usual and want a usual one.
+    detail paths are as small as usual and want a usual one.
 
     Args:
         network: a `Generator`, or any network.
-        learning_rate: of all that is not the detail path's.
-        detail_learning_rate: of the detail path; `None` = `learning_rate`.
+        learning_rate: of all that is not of the detail paths.
+        detail_learning_rate: of the detail paths; `None` = `learning_rate`.
     """
     named = list(unwrap(network).named_parameters())
     rates = {False: learning_rate, True: learning_rate if detail_learning_rate is None else detail_learning_rate}

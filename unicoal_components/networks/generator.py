@@ -1,5 +1,7 @@
 """The generator: a slice group in, a slice of the target modality at the wanted position out."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -9,7 +11,7 @@ from .encoder import Encoder
 from .inputs import check_error_output, complete_inputs
 from .mapping import MappingNetwork
 from .plain_filters import FILTERS, set_plain_filters
-from .residual import add_to_interpolation, interpolate_slices
+from .residual import add_to_interpolation, interpolate_slices, nearer_first
 from .schedule import LOWEST_RESOLUTION, check_resolution
 from .synthesis import Synthesis
 from .torchscript import ScriptableGenerator
@@ -53,9 +55,10 @@ class Generator(nn.Module):
         core_resolution: resolution at which the alias-free part works: None for `resolution` itself, or half of it
             (ours: a quarter of the time; the detail path makes the rest).
         detail_channels: features of a detail path at half resolution, which sees the input and the alias-free output,
-            is modulated by the same styles, and adds to that output (ours); 0 for none.
-        detail_blocks: its residual blocks.
-        error_output: let the detail path predict the scale of the output's error too, see `forward` (ours).
+            is modulated by the same conditions, and adds to that output; with `residual` another one makes, without the
+            alias-free part, what the interpolation lacks (ours); 0 for none.
+        detail_blocks: their residual blocks.
+        error_output: let the detail paths predict the scale of the output's error too, see `forward` (ours).
         checkpointing: in training, compute what lies between the filters again instead of keeping it: less memory, a
             little more time, the same result.
         filters: "alias_free", or "plain" for bilinear up and average down, the rival in comparisons (`plain_filters`).
@@ -162,15 +165,18 @@ class Generator(nn.Module):
             image_style_dim=image_style_dim,
             skip_resolution=skip_resolution,
         )
-        self.detail = None
+        self.across: DetailPath | None = None
+        self.within: DetailPath | None = None
         if detail_channels:
-            self.detail = DetailPath(
-                in_channels=num_images + 1,
+            path = partial(
+                DetailPath,
                 channels=detail_channels,
                 num_blocks=detail_blocks,
-                condition_dim=w_dim + image_style_dim,
+                num_modalities=num_modalities,
                 error_output=error_output,
             )
+            self.across = path(in_channels=num_images + 1)
+            self.within = path(in_channels=in_channels + 1) if residual else None
         for module in self.modules():
             if isinstance(module, AliasFreeLayer):
                 module.keep_activations = not checkpointing
@@ -194,7 +200,8 @@ class Generator(nn.Module):
         """Synthesize the slice at `position` behind the second slice of the group.
 
         Args:
-            image: slice groups `(B, S, R, R)` in [-1, 1], blank = -1.
+            image: slice groups `(B, S, R, R)` in [-1, 1], blank = -1. Where all are to stay within their modality and
+                a detail path does that, any even number takes the place of R.
             z: latent `(B, z_dim)`; None for a fixed one, all ones (its length is that of a drawn one).
             modality: target as class indices `(B,)` or one-hot `(B, M)`; None for class 0.
             position: `(B,)` or `(B, 1)` in [0, 1); None for 0.
@@ -225,12 +232,19 @@ class Generator(nn.Module):
             factor,
             thickness,
             in_channels=self.in_channels,
-            resolution=self.resolution,
+            resolution=self._resolution(image, same_modality),
             z_dim=self.z_dim,
             num_modalities=self.num_modalities,
         )
         output = self.synthesize(image, *conditions, truncation_psi)
         return output if with_error else output[:, :1]
+
+    def _resolution(self, image: Tensor, same_modality: Tensor | None) -> int:
+        """Return the side that images must have."""
+        free = self.within is not None and not torch.compiler.is_compiling()
+        if free and same_modality is not None and bool(same_modality.all()):
+            return image.shape[-1] // 2 * 2
+        return self.resolution
 
     def synthesize(
         self,
@@ -243,37 +257,67 @@ class Generator(nn.Module):
         truncation_psi: float,
     ) -> Tensor:
         """Do what `forward` does, under the conditions that `complete_inputs` gives; the error, if any, goes along."""
-        if self.residual:
-            modality = torch.cat([modality, same], dim=1)
         image = image.contiguous(memory_format=torch.channels_last)
+        if self.within is None:
+            return self._by_the_core(image, z, modality, position, same, acquisition, truncation_psi)
+        if torch.jit.is_tracing() or torch.compiler.is_compiling():  # no branch may depend on the data
+            within = self._within(image, modality, position, acquisition)
+            across = self._by_the_core(image, z, modality, position, 0 * same, acquisition, truncation_psi)
+            return torch.where(same[:, :, None, None] > 0, within, across)
+        chosen = same[:, 0] > 0
+        output = image.new_empty([len(image), 1 + self.error_output, *image.shape[2:]])
+        if chosen.any():
+            parts = [x[chosen] for x in (image, modality, position, acquisition)]
+            output[chosen] = self._within(*parts).to(output)
+        if not chosen.all():
+            given = (x[~chosen] for x in (image, z, modality, position, same, acquisition))
+            output[~chosen] = self._by_the_core(*given, truncation_psi).to(output)  # type: ignore[call-arg, arg-type]
+        return output
+
+    def _within(self, image: Tensor, modality: Tensor, position: Tensor, acquisition: Tensor) -> Tensor:
+        """Add to the interpolation what a detail path makes of the slices, without the alias-free part."""
+        assert self.within is not None  # only called where it is there
+        interpolated = interpolate_slices(image, position)
+        group, nearest = nearer_first(image, position)
+        made = self.within(torch.cat([group, interpolated], dim=1), modality, nearest, acquisition)
+        one = torch.ones_like(position)
+        output = add_to_interpolation(made[:, :1], image, interpolated=interpolated, same=one, scale=1.0)
+        return torch.cat([output, _scale_of_error(made[:, 1:])], dim=1)
+
+    def _by_the_core(
+        self,
+        image: Tensor,
+        z: Tensor,
+        modality: Tensor,
+        position: Tensor,
+        same: Tensor,
+        acquisition: Tensor,
+        truncation_psi: float,
+    ) -> Tensor:
+        """Make slices by the alias-free part, and by the detail path behind it if there is one."""
+        classes = torch.cat([modality, same], dim=1) if self.residual else modality
         interpolated = image[:, :1]  # not used
         if self.residual or self.interpolated_input:
             interpolated = interpolate_slices(image, position)
         seen = torch.cat([image, interpolated], dim=1) if self.interpolated_input else image
         w = self.mapping(
-            z=z, modality=modality, position=position, acquisition=acquisition, truncation_psi=truncation_psi
+            z=z, modality=classes, position=position, acquisition=acquisition, truncation_psi=truncation_psi
         )
         core_input = seen if self.half_resolution is None else self.half_resolution.down(seen)
         skips, bottleneck, image_style = self.encoder(
-            core_input, modality=modality, position=position, acquisition=acquisition
+            core_input, modality=classes, position=position, acquisition=acquisition
         )
         output = self.synthesis(w, skips=skips, bottleneck=bottleneck, image_style=image_style)
         if self.half_resolution is not None:
             output = self.half_resolution.up(output)
-        detail: Tensor | None = None
         error: Tensor | None = None
-        if self.detail is not None:
-            # detached: what refines an image must not shake what makes it, and within one modality, where it is not
-            # added, the alias-free part would have no other teacher
-            styles = torch.cat([w, image_style], dim=1).detach()
-            made = self.detail(torch.cat([seen, output.detach()], dim=1), styles)
-            detail = made[:, :1]
-            if self.error_output:
-                error = ERROR_START * made[:, 1:].clamp(*ERROR_RANGE).exp()
+        if self.across is not None:
+            # detached: what refines an image must not shake what makes it
+            made = self.across(torch.cat([seen, output.detach()], dim=1), modality, position, acquisition)
+            output = output + made[:, :1]
+            error = _scale_of_error(made[:, 1:])
         if self.residual:
-            output = add_to_interpolation(output, image, interpolated=interpolated, same=same, detail=detail)
-        elif detail is not None:
-            output = output + detail
+            output = add_to_interpolation(output, image, interpolated=interpolated, same=same)
         return output if error is None else torch.cat([output, error], dim=1)
 
     def extra_repr(self) -> str:
@@ -283,3 +327,8 @@ class Generator(nn.Module):
     def __prepare_scriptable__(self) -> ScriptableGenerator:
         """Give `torch.jit.script` what it can read."""
         return ScriptableGenerator(generator=self)
+
+
+def _scale_of_error(logarithm: Tensor) -> Tensor:
+    """Turn the detail path's second channel, if there is one, into the scale of the error."""
+    return ERROR_START * logarithm.clamp(*ERROR_RANGE).exp()

@@ -10,7 +10,7 @@ RESIDUAL_SCALE = 0.25
 
 
 def add_to_interpolation(
-    output: Tensor, image: Tensor, *, interpolated: Tensor, same: Tensor, detail: Tensor | None = None
+    output: Tensor, image: Tensor, *, interpolated: Tensor, same: Tensor, scale: float = RESIDUAL_SCALE
 ) -> Tensor:
     """Turn a network's output into slices: as it is across modalities, added to the interpolation within one.
 
@@ -21,17 +21,30 @@ def add_to_interpolation(
         image: the slice groups `(B, S, H, W)` that it saw.
         interpolated: of these, see `interpolate_slices`, `(B, 1, H, W)`.
         same: `(B, 1)`, 1 where source and target modality are the same, else 0.
-        detail: of a detail path that saw `output`, `(B, 1, H, W)`: within one modality it takes the place of `output`,
-            across modalities it is added to it; `None` = there is none.
+        scale: of the output where it is added.
 
     Returns:
         `(B, 1, H, W)`.
     """
     same = same.view(-1, 1, 1, 1)
-    within = RESIDUAL_SCALE * output if detail is None else detail
-    across = output - BLANK if detail is None else output + detail - BLANK
     base = same * interpolated + (1 - same) * BLANK
-    return base + between_anything(image) * (same * within + (1 - same) * across)
+    return base + between_anything(image) * (same * scale * output + (1 - same) * (output - BLANK))
+
+
+def nearer_first(image: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+    """Reverse the groups whose wanted place lies in the second half of their gap.
+
+    Seen from the other side it is the same task at the position 1 - t, so that a network has half as much to learn.
+
+    Args:
+        image: `(B, S, H, W)`, S even.
+        position: `(B, 1)` in [0, 1).
+
+    Returns:
+        Groups and positions, these in [0, 0.5].
+    """
+    behind = position > 0.5
+    return torch.where(behind[:, :, None, None], image.flip(1), image), torch.where(behind, 1 - position, position)
 
 
 def interpolate_slices(image: Tensor, position: Tensor) -> Tensor:

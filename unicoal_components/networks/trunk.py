@@ -1,15 +1,11 @@
 """A plain residual trunk with the generator's interface: the detail path alone, without an alias-free network."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from .detail import DetailPath
 from .inputs import complete_inputs
-from .layers import LRELU_SLOPE
-from .mapping import NUM_OCTAVES
-from .residual import add_to_interpolation, interpolate_slices
+from .residual import add_to_interpolation, interpolate_slices, nearer_first
 
 
 class ResidualTrunk(nn.Module):
@@ -24,7 +20,6 @@ class ResidualTrunk(nn.Module):
         in_channels: S, slices of a group, even and at least 4.
         channels: features of the trunk, at half resolution.
         num_blocks: residual blocks.
-        condition_dim: features of both layers of the conditions.
 
     Raises:
         ValueError: if `in_channels` is odd or below 4, or there are no channels or blocks.
@@ -33,8 +28,6 @@ class ResidualTrunk(nn.Module):
     torch.Size([2, 1, 16, 16])
     """
 
-    octaves: Tensor
-
     def __init__(
         self,
         *,
@@ -42,26 +35,19 @@ class ResidualTrunk(nn.Module):
         in_channels: int = 4,
         channels: int = 64,
         num_blocks: int = 6,
-        condition_dim: int = 128,
     ) -> None:
         super().__init__()
         if in_channels % 2 or in_channels < 4:
             raise ValueError(f"in_channels is {in_channels}; it must be even and at least 4, the slices of a group")
         self.in_channels = in_channels
         self.num_modalities = num_modalities
-        self.conditions = nn.Sequential(
-            nn.Linear(2 * num_modalities + 3 + 2 * NUM_OCTAVES, condition_dim),
-            nn.LeakyReLU(LRELU_SLOPE),
-            nn.Linear(condition_dim, condition_dim),
-            nn.LeakyReLU(LRELU_SLOPE),
-        )
         self.trunk = DetailPath(
             in_channels=in_channels + 1,
             channels=channels,
             num_blocks=num_blocks,
-            condition_dim=condition_dim,
+            num_modalities=num_modalities,
+            others=1,
         )
-        self.register_buffer("octaves", math.pi * 2.0 ** torch.arange(NUM_OCTAVES), persistent=False)
 
     def forward(
         self,
@@ -104,8 +90,7 @@ class ResidualTrunk(nn.Module):
             z_dim=1,
             num_modalities=self.num_modalities,
         )
-        angles = self.octaves * position
-        condition = self.conditions(torch.cat([classes, acquisition, same, angles.sin(), angles.cos()], dim=1))
         interpolated = interpolate_slices(image, position)
-        output = self.trunk(torch.cat([image, interpolated], dim=1), condition)
-        return add_to_interpolation(output, image, interpolated=interpolated, same=same)
+        group, nearest = nearer_first(image, position)
+        output = self.trunk(torch.cat([group, interpolated], dim=1), classes, nearest, acquisition, same)
+        return add_to_interpolation(output, image, interpolated=interpolated, same=same, scale=1.0)
