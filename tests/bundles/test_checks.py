@@ -91,7 +91,7 @@ def untrained(bundle, **sizes):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = Generator(**settings).eval()
-        for parameter in network.detail.parameters():  # of which some start with zeros
+        for parameter in [*network.within.parameters(), *network.across.parameters()]:  # of which some start with zeros
             torch.nn.init.normal_(parameter, std=0.1)
     return network
 

@@ -124,7 +124,7 @@ def test_a_map_of_a_network_that_predicts_no_error_is_refused_with_the_way_out(b
     state = torch.load(weights, weights_only=True)
     torch.save({name: value for name, value in state.items() if ".error_tail." not in name}, tmp_path / "plain.pt")
     words = bundle.mistake("inference.json", **options | {"ckpt_path": str(tmp_path / "plain.pt")})
-    assert "detail.error_tail" in words and "is missing in the file" in words
+    assert "across.error_tail" in words and "is missing in the file" in words
     assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
 
 

@@ -2,6 +2,7 @@ import torch
 from torch import nn
 
 from unicoal_components.engines.compilation import compile_network
+from unicoal_components.engines.parameter_groups import DETAIL as PATHS
 from unicoal_components.engines.parameter_groups import parameter_groups
 
 DETAIL = {"detail_channels": 4, "detail_blocks": 1}
@@ -17,7 +18,7 @@ def rates(network, groups):
 def test_every_parameter_comes_once_with_its_rate(engines):
     network = engines.generator(**DETAIL)
     found = rates(network, parameter_groups(network=network, learning_rate=0.02, detail_learning_rate=0.002))
-    assert {name for name, rate in found.items() if rate == 0.002} == {n for n in found if n.startswith("detail.")}
+    assert {name for name, rate in found.items() if rate == 0.002} == {n for n in found if n.startswith(PATHS)}
     assert set(found.values()) == {0.02, 0.002}
 
 
@@ -36,7 +37,7 @@ def test_the_detail_path_is_found_when_the_network_is_compiled(engines):
     network = engines.generator(**DETAIL)
     compiled = compile_network(network=network, enabled=True)
     found = rates(compiled, parameter_groups(network=compiled, learning_rate=0.02, detail_learning_rate=0.002))
-    assert {name for name, rate in found.items() if rate == 0.002} == {n for n in found if "detail." in n}
+    assert {name for name, rate in found.items() if rate == 0.002} == {n for n in found if any(path in n for path in PATHS)}
 
 
 def test_an_optimizer_moves_each_group_at_its_rate(engines):
@@ -48,5 +49,5 @@ def test_an_optimizer_moves_each_group_at_its_rate(engines):
     optimizer.step()
     for name, parameter in network.named_parameters():
         torch.testing.assert_close(
-            before[name] - parameter, torch.full_like(parameter, 0.25 if "detail." in name else 0.5)
+            before[name] - parameter, torch.full_like(parameter, 0.25 if name.startswith(PATHS) else 0.5)
         )

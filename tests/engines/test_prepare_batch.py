@@ -63,6 +63,10 @@ def test_a_missing_entry_is_named(name):
         PrepareSlices(z_dim=4)(batch)
 
 
+def test_without_a_latent_code_the_network_takes_its_own():
+    assert PrepareSlices(z_dim=None)(slices())[3]["z"] is None
+
+
 def test_z_dim_must_be_positive():
     with pytest.raises(ValueError, match="z_dim"):
         PrepareSlices(z_dim=0)

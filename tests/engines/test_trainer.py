@@ -161,7 +161,7 @@ def test_the_error_is_learned_beside_the_image_which_alone_is_the_prediction(eng
         blur_initial_sigma=0.0,
     )
     outputs = record(trainer)
-    bias = trainer.network.detail.error_tail[-1].bias
+    bias = trainer.network.across.error_tail[-1].bias
     trainer.run()
     first = outputs[0]
     assert first["pred"].shape == (1, 16, 16)

@@ -3,10 +3,20 @@
 import pytest
 import torch
 
-from unicoal_components.networks.detail import DetailPath, HalfResolution, ModulatedBlock
+from unicoal_components.networks.detail import (
+    BLOCK_SCALE,
+    OUTPUT_SCALE,
+    Conditions,
+    DetailPath,
+    HalfResolution,
+    ModulatedBlock,
+)
 
 SIZE = 64
 BORDER = 8  # coarse pixels that the filters reach, and some more
+
+
+M = 2
 
 
 def random(*shape, seed=0):
@@ -23,6 +33,11 @@ def make_loud(path):
         torch.nn.init.normal_(layer.weight)
 
 
+def conditions(count=2, seed=0):
+    """Target, position and acquisition of some slices."""
+    return random(count, M, seed=seed), random(count, 1, seed=seed).abs(), random(count, M + 2, seed=seed)
+
+
 @pytest.fixture
 def half():
     return HalfResolution(resolution=SIZE)
@@ -31,11 +46,11 @@ def half():
 @pytest.fixture
 def path():
     torch.manual_seed(0)
-    return DetailPath(in_channels=3, channels=8, num_blocks=2, condition_dim=5, error_output=True)
+    return DetailPath(in_channels=3, channels=8, num_blocks=2, num_modalities=M, error_output=True)
 
 
 def test_it_starts_with_zeros_whatever_it_sees(path):
-    assert (path(random(2, 3, 16, 16), random(2, 5)) == 0).all()
+    assert (path(random(2, 3, 16, 16), *conditions()) == 0).all()
 
 
 def test_two_by_two_pixels_have_channels_of_their_own(path):
@@ -43,9 +58,9 @@ def test_two_by_two_pixels_have_channels_of_their_own(path):
     with torch.no_grad():
         path.tail.bias.copy_(torch.arange(4.0))
         path.error_tail[-1].bias.copy_(torch.arange(4.0, 8.0))
-    output = path(random(1, 3, 8, 8), random(1, 5))
+    output = path(random(1, 3, 8, 8), *conditions(1))
     assert output.shape == (1, 2, 8, 8)
-    assert output[0, 0, 2:4, 4:6].tolist() == [[0, 1], [2, 3]] and output[0, 1, 2:4, 4:6].tolist() == [[4, 5], [6, 7]]
+    assert torch.allclose(output[0, 0, 2:4, 4:6], OUTPUT_SCALE * torch.tensor([[0.0, 1.0], [2.0, 3.0]])) and output[0, 1, 2:4, 4:6].tolist() == [[4, 5], [6, 7]]
 
 
 def test_blank_pixels_are_the_padding_of_the_convolutions(path):
@@ -54,8 +69,8 @@ def test_blank_pixels_are_the_padding_of_the_convolutions(path):
     features = []
     path.head.register_forward_hook(lambda module, args, output: features.append(output))
     image = random(1, 3, 8, 8)
-    path(image, random(1, 5))
-    path(torch.nn.functional.pad(image, (2, 2, 2, 2), value=-1.0), random(1, 5))
+    path(image, *conditions(1))
+    path(torch.nn.functional.pad(image, (2, 2, 2, 2), value=-1.0), *conditions(1))
     torch.testing.assert_close(features[1][..., 1:-1, 1:-1], features[0])
 
 
@@ -64,38 +79,59 @@ def test_a_block_starts_unmodulated_and_is_modulated_feature_by_feature():
     block, x = ModulatedBlock(4, condition_dim=3), random(2, 4, 6, 6)
     plain = block(x, random(2, 3))
     assert torch.equal(block(x, random(2, 3, seed=1)), plain)
-    torch.testing.assert_close(plain - x, block.project(torch.nn.functional.leaky_relu(block.expand(x), 0.2)))
+    torch.testing.assert_close(
+        plain - x, BLOCK_SCALE * block.project(torch.nn.functional.leaky_relu(block.expand(x), 0.2))
+    )
     with torch.no_grad():
         block.style.bias[:4] = -1  # scale 0
         block.style.bias[4:] = 2
-    torch.testing.assert_close(block(x, random(2, 3)) - x, block.project(torch.full_like(x, 2)))
+    torch.testing.assert_close(block(x, random(2, 3)) - x, BLOCK_SCALE * block.project(torch.full_like(x, 2)))
 
 
 def test_all_parameters_get_gradients_once_the_last_layer_gives_something(path):
     make_loud(path)
-    path(random(2, 3, 16, 16), random(2, 5)).square().mean().backward()
+    path(random(2, 3, 16, 16), *conditions()).square().mean().backward()
     assert all(parameter.grad.abs().max() > 0 for parameter in path.parameters())
 
 
 def test_the_error_reads_the_features_and_does_not_shape_them(path):
     make_loud(path)
-    path(random(2, 3, 16, 16), random(2, 5))[:, 1:].square().mean().backward()
+    path(random(2, 3, 16, 16), *conditions())[:, 1:].square().mean().backward()
     moved = {name for name, p in path.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
     assert moved == {name for name, _ in path.named_parameters() if name.startswith("error_tail.")}
 
 
 def test_the_detail_is_the_same_with_and_without_the_error(path):
-    alone = DetailPath(in_channels=3, channels=8, num_blocks=2, condition_dim=5)
+    alone = DetailPath(in_channels=3, channels=8, num_blocks=2, num_modalities=M)
     make_loud(path)
     alone.load_state_dict({name: value for name, value in path.state_dict().items() if "error" not in name})
-    image, condition = random(2, 3, 16, 16), random(2, 5)
-    assert torch.equal(alone(image, condition), path(image, condition)[:, :1])
+    image, told = random(2, 3, 16, 16), conditions()
+    assert torch.equal(alone(image, *told), path(image, *told)[:, :1])
+
+
+def test_every_condition_changes_what_the_path_gives(path):
+    make_loud(path)
+    image, told = random(2, 3, 16, 16), conditions()
+    plain = path(image, *told)
+    for place in range(3):
+        changed = [value if other != place else 0.5 * value for other, value in enumerate(told)]
+        assert (path(image, *changed) - plain).abs().amax(dim=(1, 2, 3)).min() > 1e-6
+
+
+def test_positions_are_told_as_waves_and_further_numbers_at_the_end():
+    network, seen = Conditions(num_modalities=M, others=1, features=7), []
+    network.layers[0].register_forward_hook(lambda module, args, output: seen.append(args[0]))
+    modality, position, acquisition = conditions()
+    others = random(2, 1, seed=3)
+    assert network(modality, position, acquisition, others).shape == (2, 7)
+    angles = torch.pi * position * torch.tensor([1.0, 2.0, 4.0, 8.0])
+    torch.testing.assert_close(seen[0], torch.cat([modality, acquisition, angles.sin(), angles.cos(), others], dim=1))
 
 
 @pytest.mark.parametrize("sizes", [{"channels": 0}, {"num_blocks": 0}])
 def test_no_channels_or_blocks_are_no_path(sizes):
     with pytest.raises(ValueError, match="detail_channels 0 to leave it out"):
-        DetailPath(**({"in_channels": 3, "channels": 8, "num_blocks": 2, "condition_dim": 5} | sizes))
+        DetailPath(**({"in_channels": 3, "channels": 8, "num_blocks": 2, "num_modalities": M} | sizes))
 
 
 @pytest.mark.parametrize("value", [-1.0, 0.3, 1.0])

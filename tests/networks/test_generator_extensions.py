@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from unicoal_components.networks.generator import ERROR_RANGE, ERROR_START, Generator
-from unicoal_components.networks.residual import add_to_interpolation, interpolate_slices
+from unicoal_components.networks.residual import add_to_interpolation, interpolate_slices, nearer_first
 
 TINY = {"resolution": 32, "num_modalities": 3, "channel_base": 128, "channel_max": 8, "num_layers": 5, "w_dim": 12}
 TINY |= {"image_style_dim": 10, "z_dim": 6, "encoder_embedding_dim": 5}
 DETAIL = {"detail_channels": 6, "detail_blocks": 2}
+PATHS = ("within.", "across.")
 ALL = DETAIL | {"core_resolution": 16, "interpolated_input": True, "acquisition": True, "error_output": True}
 ALL |= {"residual": True, "position_embedding": "fourier"}
 
@@ -28,7 +29,7 @@ def loud(network):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         for name, parameter in network.named_parameters():
-            if "detail" in name and ("tail" in name or "style" in name or "project" in name):
+            if name.startswith(PATHS) and ("tail" in name or "style" in name or "project" in name):
                 torch.nn.init.normal_(parameter, std=0.2)
     return network
 
@@ -42,7 +43,7 @@ def test_all_is_off_by_default():
     off = {"interpolated_input": False, "acquisition": False, "core_resolution": None, "detail_channels": 0}
     default, explicit = make(), make(**off, error_output=False)
     assert list(default.state_dict()) == list(explicit.state_dict())
-    assert not [name for name in default.state_dict() if "detail" in name or "acquisition" in name]
+    assert not [name for name in default.state_dict() if name.startswith(PATHS) or "acquisition" in name]
     assert torch.equal(default(IMAGE, **GIVEN), explicit(IMAGE, **GIVEN))
     whole = make(core_resolution=32)
     assert list(whole.state_dict()) == list(default.state_dict())
@@ -53,8 +54,10 @@ def test_all_is_off_by_default():
 def test_the_detail_path_starts_as_if_it_were_not_there(options):
     without, network = make(**options), make(**options, **DETAIL)
     state = without.state_dict()
-    assert set(network.state_dict()) - set(state) == {name for name in network.state_dict() if "detail." in name}
-    network.load_state_dict(state | {name: v for name, v in network.state_dict().items() if "detail." in name})
+    added = {name: value for name, value in network.state_dict().items() if name.startswith(PATHS)}
+    assert set(network.state_dict()) - set(state) == set(added)
+    assert any(name.startswith("within.") for name in added) == bool(options.get("residual"))
+    network.load_state_dict(state | added)
     across = GIVEN | {"same_modality": torch.zeros(3)}
     assert torch.equal(network(IMAGE, **across), without(IMAGE, **across))
     assert not torch.allclose(loud(network)(IMAGE, **GIVEN), without(IMAGE, **GIVEN))
@@ -66,25 +69,54 @@ def test_within_one_modality_the_detail_path_starts_as_the_interpolation():
     torch.testing.assert_close(network(IMAGE, **(GIVEN | {"same_modality": same})), interpolation)
 
 
-def test_the_detail_path_sees_the_input_the_interpolation_and_the_alias_free_output():
+def test_across_modalities_the_detail_path_sees_input_interpolation_and_alias_free_output_and_adds_to_it():
     network, seen = loud(make(**DETAIL, interpolated_input=True, residual=True)), {}
-    network.detail.register_forward_hook(lambda module, args, output: seen.update(images=args[0], added=output))
+    network.across.register_forward_hook(lambda module, args, output: seen.update(images=args[0], added=output))
     network.synthesis.register_forward_hook(lambda module, args, output: seen.update(output=output))
-    output = network(IMAGE, **GIVEN)
-    position, same = GIVEN["position"][:, None], GIVEN["same_modality"][:, None].float()
+    position, across = GIVEN["position"][:, None], torch.zeros(3, 1)
+    output = network(IMAGE, **(GIVEN | {"same_modality": across}))
     between = interpolate_slices(IMAGE, position)
     assert torch.equal(seen["images"], torch.cat([IMAGE, between, seen["output"]], dim=1))
-    expected = add_to_interpolation(seen["output"], IMAGE, interpolated=between, same=same, detail=seen["added"])
+    expected = add_to_interpolation(seen["output"] + seen["added"], IMAGE, interpolated=between, same=across)
     torch.testing.assert_close(output, expected)
 
 
-@pytest.mark.parametrize("condition", ["z", "modality", "position", "same_modality"])
-def test_the_detail_path_is_modulated_by_the_conditions(condition):
-    network, styles = make(**ALL), []
-    network.detail.register_forward_hook(lambda module, args, output: styles.append(args[1]))
-    network(IMAGE, **GIVEN)
-    network(IMAGE, **{name: value for name, value in GIVEN.items() if name != condition})
-    assert (styles[0] - styles[1]).abs().max() > 1e-5
+def test_within_a_modality_a_detail_path_adds_to_the_interpolation_and_nothing_else_is_asked():
+    network, seen, asked = loud(make(**ALL)), {}, []
+    network.within.register_forward_hook(lambda module, args, output: seen.update(images=args[0], added=output))
+    for part in (network.mapping, network.encoder, network.synthesis, network.across):
+        part.register_forward_hook(lambda module, args, output: asked.append(module))
+    position, same = GIVEN["position"][:, None], torch.ones(3, 1)
+    output = network(IMAGE, **(GIVEN | {"same_modality": same}))
+    between = interpolate_slices(IMAGE, position)
+    assert asked == [] and torch.equal(seen["images"], torch.cat([nearer_first(IMAGE, position)[0], between], dim=1))
+    expected = add_to_interpolation(seen["added"][:, :1], IMAGE, interpolated=between, same=same, scale=1.0)
+    torch.testing.assert_close(output, expected)
+
+
+def test_a_mixed_batch_gets_what_each_of_its_slices_would_get():
+    network = loud(make(**ALL))
+    whole = network(IMAGE, **GIVEN, with_error=True)
+    for i in range(3):
+        one = {name: value[i : i + 1] for name, value in GIVEN.items()}
+        alone = network(IMAGE[i : i + 1], **one, with_error=True)
+        torch.testing.assert_close(whole[i : i + 1], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_within_a_modality_a_slice_and_its_mirrored_group_are_one_task():
+    network, same = loud(make(**ALL)), torch.ones(3)
+    position = torch.tensor([0.125, 0.25, 0.375])
+    one = network(IMAGE, position=position, same_modality=same)
+    torch.testing.assert_close(network(IMAGE.flip(1), position=1 - position, same_modality=same), one)
+
+
+def test_within_a_modality_slices_may_have_any_even_size_and_across_only_the_networks():
+    network = loud(make(**ALL))
+    small = {name: GIVEN[name] for name in ("z", "modality", "position")}
+    assert network(IMAGE[..., :10, :10], **small, same_modality=torch.ones(3)).shape == (3, 1, 10, 10)
+    for size, same in ((10, torch.tensor([1.0, 1.0, 0.0])), (11, torch.ones(3))):
+        with pytest.raises(ValueError, match="image must have the shape"):
+            network(IMAGE[..., :size, :size], **small, same_modality=same)
 
 
 def test_the_alias_free_part_works_at_half_resolution():
@@ -155,9 +187,10 @@ def test_the_error_starts_at_a_constant_and_stays_within_its_range():
     network = make(**ALL)
     torch.testing.assert_close(network(IMAGE, with_error=True)[:, 1:], torch.full((3, 1, 32, 32), ERROR_START))
     for bias, logarithm in ((-100, ERROR_RANGE[0]), (100, ERROR_RANGE[1])):
-        torch.nn.init.constant_(network.detail.error_tail[-1].bias, bias)
-        error = network(IMAGE, with_error=True)[:, 1:]
-        torch.testing.assert_close(error, ERROR_START * torch.tensor(logarithm).exp().expand_as(error))
+        for path, same in ((network.across, torch.zeros(3)), (network.within, torch.ones(3))):
+            torch.nn.init.constant_(path.error_tail[-1].bias, bias)
+            error = network(IMAGE, same_modality=same, with_error=True)[:, 1:]
+            torch.testing.assert_close(error, ERROR_START * torch.tensor(logarithm).exp().expand_as(error))
 
 
 @pytest.mark.parametrize("options", [{}, DETAIL])

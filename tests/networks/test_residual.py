@@ -2,7 +2,12 @@
 
 import torch
 
-from unicoal_components.networks.residual import RESIDUAL_SCALE, add_to_interpolation, interpolate_slices
+from unicoal_components.networks.residual import (
+    RESIDUAL_SCALE,
+    add_to_interpolation,
+    interpolate_slices,
+    nearer_first,
+)
 
 POSITION = torch.tensor([0.0, 0.5, 0.25])
 
@@ -32,16 +37,21 @@ def test_interpolation_beside_the_end_of_the_volume_repeats_the_slice_that_is_th
 
 def test_the_network_adds_to_the_interpolation_within_a_modality_and_stands_alone_across_and_blank_stays_blank():
     torch.manual_seed(0)
-    image, output, detail = torch.rand(2, 4, 4, 4), torch.rand(2, 1, 4, 4), torch.rand(2, 1, 4, 4)
+    image, output = torch.rand(2, 4, 4, 4), torch.rand(2, 1, 4, 4)
     image[:, 1:3, :2] = -1
     same, position = torch.tensor([[1.0], [0.0]]), torch.tensor([[0.25], [0.5]])
     base = interpolate_slices(image, position)
-    alone = add_to_interpolation(output, image, interpolated=base, same=same)
-    beside = add_to_interpolation(output, image, interpolated=base, same=same, detail=detail)
-    for result, within, across in (
-        (alone, RESIDUAL_SCALE * output[0], output[1]),
-        (beside, detail[0], output[1] + detail[1]),
-    ):
-        torch.testing.assert_close(result[0, :, 2:], (base[0] + within)[:, 2:])
-        torch.testing.assert_close(result[1, :, 2:], across[:, 2:])
+    for scale in ({}, {"scale": 1.0}):
+        result = add_to_interpolation(output, image, interpolated=base, same=same, **scale)
+        within = base[0] + scale.get("scale", RESIDUAL_SCALE) * output[0]
+        torch.testing.assert_close(result[0, :, 2:], within[:, 2:])
+        torch.testing.assert_close(result[1, :, 2:], output[1, :, 2:])
         assert torch.equal(result[0, :, :2], base[0, :, :2]) and (result[1, :, :2] == -1).all()
+
+
+def test_groups_are_seen_from_the_nearer_side_which_changes_no_interpolation():
+    image, position = torch.rand(4, 4, 2, 2), torch.tensor([[0.0], [0.25], [0.5], [0.75]])
+    group, nearest = nearer_first(image, position)
+    assert nearest.flatten().tolist() == [0.0, 0.25, 0.5, 0.25]
+    assert torch.equal(group[:3], image[:3]) and torch.equal(group[3], image[3].flip(0))
+    torch.testing.assert_close(interpolate_slices(group, nearest), interpolate_slices(image, position))

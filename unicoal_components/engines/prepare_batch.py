@@ -12,18 +12,19 @@ Prepared = tuple[torch.Tensor, torch.Tensor | None, tuple, dict[str, Any]]
 
 
 class PrepareSlices(PrepareBatch):
-    """Prepare slices for training: images, and the generator's conditions with a fresh latent code.
+    """Prepare slices for training: images, and the generator's conditions.
 
     Args:
-        z_dim: length of the latent code z, drawn from N(0, I) by torch's own random state, ≥ 1.
+        z_dim: length of the latent code z, drawn from N(0, I) by torch's own random state, ≥ 1; `None` = the network's
+            fixed code, as in inference: without an adversarial loss a drawn one is noise that nothing rewards.
         with_error: ask the network for its predicted error too.
 
     Raises:
         ValueError: `z_dim` is not positive, or (on call) the batch lacks an entry, which is named.
     """
 
-    def __init__(self, *, z_dim: int, with_error: bool = False) -> None:
-        if z_dim < 1:
+    def __init__(self, *, z_dim: int | None, with_error: bool = False) -> None:
+        if z_dim is not None and z_dim < 1:
             raise ValueError(f"z_dim is {z_dim}; it must be ≥ 1, the z_dim of the network")
         self.z_dim = z_dim
         self.with_error = with_error
@@ -52,7 +53,7 @@ class PrepareSlices(PrepareBatch):
             _entry(batchdata, name, device, non_blocking, kwargs) for name in (*names, Keys.FACTOR, Keys.THICKNESS)
         )
         conditions: dict[str, Any] = {
-            "z": torch.randn(len(image), self.z_dim, device=image.device),
+            "z": None if self.z_dim is None else torch.randn(len(image), self.z_dim, device=image.device),
             "modality": modality,
             "position": position,
             "same_modality": source_modality == modality,
