@@ -71,3 +71,11 @@ def test_a_standard_deviation_beside_the_prediction_does_not_count(pair, decolla
 
 def test_the_key_metric_takes_another_output_transform():
     assert PSNR(output_transform=lambda x: x)._output_transform(3) == 3
+
+
+def test_a_perfect_image_counts_100_db_and_leaves_the_mean_finite(pair):
+    prediction, target = pair
+    perfect = {"image": target[None], "label": target[None]}
+    good = {"image": prediction[None], "label": target[None]}
+    expected = peak_signal_noise_ratio((target + 1) / 2, (prediction + 1) / 2, data_range=1)
+    assert evaluate([perfect, good]).metrics["psnr"] == pytest.approx((100 + expected) / 2, abs=1e-3)

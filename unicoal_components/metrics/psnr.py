@@ -14,6 +14,8 @@ from monai.utils import convert_to_tensor
 from ..keys import Keys
 
 DATA_RANGE = 1.0
+HIGHEST = 100.0
+"""In dB, of one image: a perfect one, such as a crop beside the head, would make the mean infinite."""
 
 
 def unit_range(images: torch.Tensor | np.ndarray, *, name: str = "images") -> torch.Tensor:
@@ -56,10 +58,17 @@ def prediction_and_label(output: Any) -> tuple[list[torch.Tensor], list[torch.Te
     return [unit_range(x[:1], name=Keys.PRED) for x in predicted], [unit_range(x, name=Keys.LABEL) for x in true]
 
 
+class _FinitePSNR(PSNRMetric):
+    """MONAI's, at most `HIGHEST`."""
+
+    def _compute_metric(self, y_pred: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return super()._compute_metric(y_pred, y).clamp(max=HIGHEST)
+
+
 class PSNR(IgniteMetricHandler):
     """Report the mean over cases of the PSNR in dB as an engine's metric, data range 1 after mapping [-1, 1] to [0, 1].
 
-    It is MONAI's ``PSNRMetric`` behind :func:`prediction_and_label`, for volumes (evaluator) and slices (trainer), with
+    It is MONAI's ``PSNRMetric``, at most 100 dB an image, behind :func:`prediction_and_label`, for volumes (evaluator) and slices (trainer), with
     or without decollation: -10 log10 of the mean squared error over the whole field of view, background included. The
     protocols of a report (:mod:`.strict`, :mod:`.paper`) say more and take longer.
 
@@ -71,7 +80,7 @@ class PSNR(IgniteMetricHandler):
 
     def __init__(self, *, output_transform: Callable[[Any], Any] | None = None, save_details: bool = True) -> None:
         super().__init__(
-            metric_fn=PSNRMetric(max_val=DATA_RANGE),
+            metric_fn=_FinitePSNR(max_val=DATA_RANGE),
             output_transform=prediction_and_label if output_transform is None else output_transform,
             save_details=save_details,
         )
