@@ -1,21 +1,27 @@
 #!/usr/bin/env bash
-# From nothing to a thin T2 made of a thick T1: simulate persons, train, evaluate, synthesize. Results in demo_output/.
-#   bash scripts/demo.sh            about ten minutes on two cores; an earlier result is kept beside it
-#   bash scripts/demo.sh --quick    one minute, in demo_output_quick/; shows that all parts work, not what they can do
+# A thick T1 in, a thin T1 and a thin T2 with their error maps out, by the weights that are shipped.
+#   bash scripts/demo.sh            a simulated person and the MNI152 head, about two minutes, in demo_output/
+#   bash scripts/demo.sh --train    then simulate persons, train and evaluate a small network: ten minutes more
+#   bash scripts/demo.sh --quick    all of it, as short as it can be, in demo_output_quick/: shows that all parts work
+# An earlier result is kept beside the new one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=demo_output subjects=16 split=12,1,3 short=()
-if [ "$*" = "--quick" ]; then
-    out=demo_output_quick subjects=4 split=2,1,1
-    short=(--images_per_epoch 64 --max_epochs 2 --val_interval 1)
-elif [ $# -gt 0 ]; then
-    echo "demo.sh knows only the option --quick, got '$*'" >&2
-    exit 2
-fi
+out=demo_output train=no heads="person mni152" subjects=16 split=12,1,3 short=()
+case "$*" in
+    "") ;;
+    --train) train=yes ;;
+    --quick)
+        out=demo_output_quick train=yes heads=person subjects=4 split=2,1,1
+        short=(--images_per_epoch 64 --max_epochs 2 --val_interval 1)
+        ;;
+    *)
+        echo "demo.sh knows the options --train and --quick, got '$*'" >&2
+        exit 2
+        ;;
+esac
 . scripts/install.sh .
 
 configs=bundles/unified/configs
-common=(--dataset_dir $out/data --output_dir $out/training --ckpt_path $out/model.pt)
 if [ $out = demo_output_quick ]; then
     rm -rf $out
 elif [ -e $out ]; then
@@ -23,22 +29,42 @@ elif [ -e $out ]; then
     mv $out "$kept"
     echo "The earlier result is now in $kept"
 fi
-echo "== 1/5 Simulate $subjects persons"
+echo "== Make thick scans of thin ones"
+python scripts/simulate_cohort.py --output $out/person --subjects 1 --split 0,0,1 --spacing 1 --seed 4711 --nifti
+mkdir -p $out/thin $out/thick
+for modality in t1 t2; do
+    cp $out/person/nifti/sim_0000/$modality.nii.gz $out/thin/person_$modality.nii.gz
+done
+if [ "$heads" != person ]; then
+    python -c "import nilearn.datasets as d; d.load_mni152_template(resolution=1).to_filename('$out/thin/mni152_t1.nii.gz')"
+fi
+for head in $heads; do
+    python scripts/make_thick.py --input $out/thin/${head}_t1.nii.gz --output $out/thick/${head}_t1.nii.gz --factor 4
+done
+for target in t1 t2; do
+    echo "== Make a thin $target of each thick t1"
+    python -m monai.bundle run --config_file $configs/inference.json --input $out/thick --source_modality t1 \
+        --target_modality $target --factor 4 --error_map true --output_dir $out/thin_$target
+done
+echo "== Draw"
+for head in $heads; do
+    for target in t1 t2; do
+        made=$out/thin_$target/${head}_t1_$target truth=()
+        if [ -e $out/thin/${head}_$target.nii.gz ]; then truth=(--truth $out/thin/${head}_$target.nii.gz); fi
+        python scripts/draw_panel.py --input $out/thick/${head}_t1.nii.gz --prediction $made.nii.gz "${truth[@]}" \
+            --error_map ${made}_error.nii.gz --factor 4 --output $out/${head}_thick_t1_to_thin_$target.png
+    done
+done
+python scripts/demo_page.py --folder $out
+echo "Open $out/index.html in a browser."
+if [ $train = no ]; then exit; fi
+
+common=(--dataset_dir $out/data --output_dir $out/training --ckpt_path $out/training/model.pt)
+echo "== Simulate $subjects persons"
 python scripts/simulate_cohort.py --output $out/data --subjects $subjects --split $split --spacing 3.2 --nifti
-echo "== 2/5 Train"
+echo "== Train a small network"
 python -m monai.bundle run --config_file "['$configs/train.json','$configs/demo.json']" "${common[@]}" "${short[@]}"
-echo "== 3/5 Evaluate on persons that were never seen"
+echo "== Evaluate it on persons that were never seen"
 python -m monai.bundle run --config_file "['$configs/train.json','$configs/demo.json','$configs/evaluate.json']" \
     "${common[@]}" --evaluation_dir $out/evaluation
-echo "== 4/5 Make a thick T1 of a person that was never seen, and a thin T2 of it"
-person=$(python -c "import json; print(json.load(open('$out/data/datalist.json'))['test'][0]['subject'])")
-scans=$out/data/nifti/$person
-python scripts/make_thick.py --input "$scans/t1.nii.gz" --output $out/thick_t1.nii.gz --factor 4
-python -m monai.bundle run --config_file "['$configs/inference.json','$configs/demo.json']" \
-    --input $out/thick_t1.nii.gz --source_modality t1 --target_modality t2 --factor 4 \
-    --ckpt_path $out/model.pt --output_dir $out
-echo "== 5/5 Draw"
-python scripts/draw_panel.py --input $out/thick_t1.nii.gz --prediction $out/thick_t1_t2.nii.gz \
-    --truth "$scans/t2.nii.gz" --factor 4 --output $out/panel.png
-echo "Done. Look at $out/panel.png and open $out/evaluation/report.html in a browser;"
-echo "training curves: tensorboard --logdir $out/training/tensorboard"
+echo "Open $out/evaluation/report.html in a browser; training curves: tensorboard --logdir $out/training/tensorboard"

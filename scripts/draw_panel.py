@@ -1,7 +1,7 @@
-"""Draw a thick input, its cubic interpolation, a synthesized volume and, where there is one, the truth with the error.
+"""Draw a thick input, its cubic interpolation, a synthesized volume, the truth with the error, and the expected error.
 
     python scripts/draw_panel.py --input thick.nii.gz --prediction out/thick_t2.nii.gz [--truth t2.nii.gz]
-        --factor 4 --output panel.png
+        [--error_map out/thick_t2_error.nii.gz] --factor 4 --output panel.png
 
 Input and truth are scaled by their own 0.5 and 99.5 percentiles; a prediction in [0, 1] (another modality) is taken as
 it is, one in the input's units is scaled as the input. A truth must start at the first thick slice.
@@ -24,6 +24,7 @@ def draw_panel(
     output: str,
     factor: float,
     truth: str | None = None,
+    error_map: str | None = None,
     through_plane: str = "axial",
 ) -> None:
     """Write the picture.
@@ -34,10 +35,11 @@ def draw_panel(
         output: .png file to write.
         factor: thick over thin slice spacing.
         truth: thin scan on the grid of the prediction (a few slices fewer or more at the end are left out).
+        error_map: the expected error that inference.json wrote beside the prediction.
         through_plane: axis of the slices: "axial", "coronal" or "sagittal".
     """
     thick, affine, low_high = _read(input, through_plane)
-    predicted, predicted_affine, _ = _read(prediction, through_plane, low_high)
+    predicted, predicted_affine, (low, high) = _read(prediction, through_plane, low_high)
     indices = np.arange(len(predicted))
     images = {
         "input": nearest_slices(thick, factor, indices),
@@ -51,12 +53,17 @@ def draw_panel(
     if not np.allclose(thin_affine(affine, factor), predicted_affine, atol=1e-3):
         raise ValueError(f"'{prediction}' is not the thin grid of '{input}' at factor {factor:g}; check the factor.")
     depth = min(len(volume) for volume in images.values())
+    expected = None
+    if error_map is not None:
+        scan = read_image(error_map)
+        expected = 2 * to_stack(scan.voxels, scan.affine, through_plane).slices[:depth] / (high - low)
     save_panel(
         output,
         images={name: volume[:depth] for name, volume in images.items()},
         title=f"{input}, factor {factor:g}",
         spacing=[float(mm) for mm in spacing_of(predicted_affine)[::-1]],
         prediction="prediction",
+        expected=expected,
     )
 
 

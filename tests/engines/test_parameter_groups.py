@@ -37,7 +37,9 @@ def test_the_detail_path_is_found_when_the_network_is_compiled(engines):
     network = engines.generator(**DETAIL)
     compiled = compile_network(network=network, enabled=True)
     found = rates(compiled, parameter_groups(network=compiled, learning_rate=0.02, detail_learning_rate=0.002))
-    assert {name for name, rate in found.items() if rate == 0.002} == {n for n in found if any(path in n for path in PATHS)}
+    assert {name for name, rate in found.items() if rate == 0.002} == {
+        n for n in found if any(path in n for path in PATHS)
+    }
 
 
 def test_an_optimizer_moves_each_group_at_its_rate(engines):

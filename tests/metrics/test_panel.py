@@ -34,6 +34,21 @@ def test_the_error_column_is_dark_where_the_prediction_is_right(tmp_path):
     assert wrong[150:250, column, :3].min(axis=(0, 1)).max() > 0.9
 
 
+def test_the_expected_error_is_a_column_of_its_own_on_the_scale_of_the_error(tmp_path):
+    same = volumes("ours")["ours"]
+    images = {"ours": same, "truth": np.clip(same + 0.2, -1, 1)}
+    without = imread(save_panel(tmp_path / "a.png", images=images, title=""))
+    none, some = (
+        imread(save_panel(tmp_path / f"{value}.png", images=images, title="", expected=np.full_like(same, value)))
+        for value in (0.0, 0.4)
+    )
+    assert some.shape[1] > without.shape[1] and none.shape == some.shape
+    column = slice(int(none.shape[1] * 0.7), int(none.shape[1] * 0.9))
+    assert some[:, column, :3].sum() > none[:, column, :3].sum()
+    with pytest.raises(ValueError, match="expected has the shape"):
+        save_panel(tmp_path / "c.png", images=images, title="", expected=same[1:])
+
+
 def test_the_same_panel_is_drawn_twice_with_the_same_bytes(tmp_path):
     files = [save_panel(tmp_path / n, images=volumes("ours", "truth"), title="p") for n in ("a.png", "b.png")]
     assert files[0].read_bytes() == files[1].read_bytes()

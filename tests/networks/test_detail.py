@@ -60,7 +60,9 @@ def test_two_by_two_pixels_have_channels_of_their_own(path):
         path.error_tail[-1].bias.copy_(torch.arange(4.0, 8.0))
     output = path(random(1, 3, 8, 8), *conditions(1))
     assert output.shape == (1, 2, 8, 8)
-    assert torch.allclose(output[0, 0, 2:4, 4:6], OUTPUT_SCALE * torch.tensor([[0.0, 1.0], [2.0, 3.0]])) and output[0, 1, 2:4, 4:6].tolist() == [[4, 5], [6, 7]]
+    assert torch.allclose(output[0, 0, 2:4, 4:6], OUTPUT_SCALE * torch.tensor([[0.0, 1.0], [2.0, 3.0]])) and output[
+        0, 1, 2:4, 4:6
+    ].tolist() == [[4, 5], [6, 7]]
 
 
 def test_blank_pixels_are_the_padding_of_the_convolutions(path):

@@ -11,8 +11,10 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 PYTHON = """#!/usr/bin/env bash
 echo "$@" >> "$CALLS"
 case "$*" in
-    *simulate_cohort*) mkdir -p "$(sed 's/.*--output \\([^ ]*\\).*/\\1/' <<< "$*")" ;;
-    "-c "*) echo sim_0003 ;;
+    *simulate_cohort*)
+        made="$(sed 's/.*--output \\([^ ]*\\).*/\\1/' <<< "$*")/nifti/sim_0000"
+        mkdir -p "$made" && touch "$made/t1.nii.gz" "$made/t2.nii.gz"
+        ;;
 esac
 if [ -n "${FAILS:-}" ]; then case "$*" in *$FAILS*) exit 1 ;; esac; fi
 """
@@ -43,12 +45,38 @@ def demo(tmp_path):
     return run
 
 
-def test_all_steps_run_from_any_folder_and_under_a_path_with_spaces(demo):
+MAIN_JOB = (
+    ["pip install", "simulate_cohort", "make_thick"] + ["inference.json"] * 2 + ["draw_panel"] * 2 + ["demo_page"]
+)
+TRAINING = ["simulate_cohort", "train.json", "evaluate.json"]
+
+
+def steps(calls, expected):
+    assert [step in call for step, call in zip(expected, calls, strict=True)] == [True] * len(expected), calls
+
+
+def test_the_main_job_comes_first_from_any_folder_and_under_a_path_with_spaces(demo):
     process, calls = demo()
     assert process.returncode == 0, process.stderr
-    steps = ("pip install", "simulate_cohort", "train.json", "evaluate.json", "-c ", "make_thick", "inference.json")
-    assert [step in call for step, call in zip((*steps, "draw_panel"), calls, strict=True)] == [True] * 8
-    assert "sim_0003/t1.nii.gz" in calls[5]
+    two_heads = [
+        *MAIN_JOB[:2],
+        "-c import nilearn",
+        *["make_thick"] * 2,
+        *MAIN_JOB[3:5],
+        *["draw_panel"] * 4,
+        "demo_page",
+    ]
+    steps(calls, two_heads)
+    person, average = calls[7], calls[9]
+    assert "--truth demo_output/thin/person_t1.nii.gz" in person and "--truth" not in average.replace("mni152_t1", "")
+    assert "thin_t1/person_t1_t1_error.nii.gz" in person and "demo_output/index.html" in process.stdout
+
+
+def test_a_training_follows_where_it_is_asked_for(demo):
+    process, calls = demo("--quick")
+    assert process.returncode == 0, process.stderr
+    steps(calls, MAIN_JOB + TRAINING)
+    steps(demo("--train")[1][-3:], TRAINING)
 
 
 def test_an_earlier_result_is_kept_and_the_quick_demo_touches_neither(demo):
@@ -64,13 +92,13 @@ def test_an_earlier_result_is_kept_and_the_quick_demo_touches_neither(demo):
 
 
 def test_a_step_that_fails_ends_the_demo(demo):
-    process, calls = demo(FAILS="train.json")
+    process, calls = demo(FAILS="make_thick")
     assert process.returncode == 1
-    assert "train.json" in calls[-1]
-    assert "Done" not in process.stdout
+    assert "make_thick" in calls[-1]
+    assert "index.html" not in process.stdout
 
 
-@pytest.mark.parametrize("arguments", [["--fast"], ["--quick", "--fast"]])
+@pytest.mark.parametrize("arguments", [["--fast"], ["--quick", "--train"]])
 def test_an_unknown_option_is_refused_before_anything_is_done(demo, arguments):
     process, calls = demo(*arguments)
     assert (process.returncode, calls) == (2, [])

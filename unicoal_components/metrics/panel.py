@@ -31,6 +31,7 @@ def save_panel(
     coronal: int | None = None,
     sagittal: int | None = None,
     error_limit: float = ERROR_LIMIT,
+    expected: np.ndarray | None = None,
 ) -> Path:
     """Draw an axial, a coronal and a sagittal slice of every volume, and the absolute error of one, as a PNG.
 
@@ -53,6 +54,8 @@ def save_panel(
         sagittal: slice index along W; ``None`` is a quarter of the foreground's width beside its middle, as the
             midline shows more fluid than tissue.
         error_limit: error shown as the brightest color, on [0, 1].
+        expected: the error that a network predicts, `(D, H, W)`, for intensities in [-1, 1]; one more column on the
+            error's scale.
 
     Returns:
         The path written.
@@ -68,8 +71,16 @@ def save_panel(
     places = foreground_places(volumes.get(truth, next(iter(volumes.values()))))
     chosen = (axial, coronal, sagittal)
     rows = [_checked(axis, chosen[axis], places[axis], shapes=shapes) for axis in range(3)]
-    error = np.abs(volumes[prediction] - volumes[truth]) / 2 if {prediction, truth} <= set(volumes) else None
-    figure = _figure(volumes, error, rows=rows, spacing=spacing, title=title, limit=error_limit, name=prediction)
+    errors: dict[str, np.ndarray] = {}
+    if {prediction, truth} <= set(volumes):
+        errors[f"|{prediction} - truth|"] = np.abs(volumes[prediction] - volumes[truth]) / 2
+    if expected is not None:
+        if expected.shape not in shapes.values():
+            raise ValueError(
+                f"expected has the shape {expected.shape}, the images have {shapes}; give it on their grid."
+            )
+        errors["expected error"] = np.asarray(expected, dtype=np.float32) / 2
+    figure = _figure(volumes, errors, rows=rows, spacing=spacing, title=title, limit=error_limit)
     with atomic_path(path) as partial:
         figure.savefig(partial, format="png", dpi=120)
     return Path(path)
@@ -102,17 +113,16 @@ def _checked(axis: int, index: int | None, place: int, *, shapes: Mapping[str, t
 
 def _figure(
     volumes: Mapping[str, np.ndarray],
-    error: np.ndarray | None,
+    errors: Mapping[str, np.ndarray],
     *,
     rows: Sequence[int],
     spacing: Sequence[float],
     title: str,
     limit: float,
-    name: str,
 ) -> Figure:
     """Lay out the three rows in the volume's true proportions; the object interface leaves no global state."""
     depth, height, width = (n * mm for n, mm in zip(next(iter(volumes.values())).shape, spacing, strict=True))
-    columns = len(volumes) + (error is not None)
+    columns = len(volumes) + len(errors)
     heights = [height, depth, depth * width / height]  # of a column as wide as the volume; the sagittal one is H wide
     inches = COLUMN_INCHES / width * sum(heights) + HEADER_INCHES
     figure = Figure(figsize=(COLUMN_INCHES * columns + 0.8, inches), facecolor="black")
@@ -123,10 +133,9 @@ def _figure(
     figure.suptitle(title, color="white", fontsize=11)
     for column, (label, volume) in zip(axes.T, volumes.items(), strict=False):
         _column(column, volume, label, rows=rows, spacing=spacing, cmap="gray", low=-1.0, high=1.0)
-    if error is not None:
-        _column(
-            axes[:, -1], error, f"|{name} - truth|", rows=rows, spacing=spacing, cmap="inferno", low=0.0, high=limit
-        )
+    for column, (label, volume) in zip(axes.T[len(volumes) :], errors.items(), strict=True):
+        _column(column, volume, label, rows=rows, spacing=spacing, cmap="inferno", low=0.0, high=limit)
+    if errors:
         bar = figure.colorbar(axes[0, -1].images[0], cax=figure.add_axes((right + 0.006, 0.03, 0.009, top - 0.04)))
         bar.ax.tick_params(colors="white", labelsize=8)
     return figure

@@ -68,9 +68,9 @@ class _FinitePSNR(PSNRMetric):
 class PSNR(IgniteMetricHandler):
     """Report the mean over cases of the PSNR in dB as an engine's metric, data range 1 after mapping [-1, 1] to [0, 1].
 
-    It is MONAI's ``PSNRMetric``, at most 100 dB an image, behind :func:`prediction_and_label`, for volumes (evaluator) and slices (trainer), with
-    or without decollation: -10 log10 of the mean squared error over the whole field of view, background included. The
-    protocols of a report (:mod:`.strict`, :mod:`.paper`) say more and take longer.
+    It is MONAI's ``PSNRMetric``, at most 100 dB an image, behind :func:`prediction_and_label`, for volumes (evaluator)
+    and slices (trainer), with or without decollation: -10 log10 of the mean squared error over the whole field of view,
+    background included. The protocols of a report (:mod:`.strict`, :mod:`.paper`) say more and take longer.
 
     Args:
         output_transform: takes the engine's output to two lists of channel-first tensors in [0, 1]; ``None`` is
