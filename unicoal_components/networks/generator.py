@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .alias_free import AliasFreeLayer
+from .contrast import ContrastCurve
 from .detail import DetailPath, HalfResolution
 from .encoder import Encoder
 from .inputs import check_error_output, complete_inputs
@@ -54,6 +55,8 @@ class Generator(nn.Module):
         acquisition: tell the mappings the source modality, the factor and the slice thickness (ours).
         core_resolution: resolution at which the alias-free part works: None for `resolution` itself, or half of it
             (ours: a quarter of the time; the detail path makes the rest).
+        contrast_curve: across modalities, add to a curve of the interpolation's intensities, one for each pair of
+            modalities (ours); needs `residual`.
         detail_channels: features of a detail path at half resolution, which sees the input and the alias-free output,
             is modulated by the same conditions, and adds to that output; with `residual` another one makes, without the
             alias-free part, what the interpolation lacks (ours); 0 for none.
@@ -94,6 +97,7 @@ class Generator(nn.Module):
         interpolated_input: bool = False,
         acquisition: bool = False,
         core_resolution: int | None = None,
+        contrast_curve: bool = False,
         detail_channels: int = 0,
         detail_blocks: int = 6,
         error_output: bool = False,
@@ -165,6 +169,9 @@ class Generator(nn.Module):
             image_style_dim=image_style_dim,
             skip_resolution=skip_resolution,
         )
+        if contrast_curve and not residual:
+            raise ValueError("contrast_curve is true without residual, which shows it the interpolation; set both")
+        self.contrast = ContrastCurve(num_modalities=num_modalities) if contrast_curve else None
         self.across: DetailPath | None = None
         self.within: DetailPath | None = None
         if detail_channels:
@@ -310,6 +317,9 @@ class Generator(nn.Module):
         output = self.synthesis(w, skips=skips, bottleneck=bottleneck, image_style=image_style)
         if self.half_resolution is not None:
             output = self.half_resolution.up(output)
+        if self.contrast is not None:
+            source = acquisition[:, : self.num_modalities]
+            output = output + (1 - same[:, :, None, None]) * self.contrast(interpolated, source=source, target=modality)
         error: Tensor | None = None
         if self.across is not None:
             # detached: what refines an image must not shake what makes it
