@@ -11,7 +11,7 @@ TINY |= {"image_style_dim": 10, "z_dim": 6, "encoder_embedding_dim": 5}
 DETAIL = {"detail_channels": 6, "detail_blocks": 2}
 PATHS = ("within.", "across.")
 ALL = DETAIL | {"core_resolution": 16, "interpolated_input": True, "acquisition": True, "error_output": True}
-ALL |= {"residual": True, "position_embedding": "fourier"}
+ALL |= {"residual": True, "position_embedding": "fourier", "contrast_curve": True}
 
 
 def make(**options):
@@ -101,6 +101,23 @@ def test_a_mixed_batch_gets_what_each_of_its_slices_would_get():
         one = {name: value[i : i + 1] for name, value in GIVEN.items()}
         alone = network(IMAGE[i : i + 1], **one, with_error=True)
         torch.testing.assert_close(whole[i : i + 1], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_across_modalities_the_network_adds_to_the_curve_of_the_interpolation():
+    image = 0.9 * IMAGE  # nothing is blank
+    options = {"residual": True, "acquisition": True}
+    without, network = make(**options), make(**options, contrast_curve=True)
+    network.load_state_dict(without.state_dict() | {"contrast.values": network.contrast.values})
+    given = GIVEN | {"source_modality": torch.tensor([1, 0, 2]), "same_modality": torch.zeros(3)}
+    between = interpolate_slices(image, GIVEN["position"][:, None])
+    torch.testing.assert_close(network(image, **given), without(image, **given) + between.clamp(-1, 1))
+    same = given | {"same_modality": torch.ones(3)}
+    torch.testing.assert_close(network(image, **same), without(image, **same))
+
+
+def test_a_curve_without_the_interpolation_is_refused():
+    with pytest.raises(ValueError, match="contrast_curve is true without residual"):
+        make(contrast_curve=True)
 
 
 def test_within_a_modality_a_slice_and_its_mirrored_group_are_one_task():
