@@ -33,7 +33,7 @@ NETWORK = {
     "detail_blocks": 1,
 }
 OPTIONS = {"position_embedding": "fourier", "residual": True, "interpolated_input": True, "acquisition": True}
-OPTIONS |= {"error_output": True}
+OPTIONS |= {"error_output": True, "contrast_curve": True}
 """Of the bundles' network, beside its sizes."""
 TRAINING = {
     "discriminator_channel_base": 256,
