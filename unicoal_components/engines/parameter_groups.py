@@ -7,6 +7,7 @@ from torch import nn
 from .distributed import unwrap
 
 DETAIL = ("within.", "across.")
+CONTRAST = "contrast."
 
 
 def parameter_groups(
@@ -15,7 +16,8 @@ def parameter_groups(
     """Group a generator's parameters for an optimizer.
 
     The alias-free part has equalized layers, whose weights have unit variance and want a large rate; those of the
-    detail paths are as small as usual and want a usual one.
+    detail paths are as small as usual and want a usual one. The curves between modalities are a group of their own, as
+    a gradient is limited group by group and theirs is the largest.
 
     Args:
         network: a `Generator`, or any network.
@@ -23,9 +25,10 @@ def parameter_groups(
         detail_learning_rate: of the detail paths; `None` = `learning_rate`.
     """
     named = list(unwrap(network).named_parameters())
-    rates = {False: learning_rate, True: learning_rate if detail_learning_rate is None else detail_learning_rate}
-    groups = [
-        {"params": [parameter for name, parameter in named if name.startswith(DETAIL) == own], "lr": rate}
-        for own, rate in rates.items()
-    ]
-    return [group for group in groups if group["params"]]
+    detail_rate = learning_rate if detail_learning_rate is None else detail_learning_rate
+    rates = {"core": learning_rate, "detail": detail_rate, "contrast": learning_rate}
+    groups: dict[str, list[nn.Parameter]] = {part: [] for part in rates}
+    for name, parameter in named:
+        part = "detail" if name.startswith(DETAIL) else "contrast" if name.startswith(CONTRAST) else "core"
+        groups[part].append(parameter)
+    return [{"params": groups[part], "lr": rate} for part, rate in rates.items() if groups[part]]

@@ -96,6 +96,7 @@ class DetailPath(nn.Module):
         num_blocks: residual blocks.
         num_modalities: M, of the conditions.
         others: further conditions, see `Conditions`.
+        output_scale: of what the last layer gives; about the size of the detail that is to be made.
         error_output: make a second image, of another head that reads the features and does not shape them: what it
             learns has no effect on the first image.
 
@@ -111,6 +112,7 @@ class DetailPath(nn.Module):
         num_blocks: int,
         num_modalities: int,
         others: int = 0,
+        output_scale: float = OUTPUT_SCALE,
         error_output: bool = False,
     ) -> None:
         super().__init__()
@@ -119,6 +121,7 @@ class DetailPath(nn.Module):
                 f"a detail path of {channels} channels and {num_blocks} blocks is none; give at least one of each, or "
                 "detail_channels 0 to leave it out"
             )
+        self.output_scale = output_scale
         self.conditions = Conditions(num_modalities=num_modalities, others=others)
         self.head = nn.Conv2d(in_channels * FOLD**2, channels, kernel_size=3, padding=1)
         self.blocks = nn.ModuleList(
@@ -149,7 +152,7 @@ class DetailPath(nn.Module):
         x = self.head(F.pixel_unshuffle(images - BLANK, FOLD))  # the convolutions' padding, 0, is blank
         for block in self.blocks:
             x = block(x, condition)
-        detail = OUTPUT_SCALE * F.pixel_shuffle(self.tail(x), FOLD)
+        detail = self.output_scale * F.pixel_shuffle(self.tail(x), FOLD)
         if self.error_tail is None:
             return detail
         return torch.cat([detail, F.pixel_shuffle(self.error_tail(x.detach()), FOLD)], dim=1)

@@ -20,6 +20,9 @@ from .torchscript import ScriptableGenerator
 ERROR_START = 0.05
 """Of the predicted error before training, on the scale of [-1, 1]."""
 
+ACROSS_SCALE = 0.5
+"""Of the detail path's output across modalities, where it has more to make than within one."""
+
 ERROR_RANGE = (-4.0, 3.5)
 """Of the logarithm of its ratio to that."""
 
@@ -182,7 +185,7 @@ class Generator(nn.Module):
                 num_modalities=num_modalities,
                 error_output=error_output,
             )
-            self.across = path(in_channels=num_images + 1)
+            self.across = path(in_channels=num_images + 1, output_scale=ACROSS_SCALE)
             self.within = path(in_channels=in_channels + 1) if residual else None
         for module in self.modules():
             if isinstance(module, AliasFreeLayer):
