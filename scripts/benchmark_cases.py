@@ -71,6 +71,7 @@ COMPACT: dict[str, Any] = {
     "residual": True,
     "interpolated_input": True,
     "acquisition": True,
+    "contrast_curve": True,
     "detail_channels": 64,
     "detail_blocks": 6,
     "error_output": True,
@@ -259,19 +260,17 @@ def _small_sam(resolution: int) -> tuple[SAMFeatureLoss, str]:
 
 
 def volume(options: Options, folder: Path, device: torch.device, *, times: int = 1) -> Work:
-    """Synthesize a volume with the compact network; its limit: the dense convolutions of it."""
+    """Synthesize a volume of another modality with the compact network; its limit: the dense convolutions of it."""
     values, batch, count = options.network("compact"), options.batch or 8, options.slices * times
     network = Generator(**values).to(device).eval()
     stack = _images(1, math.ceil(count / FACTOR), values["resolution"], device)[None]
-    modality = torch.zeros(1, dtype=torch.int64, device=device)
+    source, target = (torch.tensor([number], device=device) for number in (0, 1))
     inferer = VolumeInferer(resolution=values["resolution"], batch_size=batch)
     indices = torch.arange(count)
 
     @torch.no_grad()
     def run() -> Tensor:
-        return inferer(
-            stack, network, modality=modality, source_modality=modality, factor=float(FACTOR), indices=indices
-        )
+        return inferer(stack, network, modality=target, source_modality=source, factor=float(FACTOR), indices=indices)
 
     return Work(
         label=f"volume of {count} slices from {stack.shape[2]}, {_sizes(values, batch)}",

@@ -25,9 +25,7 @@ def test_every_command_of_a_document_can_be_given_as_it_stands(document):
 
 def test_the_documents_are_found_and_have_their_commands():
     found = {str(path): readme_commands.commands((ROOT / path).read_text(encoding="utf-8")) for path in DOCUMENTS}
-    assert "bash scripts/demo.sh    # simulate persons, train, evaluate, synthesize: results and pictures in " in str(
-        found["README.md"]
-    )
+    assert "bash scripts/demo.sh    # thick T1 in, thin T1 and T2 with error maps out" in str(found["README.md"])
     assert "pip install pre-commit && pre-commit install" in found["CONTRIBUTING.md"]
     for task in ("cms", "sr", "cmsr", "unified"):
         own = [command for command in found[f"bundles/{task}/docs/README.md"] if "monai.bundle run" in command]

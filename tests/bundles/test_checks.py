@@ -87,6 +87,7 @@ def small(copy):
 def untrained(bundle, **sizes):
     config = bundle.config("inference")
     names = ("z_dim", "position_embedding", "residual", "interpolated_input", "acquisition", "error_output")
+    names += ("contrast_curve",)
     settings = SMALL | {"num_modalities": len(config["modalities"])} | {name: config[name] for name in names} | sizes
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -6,7 +6,7 @@ import torch
 from unicoal_components.networks.detail import (
     BLOCK_SCALE,
     OUTPUT_SCALE,
-    Conditions,
+    ConditionEmbedding,
     DetailPath,
     HalfResolution,
     ModulatedBlock,
@@ -121,7 +121,7 @@ def test_every_condition_changes_what_the_path_gives(path):
 
 
 def test_positions_are_told_as_waves_and_further_numbers_at_the_end():
-    network, seen = Conditions(num_modalities=M, others=1, features=7), []
+    network, seen = ConditionEmbedding(num_modalities=M, others=1, features=7), []
     network.layers[0].register_forward_hook(lambda module, args, output: seen.append(args[0]))
     modality, position, acquisition = conditions()
     others = random(2, 1, seed=3)

@@ -19,7 +19,7 @@ EVERYTHING = {
     "acquisition": True,
     "residual": True,
 }
-EVERYTHING |= {"detail_channels": 6, "detail_blocks": 2, "error_output": True}
+EVERYTHING |= {"detail_channels": 6, "detail_blocks": 2, "error_output": True, "contrast_curve": True}
 """As in the bundles."""
 
 
@@ -29,7 +29,7 @@ def make(**options):
         network = Generator(**(TINY | options))
         torch.nn.init.normal_(network.mapping.w_avg)  # so that truncation has a place to draw to
         for name, parameter in network.named_parameters():
-            if "detail" in name:  # which starts with zeros
+            if name.startswith(("within.", "across.", "contrast.")):  # which start with zeros
                 torch.nn.init.normal_(parameter, std=0.1)
     return network.eval()
 

@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[2]
 SIZES = {"resolution": 32, "num_layers": 4, "channel_base": 128, "channel_max": 4, "w_dim": 8, "image_style_dim": 8}
 SIZES |= {"core_resolution": 16, "detail_channels": 4, "detail_blocks": 1}
 OPTIONS = {"position_embedding": "fourier", "residual": True, "interpolated_input": True, "acquisition": True}
-OPTIONS |= {"error_output": True}
+OPTIONS |= {"error_output": True, "contrast_curve": True}
 
 
 @pytest.fixture

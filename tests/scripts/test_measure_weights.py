@@ -35,6 +35,7 @@ def bundle(tmp_path):
         (tmp_path / "bundle" / name).mkdir(parents=True)
     (tmp_path / "bundle" / "configs" / "inference.json").write_text(json.dumps(config), encoding="utf-8")
     options = {"residual": True, "interpolated_input": True, "acquisition": True, "error_output": True}
+    options |= {"contrast_curve": True}
     network = Generator(num_modalities=4, position_embedding="fourier", dropout=0.0, **options, **SIZES)
     torch.save(network.state_dict(), tmp_path / "bundle" / "models" / "model.pt")
     return tmp_path / "bundle"

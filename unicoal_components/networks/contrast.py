@@ -39,11 +39,8 @@ class ContrastCurve(nn.Module):
         """
         known = source.sum(dim=1, keepdim=True)
         source = source + (1 - known) / source.shape[1]
-        curves = torch.einsum("bs,bt,stk->bk", source, target, GAIN * self.values.to(image.dtype))
+        pair = source[:, :, None, None] * target[:, None, :, None]
+        curves = GAIN * (pair * self.values).sum(dim=(1, 2))  # not by a matrix product, which autocast would round
         step = self.knots[1] - self.knots[0]
-        image = image.clamp(-1, 1)
-        total = torch.zeros_like(image)
-        for knot, value in zip(self.knots.unbind(), curves.unbind(dim=1), strict=True):
-            hat = (1 - (image - knot).abs() / step).clamp(min=0)
-            total = total + value[:, None, None, None] * hat
-        return total
+        hats = (1 - (image.clamp(-1, 1) - self.knots[:, None, None]).abs() / step).clamp(min=0)
+        return (curves[:, :, None, None] * hats).sum(dim=1, keepdim=True)

@@ -26,7 +26,7 @@ to far more than the detail that is missing, and the features never recover (mea
 steps at a learning rate of 0.002; Lim et al. 2017 scale their blocks too)."""
 
 
-class Conditions(nn.Module):
+class ConditionEmbedding(nn.Module):
     """What a network is told about a slice, as features: two linear layers.
 
     Args:
@@ -95,7 +95,7 @@ class DetailPath(nn.Module):
         channels: of its features.
         num_blocks: residual blocks.
         num_modalities: M, of the conditions.
-        others: further conditions, see `Conditions`.
+        others: further conditions, see `ConditionEmbedding`.
         output_scale: of what the last layer gives; about the size of the detail that is to be made.
         error_output: make a second image, of another head that reads the features and does not shape them: what it
             learns has no effect on the first image.
@@ -122,7 +122,7 @@ class DetailPath(nn.Module):
                 "detail_channels 0 to leave it out"
             )
         self.output_scale = output_scale
-        self.conditions = Conditions(num_modalities=num_modalities, others=others)
+        self.conditions = ConditionEmbedding(num_modalities=num_modalities, others=others)
         self.head = nn.Conv2d(in_channels * FOLD**2, channels, kernel_size=3, padding=1)
         self.blocks = nn.ModuleList(
             ModulatedBlock(channels, condition_dim=self.conditions.features) for _ in range(num_blocks)
@@ -143,7 +143,7 @@ class DetailPath(nn.Module):
 
         Args:
             images: what it sees.
-            modality: see `Conditions.forward`, as all that follow.
+            modality: see `ConditionEmbedding.forward`, as all that follow.
             position: of the wanted slice.
             acquisition: of the input.
             others: as many as announced.

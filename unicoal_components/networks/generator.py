@@ -12,7 +12,7 @@ from .encoder import Encoder
 from .inputs import check_error_output, complete_inputs
 from .mapping import MappingNetwork
 from .plain_filters import FILTERS, set_plain_filters
-from .residual import add_to_interpolation, interpolate_slices, nearer_first
+from .residual import add_to_interpolation, between_anything, interpolate_slices, nearer_first
 from .schedule import LOWEST_RESOLUTION, check_resolution
 from .synthesis import Synthesis
 from .torchscript import ScriptableGenerator
@@ -118,6 +118,8 @@ class Generator(nn.Module):
             )
         if error_output and not detail_channels:
             raise ValueError("error_output is true without a detail path; set detail_channels above 0, such as 64")
+        if contrast_curve and not residual:
+            raise ValueError("contrast_curve is true without residual, which shows it the interpolation; set both")
         if core_resolution not in (None, resolution, max(resolution // 2, LOWEST_RESOLUTION)):
             raise ValueError(
                 f"core_resolution is {core_resolution}; it must be resolution, {resolution}, or half of it and at "
@@ -172,8 +174,6 @@ class Generator(nn.Module):
             image_style_dim=image_style_dim,
             skip_resolution=skip_resolution,
         )
-        if contrast_curve and not residual:
-            raise ValueError("contrast_curve is true without residual, which shows it the interpolation; set both")
         self.contrast = ContrastCurve(num_modalities=num_modalities) if contrast_curve else None
         self.across: DetailPath | None = None
         self.within: DetailPath | None = None
@@ -218,8 +218,8 @@ class Generator(nn.Module):
             same_modality: `(B,)`, true where source and target modality are the same (matters only with `residual`);
                 None means nowhere.
             truncation_psi: 1 leaves w, smaller values draw it towards its average.
-            source_modality: of the input, as `modality`; None for unknown (matters only with `acquisition`, as the next
-                two).
+            source_modality: of the input, as `modality`; None for unknown (matters only with `acquisition`, a detail
+                path or a contrast curve; the next two with the first two of these).
             factor: thick over thin slice spacing `(B,)`, ≥ 1; None for 1.
             thickness: slice thickness over slice spacing of the input `(B,)`, > 0; None for 1, slices that touch.
             with_error: give the predicted error too.
@@ -251,7 +251,7 @@ class Generator(nn.Module):
 
     def _resolution(self, image: Tensor, same_modality: Tensor | None) -> int:
         """Return the side that images must have."""
-        free = self.within is not None and not torch.compiler.is_compiling()
+        free = self.within is not None and not torch.compiler.is_exporting()
         if free and same_modality is not None and bool(same_modality.all()):
             return image.shape[-1] // 2 * 2
         return self.resolution
@@ -270,19 +270,27 @@ class Generator(nn.Module):
         image = image.contiguous(memory_format=torch.channels_last)
         if self.within is None:
             return self._by_the_core(image, z, modality, position, same, acquisition, truncation_psi)
-        if torch.jit.is_tracing() or torch.compiler.is_compiling():  # no branch may depend on the data
+        if torch.jit.is_tracing() or torch.compiler.is_exporting():  # no branch may depend on the data
             within = self._within(image, modality, position, acquisition)
             across = self._by_the_core(image, z, modality, position, 0 * same, acquisition, truncation_psi)
             return torch.where(same[:, :, None, None] > 0, within, across)
         chosen = same[:, 0] > 0
-        output = image.new_empty([len(image), 1 + self.error_output, *image.shape[2:]])
-        if chosen.any():
-            parts = [x[chosen] for x in (image, modality, position, acquisition)]
-            output[chosen] = self._within(*parts).to(output)
-        if not chosen.all():
-            given = (x[~chosen] for x in (image, z, modality, position, same, acquisition))
-            output[~chosen] = self._by_the_core(*given, truncation_psi).to(output)  # type: ignore[call-arg, arg-type]
-        return output
+        if bool(chosen.all()):
+            return self._within(image, modality, position, acquisition)
+        if not bool(chosen.any()):
+            return self._by_the_core(image, z, modality, position, same, acquisition, truncation_psi)
+        rows, others = chosen.nonzero()[:, 0], chosen.logical_not().nonzero()[:, 0]
+        within = self._within(image[rows], modality[rows], position[rows], acquisition[rows])
+        across = self._by_the_core(
+            image[others],
+            z[others],
+            modality[others],
+            position[others],
+            same[others],
+            acquisition[others],
+            truncation_psi,
+        )
+        return torch.cat([within, across])[torch.cat([rows, others]).argsort()]
 
     def _within(self, image: Tensor, modality: Tensor, position: Tensor, acquisition: Tensor) -> Tensor:
         """Add to the interpolation what a detail path makes of the slices, without the alias-free part."""
@@ -290,8 +298,7 @@ class Generator(nn.Module):
         interpolated = interpolate_slices(image, position)
         group, nearest = nearer_first(image, position)
         made = self.within(torch.cat([group, interpolated], dim=1), modality, nearest, acquisition)
-        one = torch.ones_like(position)
-        output = add_to_interpolation(made[:, :1], image, interpolated=interpolated, same=one, scale=1.0)
+        output = interpolated + between_anything(image) * made[:, :1]
         return torch.cat([output, _scale_of_error(made[:, 1:])], dim=1)
 
     def _by_the_core(
@@ -304,7 +311,10 @@ class Generator(nn.Module):
         acquisition: Tensor,
         truncation_psi: float,
     ) -> Tensor:
-        """Make slices by the alias-free part, and by the detail path behind it if there is one."""
+        """Make slices by the alias-free part, and by the detail path behind it if there is one.
+
+        Within a modality this is done only where no detail path does it; where one does, `same` is 0 throughout.
+        """
         classes = torch.cat([modality, same], dim=1) if self.residual else modality
         interpolated = image[:, :1]  # not used
         if self.residual or self.interpolated_input:

@@ -25,7 +25,8 @@ def complete_inputs(
 ) -> Conditions:
     """Return the conditions of a generator, all of the dtype and on the device of the image.
 
-    In the part of Python that `torch.jit.script` reads, so that an exported network takes and refuses the same.
+    In the part of Python that `torch.jit.script` reads, so that an exported network takes and refuses the same
+    (but one size of images).
 
     Args:
         image: slice groups `(B, S, R, R)`.
