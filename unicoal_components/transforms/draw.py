@@ -59,7 +59,7 @@ class SliceDraw:
 
 
 class DrawSliceTaskd(Randomizable, Transform):
-    """Draw the task of a training slice (method.md, section 6), and everything else that is random.
+    """Draw the task of a training slice (docs/method.md, section 6), and everything else that is random.
 
     Nothing is read or changed here: `LoadSliceGroupd` applies the draw, to source and target alike. Written are `draw`
     (a `SliceDraw`), `modality` and `source_modality` (indices), `factor`, and `slice_index` (along the drawn axis).
