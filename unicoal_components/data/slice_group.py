@@ -37,8 +37,8 @@ def check_factor(factor: float) -> float:
 def anchor_of(thin_index: int, factor: float) -> float:
     """Return the center of the last thick slice that is not above a thin slice, at test time.
 
-    a = ⌊b / k⌋ · k, with b = `thin_index` and k = `factor` (docs/method.md, section 6). Quotients a rounding error below an integer
-    count as that integer.
+    a = ⌊b / k⌋ · k, with b = `thin_index` and k = `factor` (docs/method.md, section 6). Quotients a rounding
+    error below an integer count as that integer.
 
     >>> anchor_of(7, 4), anchor_of(7, 2.5), anchor_of(33, 1.1)
     (4.0, 5.0, 33.0)
