@@ -15,7 +15,7 @@ Terms = dict[str, torch.Tensor]
 class SynthesisObjective:
     """Combine the adversarial, the L1 and the SAM feature loss.
 
-        generator:      adversarial_weight · softplus(-D(x, fake)) + l1_weight · L1(fake, real)
+        generator:      adversarial_weight · softplus(-D(x, fake)) + l1_weight · L1(fake, real) + l2_weight · L2(fake, real)
                         + sam_weight · L1(SAM(fake), SAM(real)) + error_weight · mean(|fake - real| / b + ln b)
         discriminator:  softplus(D(x, fake)) + softplus(-D(x, real)) + γ · R1
 
@@ -26,6 +26,8 @@ class SynthesisObjective:
     Args:
         adversarial_weight: ≥ 0; with 0 no discriminator is used or needed.
         l1_weight: ≥ 0.
+        l2_weight: ≥ 0; of the mean squared error (ours): where the slice is uncertain, L1 asks for the median of what it
+            may be, which of T2 is too dark, and L2 for the mean.
         sam_weight: ≥ 0.
         error_weight: ≥ 0; above 0 the network has to predict b.
         sam_loss: needed when `sam_weight` > 0, see `build_sam_feature_loss`.
@@ -39,12 +41,13 @@ class SynthesisObjective:
         *,
         adversarial_weight: float = 1.0,
         l1_weight: float = 80.0,
+        l2_weight: float = 0.0,
         sam_weight: float = 0.0,
         error_weight: float = 0.0,
         sam_loss: SAMFeatureLoss | None = None,
     ) -> None:
         weights = {"adversarial_weight": adversarial_weight, "l1_weight": l1_weight, "sam_weight": sam_weight}
-        weights["error_weight"] = error_weight
+        weights |= {"l2_weight": l2_weight, "error_weight": error_weight}
         for name, value in weights.items():
             if value < 0:
                 raise ValueError(f"{name} is {value}; it must be ≥ 0")
@@ -52,6 +55,7 @@ class SynthesisObjective:
             raise ValueError(f"sam_weight is {sam_weight} but there is no sam_loss; give one, or set sam_weight to 0")
         self.adversarial_weight = adversarial_weight
         self.l1_weight = l1_weight
+        self.l2_weight = l2_weight
         self.sam_weight = sam_weight
         self.error_weight = error_weight
         self.sam_loss = sam_loss
@@ -84,8 +88,8 @@ class SynthesisObjective:
                 out.
 
         Returns:
-            "loss" (weighted sum) and the unweighted parts "generator_adversarial", "generator_l1", "generator_sam",
-            "generator_error", as far as they are computed.
+            "loss" (weighted sum) and the unweighted parts "generator_adversarial", "generator_l1", "generator_l2",
+            "generator_sam", "generator_error", as far as they are computed.
         """
         zero = fake.new_zeros(())
         weights: dict[str, float] = {}
@@ -96,6 +100,9 @@ class SynthesisObjective:
             weights["generator_adversarial"] = self.adversarial_weight
         terms["generator_l1"] = nn.functional.l1_loss(fake.float(), real.float())
         weights["generator_l1"] = self.l1_weight
+        if self.l2_weight > 0:
+            terms["generator_l2"] = nn.functional.mse_loss(fake.float(), real.float())
+            weights["generator_l2"] = self.l2_weight
         if self.sam_loss is not None and self.sam_weight > 0:
             terms["generator_sam"] = self.sam_loss(fake, real)
             weights["generator_sam"] = self.sam_weight
