@@ -43,6 +43,16 @@ def test_without_discriminator_and_sam_only_l1_remains():
     assert terms["loss"].item() == pytest.approx(3 * (images["fake"] - images["real"]).abs().mean().item(), rel=1e-5)
 
 
+def test_the_mean_squared_error_is_a_term_of_its_own():
+    images = batch()
+    terms = SynthesisObjective(adversarial_weight=0, l1_weight=3, l2_weight=5).generator_terms(**images)
+    error = images["fake"] - images["real"]
+    assert set(terms) == {"loss", "generator_l1", "generator_l2"}
+    assert terms["generator_l2"].item() == pytest.approx(error.square().mean().item(), rel=1e-5)
+    expected = 3 * error.abs().mean() + 5 * error.square().mean()
+    assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_r1_is_taken_by_the_whole_real_input_and_enters_with_its_weight():
     images, critic = batch(), Critic()
     terms = SynthesisObjective().discriminator_terms(**images, discriminator=critic, r1_weight=10.0)
