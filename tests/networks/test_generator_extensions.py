@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from unicoal_components.networks.generator import ERROR_RANGE, ERROR_START, Generator
+from unicoal_components.networks.generator import Generator
+from unicoal_components.networks.predicted_error import ERROR_RANGE, ERROR_START
 from unicoal_components.networks.residual import add_to_interpolation, interpolate_slices, nearer_first
 
 TINY = {"resolution": 32, "num_modalities": 3, "channel_base": 128, "channel_max": 8, "num_layers": 5, "w_dim": 12}

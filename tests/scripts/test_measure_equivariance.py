@@ -38,7 +38,7 @@ def bundle(tmp_path):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = Generator(**SIZES, **OPTIONS, num_modalities=4, dropout=0)
-        for parameter in network.across.parameters():  # of which some start with zeros
+        for parameter in [*network.within.parameters(), *network.across.parameters()]:  # of which some start with zeros
             torch.nn.init.normal_(parameter, std=0.1)
     torch.save(network.state_dict(), folder / "models" / "model.pt")
     return folder

@@ -38,12 +38,12 @@ class VolumeInferer(Inferer):
     """Run a network of slice groups over a thick stack and put the thin slices together.
 
     Thin slice b has the anchor n = floor(b / k) and the position b / k - n in [0, 1) (docs/method.md, section 6); its
-    group is cut from the thick stack by indices alone, so no thin slice has to exist. One ``z`` serves the whole volume,
-    so that neighboring slices agree. Where the whole group is blank there is no anatomy: the output is blank without
-    asking the network. Slices larger than the network's resolution are covered by overlapping windows with Gaussian
-    blending (MONAI's), smaller ones are padded with -1 and cropped back. Apart from the input and the output, memory
-    depends on ``batch_size`` alone, not on the number of slices; with ``output_device`` "cpu" the output leaves the
-    network's device batch by batch.
+    group is cut from the thick stack by indices alone, so no thin slice has to exist. One ``z`` serves the whole
+    volume, so that neighboring slices agree. Where the whole group is blank there is no anatomy: the output is blank
+    without asking the network. Slices larger than the network's resolution are covered by overlapping windows with
+    Gaussian blending (MONAI's), smaller ones are padded with -1 and cropped back. Apart from the input and the output,
+    memory depends on ``batch_size`` alone, not on the number of slices; with ``output_device`` "cpu" the output leaves
+    the network's device batch by batch.
 
     The official code reads the target file for the output's size and runs at the training factors only; here the output
     follows from the input, at any real factor.

@@ -15,8 +15,9 @@ Terms = dict[str, torch.Tensor]
 class SynthesisObjective:
     """Combine the adversarial, the L1 and the SAM feature loss.
 
-        generator:      adversarial_weight · softplus(-D(x, fake)) + l1_weight · L1(fake, real) + l2_weight · L2(fake, real)
-                        + sam_weight · L1(SAM(fake), SAM(real)) + error_weight · mean(|fake - real| / b + ln b)
+        generator:      adversarial_weight · softplus(-D(x, fake)) + l1_weight · L1(fake, real)
+                        + l2_weight · L2(fake, real) + sam_weight · L1(SAM(fake), SAM(real))
+                        + error_weight · mean(|fake - real| / b + ln b)
         discriminator:  softplus(D(x, fake)) + softplus(-D(x, real)) + γ · R1
 
     Both see the source x and the images through a Gaussian blur of width σ, which the trainer lets fade. The last term
@@ -26,8 +27,8 @@ class SynthesisObjective:
     Args:
         adversarial_weight: ≥ 0; with 0 no discriminator is used or needed.
         l1_weight: ≥ 0.
-        l2_weight: ≥ 0; of the mean squared error (ours): where the slice is uncertain, L1 asks for the median of what it
-            may be, which of T2 is too dark, and L2 for the mean.
+        l2_weight: ≥ 0; of the mean squared error (ours): where the slice is uncertain, L1 asks for the median of what
+            it may be, which of T2 is too dark, and L2 for the mean.
         sam_weight: ≥ 0.
         error_weight: ≥ 0; above 0 the network has to predict b.
         sam_loss: needed when `sam_weight` > 0, see `build_sam_feature_loss`.

@@ -1,6 +1,7 @@
 """The generator: a slice group in, a slice of the target modality at the wanted position out."""
 
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,19 +13,15 @@ from .encoder import Encoder
 from .inputs import check_error_output, complete_inputs
 from .mapping import MappingNetwork
 from .plain_filters import FILTERS, set_plain_filters
-from .residual import add_to_interpolation, between_anything, interpolate_slices, nearer_first
+from .predicted_error import scale_of_error
+from .residual import add_to_interpolation, interpolate_slices
 from .schedule import LOWEST_RESOLUTION, check_resolution
 from .synthesis import Synthesis
 from .torchscript import ScriptableGenerator
-
-ERROR_START = 0.05
-"""Of the predicted error before training, on the scale of [-1, 1]."""
+from .within import WithinPath, by_task, side_of
 
 ACROSS_SCALE = 0.5
 """Of the detail path's output across modalities, where it has more to make than within one."""
-
-ERROR_RANGE = (-4.0, 3.5)
-"""Of the logarithm of its ratio to that."""
 
 
 class Generator(nn.Module):
@@ -176,17 +173,12 @@ class Generator(nn.Module):
         )
         self.contrast = ContrastCurve(num_modalities=num_modalities) if contrast_curve else None
         self.across: DetailPath | None = None
-        self.within: DetailPath | None = None
+        self.within: WithinPath | None = None
         if detail_channels:
-            path = partial(
-                DetailPath,
-                channels=detail_channels,
-                num_blocks=detail_blocks,
-                num_modalities=num_modalities,
-                error_output=error_output,
-            )
-            self.across = path(in_channels=num_images + 1, output_scale=ACROSS_SCALE)
-            self.within = path(in_channels=in_channels + 1) if residual else None
+            sizes: Any = {"channels": detail_channels, "num_blocks": detail_blocks, "num_modalities": num_modalities}
+            sizes["error_output"] = error_output
+            self.across = DetailPath(in_channels=num_images + 1, output_scale=ACROSS_SCALE, **sizes)
+            self.within = WithinPath(in_channels=in_channels + 1, **sizes) if residual else None
         for module in self.modules():
             if isinstance(module, AliasFreeLayer):
                 module.keep_activations = not checkpointing
@@ -242,19 +234,12 @@ class Generator(nn.Module):
             factor,
             thickness,
             in_channels=self.in_channels,
-            resolution=self._resolution(image, same_modality),
+            resolution=side_of(image, same_modality, self.resolution) if self.within else self.resolution,
             z_dim=self.z_dim,
             num_modalities=self.num_modalities,
         )
         output = self.synthesize(image, *conditions, truncation_psi)
         return output if with_error else output[:, :1]
-
-    def _resolution(self, image: Tensor, same_modality: Tensor | None) -> int:
-        """Return the side that images must have."""
-        free = self.within is not None and not torch.compiler.is_exporting()
-        if free and same_modality is not None and bool(same_modality.all()):
-            return image.shape[-1] // 2 * 2
-        return self.resolution
 
     def synthesize(
         self,
@@ -268,53 +253,14 @@ class Generator(nn.Module):
     ) -> Tensor:
         """Do what `forward` does, under the conditions that `complete_inputs` gives; the error, if any, goes along."""
         image = image.contiguous(memory_format=torch.channels_last)
-        if self.within is None:
-            return self._by_the_core(image, z, modality, position, same, acquisition, truncation_psi)
-        if torch.jit.is_tracing() or torch.compiler.is_exporting():  # no branch may depend on the data
-            within = self._within(image, modality, position, acquisition)
-            across = self._by_the_core(image, z, modality, position, 0 * same, acquisition, truncation_psi)
-            return torch.where(same[:, :, None, None] > 0, within, across)
-        chosen = same[:, 0] > 0
-        if bool(chosen.all()):
-            return self._within(image, modality, position, acquisition)
-        if not bool(chosen.any()):
-            return self._by_the_core(image, z, modality, position, same, acquisition, truncation_psi)
-        rows, others = chosen.nonzero()[:, 0], chosen.logical_not().nonzero()[:, 0]
-        within = self._within(image[rows], modality[rows], position[rows], acquisition[rows])
-        across = self._by_the_core(
-            image[others],
-            z[others],
-            modality[others],
-            position[others],
-            same[others],
-            acquisition[others],
-            truncation_psi,
-        )
-        return torch.cat([within, across])[torch.cat([rows, others]).argsort()]
+        across = partial(self._by_the_core, truncation_psi=truncation_psi)
+        given = (image, z, modality, position, same, acquisition)
+        return across(*given) if self.within is None else by_task(same, self.within.slices, across, given)
 
-    def _within(self, image: Tensor, modality: Tensor, position: Tensor, acquisition: Tensor) -> Tensor:
-        """Add to the interpolation what a detail path makes of the slices, without the alias-free part."""
-        assert self.within is not None  # only called where it is there
-        interpolated = interpolate_slices(image, position)
-        group, nearest = nearer_first(image, position)
-        made = self.within(torch.cat([group, interpolated], dim=1), modality, nearest, acquisition)
-        output = interpolated + between_anything(image) * made[:, :1]
-        return torch.cat([output, _scale_of_error(made[:, 1:])], dim=1)
-
-    def _by_the_core(
-        self,
-        image: Tensor,
-        z: Tensor,
-        modality: Tensor,
-        position: Tensor,
-        same: Tensor,
-        acquisition: Tensor,
-        truncation_psi: float,
-    ) -> Tensor:
-        """Make slices by the alias-free part, and by the detail path behind it if there is one.
-
-        Within a modality this is done only where no detail path does it; where one does, `same` is 0 throughout.
-        """
+    def _by_the_core(self, image: Tensor, *given: Tensor, truncation_psi: float) -> Tensor:
+        """Make slices by the alias-free part and the detail path behind it; within a modality if no path does that."""
+        z, modality, position, same, acquisition = given
+        same = same if self.within is None else torch.zeros_like(same)
         classes = torch.cat([modality, same], dim=1) if self.residual else modality
         interpolated = image[:, :1]  # not used
         if self.residual or self.interpolated_input:
@@ -338,7 +284,7 @@ class Generator(nn.Module):
             # detached: what refines an image must not shake what makes it
             made = self.across(torch.cat([seen, output.detach()], dim=1), modality, position, acquisition)
             output = output + made[:, :1]
-            error = _scale_of_error(made[:, 1:])
+            error = scale_of_error(made[:, 1:])
         if self.residual:
             output = add_to_interpolation(output, image, interpolated=interpolated, same=same)
         return output if error is None else torch.cat([output, error], dim=1)
@@ -350,8 +296,3 @@ class Generator(nn.Module):
     def __prepare_scriptable__(self) -> ScriptableGenerator:
         """Give `torch.jit.script` what it can read."""
         return ScriptableGenerator(generator=self)
-
-
-def _scale_of_error(logarithm: Tensor) -> Tensor:
-    """Turn the detail path's second channel, if there is one, into the scale of the error."""
-    return ERROR_START * logarithm.clamp(*ERROR_RANGE).exp()
