@@ -21,7 +21,10 @@ from unicoal_components.command_line import _unusable
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
-    path.relative_to(ROOT) for pattern in ("*.md", "docs/*.md", "bundles/*/docs/*.md") for path in ROOT.glob(pattern)
+    path.relative_to(ROOT)
+    for pattern in ("*.md", "docs/*.md", "bundles/*/docs/*.md")
+    for path in ROOT.glob(pattern)
+    if path.name != "method.md"  # equations
 )
 INLINE = re.compile(r"(?<!`)`([^`\n]+(?:\n[^`\n]+)?)`(?!`)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
