@@ -39,8 +39,8 @@ class UniCOALTrainer(SupervisedTrainer):
     generator gave NaN, metrics and pictures get -1 instead: the count tells of it, and one bad batch ends no training.
 
     Under `torch.distributed` the discriminator is never wrapped (its gradients are averaged here, as R1 differentiates
-    twice); the generator may be wrapped in `DistributedDataParallel` or not; wrapped,
-    and with detail paths, it needs `find_unused_parameters=True`, as a batch may be within modalities alone.
+    twice); the generator may be wrapped in `DistributedDataParallel` or not; wrapped, and with detail paths, it needs
+    `find_unused_parameters=True`, as a batch may be within modalities alone.
 
     Args:
         device: where to train.

@@ -10,7 +10,7 @@ from ..keys import BLANK
 from ..signal.filters import design_lowpass
 from ..signal.resampling import downsample, upsample
 from .layers import LRELU_SLOPE, EqualizedLinear
-from .mapping import NUM_OCTAVES
+from .mapping import NUM_OCTAVES, position_waves
 
 FOLD = 2
 """Two by two pixels become channels: the convolutions run at half resolution, no pixel is lost."""
@@ -58,8 +58,7 @@ class ConditionEmbedding(nn.Module):
             acquisition: `(B, M + 2)`, see `complete_inputs`.
             others: `(B, others)`, needed if there are any.
         """
-        angles = self.octaves * position
-        told = [modality, acquisition, angles.sin(), angles.cos()] + ([] if others is None else [others])
+        told = [modality, acquisition, position_waves(position, self.octaves)] + ([] if others is None else [others])
         return self.layers(torch.cat(told, dim=1))
 
 

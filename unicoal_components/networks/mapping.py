@@ -86,8 +86,7 @@ class MappingNetwork(nn.Module):
             w `(B, w_dim)`.
         """
         if self.position_embedding == "fourier":
-            angles = self.octaves * position
-            position = torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)
+            position = position_waves(position, self.octaves)
         parts = [normalize_rms(self.embed_modality(modality)), normalize_rms(self.embed_position(position))]
         if z is not None:
             parts.insert(0, normalize_rms(z))
@@ -97,6 +96,12 @@ class MappingNetwork(nn.Module):
         for layer in self.layers:
             w = layer(w)
         return w if truncation_psi == 1 else self.w_avg.to(w.dtype).lerp(w, truncation_psi)
+
+
+def position_waves(position: Tensor, octaves: Tensor) -> Tensor:
+    """Return sin and cos of the position `(B, 1)` at each of the octaves `(N,)`, 2^j π: `(B, 2 N)`."""
+    angles = octaves * position
+    return torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)
 
 
 def one_hot_modality(modality: Tensor | None, *, num_modalities: int, batch: int, like: Tensor) -> Tensor:
