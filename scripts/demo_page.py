@@ -24,8 +24,8 @@ h2 {{ margin-top: 3rem; }}
 ships. Every picture shows the thick input, its cubic interpolation, what the network made, the truth and the error
 where the truth is known, and the error that the network itself expects, on the same scale. The rows are an axial, a
 coronal and a sagittal slice; the last two cut across the slices. No head was in the training. <em>person</em> is
-simulated from the tissue maps of the MNI152 template that nilearn ships; <em>mni152</em> is that template, the average of
-152 persons, which is smoother than any scan.</p>
+simulated from the tissue maps of the MNI152 template that nilearn ships; <em>mni152</em> is that template, the average
+of 152 persons, which is smoother than any scan.</p>
 {pictures}
 <h2>Files</h2>
 <p>Open them in any viewer; beside each result lies a .json that tells how it was made.</p>
