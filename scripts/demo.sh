@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A thick T1 in, a thin T1 and a thin T2 with their error maps out, by the weights that are shipped.
-#   bash scripts/demo.sh            a simulated person and the MNI152 head, about two minutes, in demo_output/
+#   bash scripts/demo.sh            a simulated person and the MNI152 head, about three minutes, in demo_output/
 #   bash scripts/demo.sh --train    then simulate persons, train and evaluate a small network: ten minutes more
 #   bash scripts/demo.sh --quick    all of it, as short as it can be, in demo_output_quick/: shows that all parts work
 # An earlier result is kept beside the new one.
