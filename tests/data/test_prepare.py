@@ -8,8 +8,7 @@ from monai.transforms import ScaleIntensityRangePercentiles
 
 from unicoal_components.data.common_grid import check_common_grid
 from unicoal_components.data.datalist import read_datalist, read_modalities
-from unicoal_components.data.hdf5 import read_header, read_volume, write_subject
-from unicoal_components.data.history import read_history
+from unicoal_components.data.hdf5 import read_header, read_history, read_volume, write_subject
 from unicoal_components.data.prepare import prepare_cohort
 from unicoal_components.data.prepare_subject import prepare_subject, scale_intensity
 from unicoal_components.data.scan import Scan

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unicoal_components.data.hdf5 import read_header, read_volume
-from unicoal_components.data.history import read_history
+from unicoal_components.data.hdf5 import read_header, read_history, read_volume
 from unicoal_components.data.prepare import prepare_cohort
 from unicoal_components.data.steps import PreparationSteps
 from unicoal_components.data.subject_files import find_subjects

@@ -11,7 +11,7 @@ import pytest
 
 from unicoal_components.data import prepare as preparation
 from unicoal_components.data.datalist import read_datalist
-from unicoal_components.data.history import read_history
+from unicoal_components.data.hdf5 import read_history
 from unicoal_components.data.prepare import prepare_cohort
 from unicoal_components.data.steps import PreparationSteps
 from unicoal_components.data.subject_files import SubjectFiles

@@ -94,7 +94,7 @@ def crop_scans(
 
 def _foreground(fixed: Scan) -> np.ndarray:
     """Return where the head or brain is, as booleans `(x, y, z)`."""
-    from .crop import foreground_mask
+    from .head_mask import foreground_mask
 
     try:
         region = foreground_mask(fixed.volume)

@@ -4,8 +4,8 @@ import itk
 import numpy as np
 from scipy import ndimage
 
-from .crop import foreground_mask
 from .geometry import spacing_of
+from .head_mask import foreground_mask
 from .itk_image import one_thread, to_itk
 
 SPLINE_ORDER = 3

@@ -4,8 +4,7 @@ import hashlib
 import json
 import os
 
-from .hdf5 import dataset_name, read_header
-from .history import read_history
+from .hdf5 import dataset_name, read_header, read_history
 from .open_subject import damage_named, open_subject
 
 PACKED = "fingerprints"

@@ -1,9 +1,11 @@
 """The subject file: one HDF5 file per person, one `(D, H, W)` uint8 dataset per modality."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -267,3 +269,13 @@ def read_volume(path: str | os.PathLike, modality: str) -> np.ndarray:
     """Read one modality whole, as float32 `(D, H, W)` in [-1, 1]; see `read_slices`."""
     with open_subject(path) as file:
         return read_slices(file, modality, 0, len(file[dataset_name(file, modality)]))
+
+
+def read_history(path: str | os.PathLike) -> dict[str, Any] | None:
+    """Read the history of a subject file; `None` where it has none or is no readable HDF5 file."""
+    try:
+        with h5py.File(path, "r") as file:
+            content = json.loads(file.attrs["history"])
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError):
+        return None
+    return content if isinstance(content, dict) and "recipe" in content else None

@@ -1,14 +1,12 @@
 """How the volumes of a subject file came about, as JSON inside the file; the manifest is read from it."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from .. import __version__
@@ -19,7 +17,7 @@ from .steps import PreparationSteps
 from .subject_files import SubjectFiles
 from .thin_axes import ThinAxes
 
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 """To be raised when the same options and scans give other volumes than before: finished subjects are then redone."""
 
 HISTOGRAM_BINS = 64
@@ -131,13 +129,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def read_history(path: str | os.PathLike) -> dict[str, Any] | None:
-    """Read the history of a subject file; `None` where it has none or is no readable HDF5 file."""
-    try:
-        with h5py.File(path, "r") as file:
-            content = json.loads(file.attrs["history"])
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError):
-        return None
-    return content if isinstance(content, dict) and "recipe" in content else None

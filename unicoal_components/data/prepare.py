@@ -14,8 +14,8 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from .atomic import remove_partials
 from .checksums import sha256_of
 from .datalist import SECTIONS, write_datalist
-from .hdf5 import read_header
-from .history import make_recipe, read_history
+from .hdf5 import read_header, read_history
+from .history import make_recipe
 from .manifest import FAILED, PREPARED, UP_TO_DATE, Outcome, quality_name, write_manifest
 from .prepare_subject import NO_STEPS, prepare_subject, present_modalities
 from .quality_index import write_quality_index

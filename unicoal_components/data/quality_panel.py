@@ -11,8 +11,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from .atomic import atomic_path
-from .hdf5 import read_header
-from .history import read_history
+from .hdf5 import read_header, read_history
 from .open_subject import open_subject
 
 if TYPE_CHECKING:

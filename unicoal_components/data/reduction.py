@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from .crop import foreground_mask
 from .hdf5 import Box, foreground_box
+from .head_mask import foreground_mask
 
 MARGIN = 4
 """Voxels of background that stay around the foreground, where the volume has them."""

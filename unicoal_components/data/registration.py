@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import itk
 import numpy as np
 
-from .crop import foreground_mask
+from .head_mask import foreground_mask
 from .itk_image import LPS, one_thread, to_itk
 
 

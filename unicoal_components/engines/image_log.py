@@ -11,7 +11,7 @@ from monai.utils import convert_to_tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from ..keys import Keys
-from ..metrics.panel import ERROR_LIMIT
+from ..metrics.measure import ERROR_LIMIT
 from .distributed import rank
 from .items import batch_items
 
@@ -23,7 +23,7 @@ class SliceImages:
 
     One row for each slice. The source is the thick slice just before the target slice (the anchor, the second of a
     group of four). Images show [-1, 1] as black to white; the error is |prediction - target| / 2, white at
-    :data:`..metrics.panel.ERROR_LIMIT` of the data range.
+    :data:`..metrics.measure.ERROR_LIMIT` of the data range.
 
     Args:
         log_dir: TensorBoard folder, the same as the other handlers'.

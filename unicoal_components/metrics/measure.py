@@ -9,6 +9,9 @@ import numpy as np
 
 BETTER = ("higher", "lower", "one", "none")
 
+ERROR_LIMIT = 0.25
+"""Share of the data range at which pictures show an error in full white."""
+
 
 @dataclass(frozen=True)
 class Column:

@@ -11,10 +11,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..data.atomic import atomic_path
+from .measure import ERROR_LIMIT
 
 COLUMN_INCHES = 2.2
 HEADER_INCHES = 0.75
-ERROR_LIMIT = 0.25
 VIEWS = ("axial", "coronal", "sagittal")
 """Rows of a panel; each cuts the axis D, H, W of its place."""
 
