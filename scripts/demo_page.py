@@ -7,7 +7,7 @@ import html
 from pathlib import Path
 
 from unicoal_components.command_line import run_command
-from unicoal_components.data.atomic import atomic_path
+from unicoal_components.files.atomic import atomic_path
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">

@@ -10,11 +10,11 @@ it is, one in the input's units is scaled as the input. A truth must start at th
 import numpy as np
 
 from unicoal_components.command_line import run_command
-from unicoal_components.data.geometry import spacing_of, thin_affine, to_stack
-from unicoal_components.data.intensity import percentile_range, scale_to_unit
-from unicoal_components.data.read_volume import read_image
-from unicoal_components.inferers.interpolation import cubic_interpolation, nearest_slices
-from unicoal_components.metrics.panel import save_panel
+from unicoal_components.geometry.orientation import spacing_of, thin_affine, to_stack
+from unicoal_components.report.panel import save_panel
+from unicoal_components.scans.intensity import percentile_range, scale_to_unit
+from unicoal_components.scans.read_volume import read_image
+from unicoal_components.slices.interpolation import cubic_interpolation, nearest_slices
 
 
 def draw_panel(

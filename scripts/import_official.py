@@ -18,8 +18,8 @@ from typing import Any
 import torch
 
 from unicoal_components.command_line import run_command
-from unicoal_components.data.atomic import atomic_path
-from unicoal_components.data.training_record import record_path
+from unicoal_components.datasets.training_record import record_path
+from unicoal_components.files.atomic import atomic_path
 from unicoal_components.networks.generator import Generator
 from unicoal_components.networks.official import generator_from_official, generator_settings
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from unicoal_components.command_line import run_command
-from unicoal_components.data.geometry import from_stack, spacing_of, thick_affine, to_stack
-from unicoal_components.data.read_volume import read_image
-from unicoal_components.data.slice_group import thick_count
-from unicoal_components.data.slice_profile import thick_volume
-from unicoal_components.data.slice_thickness import SliceThickness
-from unicoal_components.data.write_nifti import nifti_storage, stored, write_nifti
+from unicoal_components.geometry.orientation import from_stack, spacing_of, thick_affine, to_stack
+from unicoal_components.scans.read_volume import read_image
+from unicoal_components.scans.write_nifti import nifti_storage, stored, write_nifti
+from unicoal_components.slices.slice_group import thick_count
+from unicoal_components.slices.slice_profile import thick_volume
+from unicoal_components.slices.slice_thickness import SliceThickness
 
 
 def make_thick(

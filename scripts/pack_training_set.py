@@ -10,8 +10,8 @@ import logging
 from collections.abc import Sequence
 
 from unicoal_components.command_line import run_command
-from unicoal_components.data.packed_set import MEGABYTE, check_packed_set
-from unicoal_components.data.packed_set import pack_training_set as write_packed_set
+from unicoal_components.datasets.packed_set import MEGABYTE, check_packed_set
+from unicoal_components.datasets.packed_set import pack_training_set as write_packed_set
 
 logger = logging.getLogger("pack_training_set")
 

@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from unicoal_components.command_line import run_command
-from unicoal_components.data.layouts import find_layout
-from unicoal_components.data.manifest import PREPARED
-from unicoal_components.data.prepare import INDEX_NAME, MANIFEST_NAME, PreparationReport, prepare_cohort
-from unicoal_components.data.steps import PreparationSteps
-from unicoal_components.data.subject_files import SubjectFiles, add_masks, find_subjects, read_table
+from unicoal_components.preparation.cohort import INDEX_NAME, MANIFEST_NAME, PreparationReport, prepare_cohort
+from unicoal_components.preparation.layouts import find_layout
+from unicoal_components.preparation.manifest import PREPARED
+from unicoal_components.preparation.options import PreparationSteps
+from unicoal_components.preparation.subject_files import SubjectFiles, add_masks, find_subjects, read_table
 
 logger = logging.getLogger("prepare_data")
 

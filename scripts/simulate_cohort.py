@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from unicoal_components.command_line import run_command
-from unicoal_components.data import cohort
+from unicoal_components.simulation import cohort
 
 logger = logging.getLogger("simulate_cohort")
 

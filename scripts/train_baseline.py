@@ -17,13 +17,13 @@ from monai.bundle import ConfigParser
 
 from unicoal_components.command_line import run_command
 from unicoal_components.configuration import check_keys
-from unicoal_components.data.sampler import SliceSampler
-from unicoal_components.data.training_record import training_subjects, write_record
-from unicoal_components.data.writable import check_writable
-from unicoal_components.engines.baseline import KINDS, build_baseline, check_kind, read_settings, save_baseline
-from unicoal_components.engines.baseline_training import train_baseline
-from unicoal_components.engines.weights import load_weights
-from unicoal_components.mistakes import cause_of
+from unicoal_components.datasets.sampler import SliceSampler
+from unicoal_components.datasets.training_record import training_subjects, write_record
+from unicoal_components.errors import cause_of
+from unicoal_components.evaluation.baseline import KINDS, build_baseline, check_kind, read_settings, save_baseline
+from unicoal_components.files.writable import check_writable
+from unicoal_components.runtime.weights import load_weights
+from unicoal_components.training.baseline_training import train_baseline
 
 
 def main(

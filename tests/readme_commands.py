@@ -20,6 +20,7 @@ from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 from unicoal_components.command_line import _unusable
 
 ROOT = Path(__file__).parents[1]
+FOLDERS = ("scripts/", "tools/")
 DOCUMENTS = sorted(
     path.relative_to(ROOT)
     for pattern in ("*.md", "docs/*.md", "bundles/*/docs/*.md")
@@ -91,7 +92,7 @@ def _joined(lines: Iterator[str]) -> Iterator[str]:
 
 def _begins_as_command(span: str) -> bool:
     first, _, rest = span.partition(" ")
-    return bool(rest) and (first in {"python", "bash", "torchrun", "pip", *TOOLS} or first.startswith("scripts/"))
+    return bool(rest) and (first in {"python", "bash", "torchrun", "pip", *TOOLS} or first.startswith(FOLDERS))
 
 
 def _problem(words: list[str]) -> str | None:
@@ -107,9 +108,9 @@ def _problem(words: list[str]) -> str | None:
             return _missing(targets)
         case ["python", "-m", str(module), *options] if module.startswith("scripts."):  # in a packed bundle
             return _problem_of_script(f"{module.replace('.', '/')}.py", options)
-        case ["python", str(path), *options] if path.startswith("scripts/"):
+        case ["python", str(path), *options] if path.startswith(FOLDERS):
             return _problem_of_script(path, options)
-        case [str(path), *options] if path.startswith("scripts/"):
+        case [str(path), *options] if path.startswith(FOLDERS):
             return _problem_of_script(path, options)
         case ["bash", str(path), *options]:
             return _missing([path]) or _problem_of_shell(path, options)
@@ -148,7 +149,7 @@ def _main(path: str):
     spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "scripts")  # as Python does for a script, which may import its neighbors
+        patch.syspath_prepend((ROOT / path).parent)  # as Python does for a script, which may import its neighbors
         spec.loader.exec_module(module)
     return getattr(module, re.search(r"^    run_command\((\w+)\)", source, flags=re.MULTILINE)[1])
 

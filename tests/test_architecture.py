@@ -13,17 +13,24 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
 
 # what a folder may import from beside itself
 ALLOWED = {
+    "files": set(),
+    "geometry": set(),
+    "slices": set(),
     "signal": set(),
+    "runtime": {"files"},
     "networks": {"signal"},
-    "losses": {"signal", "networks"},
-    "data": set(),
-    "metrics": {"data", "inferers"},
-    "transforms": {"data"},
-    "inferers": {"data", "transforms", "signal", "networks"},
-    "report": {"data", "metrics", "inferers"},
-    "engines": {"data", "transforms", "metrics", "losses", "inferers", "signal", "networks", "report"},
+    "losses": {"signal"},
+    "metrics": {"slices"},
+    "report": {"files", "metrics"},
+    "scans": {"files", "geometry"},
+    "datasets": {"files", "geometry", "slices"},
+    "preparation": {"files", "runtime", "geometry", "slices", "scans", "datasets"},
+    "simulation": {"files", "scans", "datasets", "preparation"},
+    "training": {"files", "runtime", "slices", "datasets", "losses", "metrics"},
+    "inference": {"files", "geometry", "slices", "scans"},
+    "evaluation": {"files", "runtime", "slices", "scans", "datasets", "networks", "metrics", "report"},
 }
-EVERYWHERE = {"keys", "mistakes", "_version", "__version__"}
+EVERYWHERE = {"keys", "errors", "_version", "__version__"}
 MAX_LINES = 300
 
 

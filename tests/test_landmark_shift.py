@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from unicoal_components.data.geometry import from_stack, thick_affine, thin_affine, to_stack
-from unicoal_components.data.slice_profile import thick_volume
-from unicoal_components.inferers.interpolation import cubic_interpolation
+from unicoal_components.geometry.orientation import from_stack, thick_affine, thin_affine, to_stack
+from unicoal_components.slices.interpolation import cubic_interpolation
+from unicoal_components.slices.slice_profile import thick_volume
 
 SPEC = importlib.util.spec_from_file_location("landmarks", Path(__file__).with_name("landmarks.py"))
 landmarks = importlib.util.module_from_spec(SPEC)

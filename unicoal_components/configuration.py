@@ -14,9 +14,9 @@ from monai.bundle import ConfigParser, ConfigWorkflow, run
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 from monai.utils import ensure_tuple
 
-from .data.image_paths import Input, check_images
-from .data.writable import check_writable
-from .mistakes import cause_of
+from .errors import cause_of
+from .files.writable import check_writable
+from .scans.image_paths import Input, check_images
 
 BASE_FILES = ("train.json", "inference.json")
 SECTIONS = ("train", "validate")

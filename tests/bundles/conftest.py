@@ -14,8 +14,8 @@ import torch
 from monai.utils import set_determinism
 
 from unicoal_components.configuration import cause_of
-from unicoal_components.data.cohort import simulate_cohort
 from unicoal_components.networks.generator import Generator
+from unicoal_components.simulation.cohort import simulate_cohort
 
 ROOT = Path(__file__).parents[2]
 

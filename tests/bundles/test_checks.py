@@ -1,4 +1,4 @@
-"""What `scripts/verify_bundles.py` checks holds for every bundle, and every check can fail."""
+"""What `tools/verify_bundles.py` checks holds for every bundle, and every check can fail."""
 
 import importlib
 import json
@@ -25,7 +25,7 @@ OF_EXPORTS += [("onnx", "cms"), ("torch_export", "unified"), ("onnx_conditions",
 def verify():
     """The parts of the script, importable as when it is run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "scripts"))
+        patch.syspath_prepend(str(ROOT / "tools"))
         yield {name: importlib.import_module(f"verify_{name}") for name in ("checks", "exports", "metadata")}
 
 
@@ -233,7 +233,7 @@ def test_wiring_of_its_own_is_told(checks, copy):
     copy_of("unified", copy.root.parent)
     checks.run_check("shared", copy)
     change(copy.root / "configs" / "inference.json", run=[])
-    fails(checks, copy, "shared", "sr/configs/inference.json is not as in unified; run: python scripts/sync_bundles.py")
+    fails(checks, copy, "shared", "sr/configs/inference.json is not as in unified; run: python tools/sync_bundles.py")
 
 
 def test_a_property_that_monai_misses_is_told(checks, copy):

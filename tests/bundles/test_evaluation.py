@@ -7,7 +7,7 @@ import runpy
 import pytest
 import torch
 
-from unicoal_components.data.training_record import read_record, read_selected_by
+from unicoal_components.datasets.training_record import read_record, read_selected_by
 
 CASES = [{"source": "t1", "target": "t2", "factor": 4}]
 

@@ -11,9 +11,9 @@ import pydicom
 import pytest
 import torch
 
-from unicoal_components.data import scratch
-from unicoal_components.data.dicom_series import choose_series
-from unicoal_components.data.dicom_volume import read_series
+from unicoal_components.files import scratch
+from unicoal_components.scans.dicom.series import choose_series
+from unicoal_components.scans.dicom.volume import read_series
 
 AFFINE = np.array([[-0.5, 0, 0, 9], [0, 0.5, 0.1, -7], [0, 0, 4.9, 3], [0, 0, 0, 1]])
 
@@ -232,7 +232,7 @@ def test_no_image_stays_without_its_record(bundle, weights, scan, tmp_path, monk
     def full(*arguments, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("unicoal_components.transforms.save_stack.write_sidecar", full)
+    monkeypatch.setattr("unicoal_components.inference.save_stack.write_sidecar", full)
     options = {"ckpt_path": str(weights), "output_dir": str(tmp_path / "out")}
     assert "No space left" in bundle.mistake("inference.json", input=str(scan), **options)
     assert list((tmp_path / "out").iterdir()) == []

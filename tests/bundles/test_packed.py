@@ -1,4 +1,4 @@
-"""A packed bundle where nothing but what its metadata list is installed; scripts/pack_bundle.py packs it."""
+"""A packed bundle where nothing but what its metadata list is installed; tools/pack_bundle.py packs it."""
 
 import inspect
 import json
@@ -57,7 +57,7 @@ def packed(bundle_class, weights, tmp_path_factory):
     shutil.copytree(bundle_class("unified").root, folder / "unified", ignore=ignored)
     (folder / "unified" / "models").mkdir()
     shutil.copy(weights, folder / "unified" / "models" / "model.pt")
-    pack_bundle = runpy.run_path(str(ROOT / "scripts" / "pack_bundle.py"))["pack_bundle"]
+    pack_bundle = runpy.run_path(str(ROOT / "tools" / "pack_bundle.py"))["pack_bundle"]
     pack_bundle(bundles="unified", folder=str(folder), output=str(folder))
     (path,) = folder.glob("unicoal_unified_v*.zip")
     ZipFile(path).extractall(folder)

@@ -4,9 +4,9 @@ import json
 
 import torch
 
-from unicoal_components.data.datalist import read_datalist
-from unicoal_components.data.packed_set import pack_training_set
-from unicoal_components.data.training_record import training_subjects
+from unicoal_components.datasets.datalist import read_datalist
+from unicoal_components.datasets.packed_set import pack_training_set
+from unicoal_components.datasets.training_record import training_subjects
 
 WITHOUT = """
 import runpy, sys

@@ -1,4 +1,4 @@
-"""The bundle's files: the house's own rules, beside what `test_checks` and `scripts/verify_bundles.py` check."""
+"""The bundle's files: the house's own rules, beside what `test_checks` and `tools/verify_bundles.py` check."""
 
 import json
 import re
@@ -8,9 +8,9 @@ import torch
 from monai.bundle import ConfigParser
 
 import unicoal_components
-from unicoal_components.data.case_list import read_cases
-from unicoal_components.data.factor_range import FactorRange
-from unicoal_components.transforms.draw import DrawSliceTaskd
+from unicoal_components.datasets.case_list import read_cases
+from unicoal_components.slices.factor_range import FactorRange
+from unicoal_components.training.draw import DrawSliceTaskd
 
 TASKS = ("cms", "sr", "cmsr", "unified")
 COMPLETE = ("train", "inference")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
-from unicoal_components.inferers.volume import VolumeInferer
+from unicoal_components.inference.volume_inferer import VolumeInferer
 from unicoal_components.networks.generator import Generator
 
 TASKS = ("cms", "sr", "cmsr", "unified")

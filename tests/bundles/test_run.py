@@ -12,9 +12,9 @@ import torch
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from unicoal_components.data.hdf5 import read_header, read_volume
-from unicoal_components.data.slice_profile import thick_volume
+from unicoal_components.datasets.hdf5 import read_header, read_volume
 from unicoal_components.metrics.foreground import foreground
+from unicoal_components.slices.slice_profile import thick_volume
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from unicoal_components.data.hdf5 import read_header, read_volume
-from unicoal_components.data.slice_profile import thick_volume
+from unicoal_components.datasets.hdf5 import read_header, read_volume
+from unicoal_components.slices.slice_profile import thick_volume
 
 ALONE = [("cms", ()), ("sr", ()), ("cmsr", ())]  # unified has a module of its own, test_run
 EXPERIMENTS = [

@@ -6,14 +6,14 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
-from unicoal_components.data.cohort import simulate_cohort
-from unicoal_components.data.hdf5 import read_volume
-from unicoal_components.data.slice_profile import thick_volume
-from unicoal_components.engines.weights import load_weights
-from unicoal_components.inferers.interpolation import cubic_interpolation
-from unicoal_components.inferers.volume import VolumeInferer
-from unicoal_components.metrics.baselines import affine_map
+from unicoal_components.datasets.hdf5 import read_volume
+from unicoal_components.evaluation.baselines import affine_map
+from unicoal_components.inference.volume_inferer import VolumeInferer
 from unicoal_components.metrics.strict import strict_protocol
+from unicoal_components.runtime.weights import load_weights
+from unicoal_components.simulation.cohort import simulate_cohort
+from unicoal_components.slices.interpolation import cubic_interpolation
+from unicoal_components.slices.slice_profile import thick_volume
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from unicoal_components.inferers.interpolation import nearest_slices
 from unicoal_components.metrics.measure import CaseVolumes
 from unicoal_components.metrics.through_plane import (
     ThroughPlane,
@@ -12,6 +11,7 @@ from unicoal_components.metrics.through_plane import (
     sweep_roughness,
     through_plane_consistency,
 )
+from unicoal_components.slices.interpolation import nearest_slices
 
 SHAPE = (40, 24, 20)
 EVERYWHERE = np.ones(SHAPE, bool)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imsave
 
-from unicoal_components.metrics.rows import case_stem
+from unicoal_components.report.rows import case_stem
 
 COLUMNS = [
     {"name": "psnr", "label": "PSNR", "unit": "dB", "better": "higher", "digits": 2},
@@ -135,7 +135,7 @@ def evaluation(tmp_path):
 
 
 def equivariance(name="alias_free", subject="p1"):
-    """What scripts/measure_equivariance.py writes, as far as a page shows it."""
+    """What tools/measure_equivariance.py writes, as far as a page shows it."""
     kinds = {"translation": 61.36, "fractional": 41.59, "rotation": 21.54}
     rows = [
         {"part": "whole", "mode": mode, "kind": kind, "decibels": value + place, "standard_error": 0.52}

@@ -51,7 +51,7 @@ def test_alias_freeness_has_a_row_for_each_network_and_way_to_move_it(evaluation
     page = equivariance_section(read_evaluation(folder))
     assert "t1 → t2 ×1, p1, 32 slices" in page
     assert "76.5 dB and 78.0 dB" in page
-    assert "over the median step" in page  # as scripts/measure_equivariance.py divides
+    assert "over the median step" in page  # as tools/measure_equivariance.py divides
     assert "other weights" in page
     evaluation.run["weights"] = {"path": "model.pt", "sha256": "1a"}
     evaluation.write()

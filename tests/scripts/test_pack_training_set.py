@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unicoal_components.data.datalist import read_datalist, write_datalist
-from unicoal_components.data.hdf5 import write_subject
+from unicoal_components.datasets.datalist import read_datalist, write_datalist
+from unicoal_components.datasets.hdf5 import write_subject
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "pack_training_set.py"
 

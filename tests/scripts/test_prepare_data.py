@@ -10,8 +10,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from unicoal_components.data.datalist import read_datalist, read_modalities
-from unicoal_components.data.hdf5 import read_header
+from unicoal_components.datasets.datalist import read_datalist, read_modalities
+from unicoal_components.datasets.hdf5 import read_header
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "prepare_data.py"

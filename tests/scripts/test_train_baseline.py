@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from unicoal_components.data.datalist import write_datalist
-from unicoal_components.data.hdf5 import write_subject
-from unicoal_components.data.training_record import read_record, read_selected_by
-from unicoal_components.engines.baseline import load_baseline
+from unicoal_components.datasets.datalist import write_datalist
+from unicoal_components.datasets.hdf5 import write_subject
+from unicoal_components.datasets.training_record import read_record, read_selected_by
+from unicoal_components.evaluation.baseline import load_baseline
 from unicoal_components.networks.trunk import ResidualTrunk
 
 ROOT = Path(__file__).parents[2]

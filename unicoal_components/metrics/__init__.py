@@ -1,1 +1,1 @@
-"""Image quality, one protocol a file."""
+"""Image quality from two arrays, one metric or protocol a file."""

@@ -28,16 +28,16 @@ def foreground(*, target: Volume) -> np.ndarray:
     4. Of this the largest part (connected over faces).
 
     It does not depend on the scale: a * x + b with a > 0 has the same foreground. It differs from
-    ``data/crop.py``'s, which expects background 0 and keeps dark bone by a logarithm.
+    `geometry/crop.py`'s, which expects background 0 and keeps dark bone by a logarithm.
 
     Args:
-        target: the truth ``(D, H, W)``, D over slices, any scale, brighter in tissue than in air.
+        target: the truth `(D, H, W)`, D over slices, any scale, brighter in tissue than in air.
 
     Returns:
-        bool ``(D, H, W)``, never empty.
+        bool `(D, H, W)`, never empty.
 
     Raises:
-        ValueError: the target is constant, not ``(D, H, W)``, or a value is not finite.
+        ValueError: the target is constant, not `(D, H, W)`, or a value is not finite.
 
     >>> target = np.full((8, 32, 32), -1.0)
     >>> target[1:7, 8:24, 8:24] = 0.5
@@ -61,7 +61,7 @@ def _bright(volume: np.ndarray) -> np.ndarray:
     regions = ndimage.binary_erosion(background, np.ones((1, 3, 3)), border_value=1)
     if regions.mean() >= CLEAN:
         return ~background
-    bright = volume > threshold_otsu(volume)
+    bright = volume > threshold_otsu(volume.ravel())
     air, tissue = volume[~bright].mean(), volume[bright].mean()
     return volume > air + (tissue - air) / 4
 

@@ -27,11 +27,11 @@ def gradient_similarity_map(*, prediction: Volume, target: Volume) -> np.ndarray
     flat it is 1, so what is averaged matters. It sees neither an offset nor the direction of an edge.
 
     Args:
-        prediction: ``(D, H, W)``, data range 1.
+        prediction: `(D, H, W)`, data range 1.
         target: the truth, same shape and scale.
 
     Returns:
-        ``(D, H, W)`` in (0, 1]; 1 where the edges are equally strong.
+        `(D, H, W)` in (0, 1]; 1 where the edges are equally strong.
 
     Raises:
         ValueError: shapes differ, or a value is not finite.
@@ -53,9 +53,9 @@ def gradient_magnitude(volume: np.ndarray) -> np.ndarray:
     across; borders are mirrored, so a single slice has its gradient in 2D.
 
     Args:
-        volume: ``(D, H, W)``.
+        volume: `(D, H, W)`.
 
     Returns:
-        ``(D, H, W)``; a ramp of slope s per voxel has 2 s.
+        `(D, H, W)`; a ramp of slope s per voxel has 2 s.
     """
     return np.sqrt(sum((prewitt(volume, axis, mode="reflect") / 9) ** 2 for axis in range(3)))

@@ -26,9 +26,9 @@ def hfen(*, prediction: Volume, target: Volume, mask: Volume | None = None) -> f
     the scale, as long as it is the same for both. 0 is perfect; a prediction without any detail gets 1.
 
     Args:
-        prediction: ``(D, H, W)``.
+        prediction: `(D, H, W)`.
         target: the truth, same shape and scale.
-        mask: bool ``(D, H, W)``, the voxels that count; ``None`` for all. The filter sees what surrounds them.
+        mask: bool `(D, H, W)`, the voxels that count; `None` for all. The filter sees what surrounds them.
 
     Returns:
         0 or more; NaN where the target has no detail inside the mask.
@@ -52,7 +52,7 @@ def edges(volume: np.ndarray) -> np.ndarray:
     """Filter a volume with the Laplacian of Gaussian: the sum of its second derivatives, smoothed.
 
     Args:
-        volume: ``(D, H, W)``.
+        volume: `(D, H, W)`.
 
     >>> edges(np.zeros((1, 3, 3))).any()
     np.False_

@@ -36,17 +36,17 @@ def paper_protocol(*, prediction: Volume, target: Volume) -> dict[str, float]:
     its own slices; and in a volume that is mostly background the 0.5 to 99.5 % depend on the field of view.
 
     Args:
-        prediction: ``(D, H, W)`` in [-1, 1], H and W at least 7.
+        prediction: `(D, H, W)` in [-1, 1], H and W at least 7.
         target: the truth, same shape, in [-1, 1] (or any intensities >= 0).
 
     Returns:
-        ``psnr`` and ``psnr_slice`` in dB, infinite where a volume or any counted slice is equal; ``ssim`` and
-        ``ssim_slice`` in [-1, 1]; ``mae`` in [0, 1]. A volume whose range is empty (it is constant, or nowhere above
-        -1) becomes 0. NaN: the slice values where every slice of the prediction is empty, ``ssim`` where D < 7, for
+        `psnr` and `psnr_slice` in dB, infinite where a volume or any counted slice is equal; `ssim` and
+        `ssim_slice` in [-1, 1]; `mae` in [0, 1]. A volume whose range is empty (it is constant, or nowhere above
+        -1) becomes 0. NaN: the slice values where every slice of the prediction is empty, `ssim` where D < 7, for
         the window does not fit.
 
     Raises:
-        ValueError: shapes differ, are not ``(D, H, W)`` or are too small, or a value is not finite.
+        ValueError: shapes differ, are not `(D, H, W)` or are too small, or a value is not finite.
 
     >>> target = np.random.default_rng(0).uniform(-1, 1, (8, 8, 8))
     >>> quality = paper_protocol(prediction=0.5 * target, target=target)  # blind to a wrong contrast
@@ -96,7 +96,7 @@ def _ssim(p: np.ndarray, t: np.ndarray) -> float:
 
 
 class PaperProtocol:
-    """Fill the paper's columns: :func:`paper_protocol` over the whole volume, whatever the case says counts.
+    """Fill the paper's columns: `paper_protocol` over the whole volume, whatever the case says counts.
 
     >>> [column.name for column in PaperProtocol().columns][:3]
     ['paper_psnr', 'paper_ssim', 'paper_psnr_slice']

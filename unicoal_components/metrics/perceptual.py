@@ -97,7 +97,7 @@ def perceptual_distance(
         prediction: `(D, H, W)`, clipped to [-1, 1].
         target: the truth, the same.
         foreground: bool `(D, H, W)`.
-        network: from :func:`build_lpips`.
+        network: from `build_lpips`.
         evaluated_slices: indices into D that count, `None` for all.
         batch: how many slices at a time.
 
@@ -136,11 +136,11 @@ class PerceptualDistance:
     """Fill the column `lpips`, or say why it is empty.
 
     Args:
-        backbone: see :func:`build_lpips`; `None` leaves the column empty.
+        backbone: see `build_lpips`; `None` leaves the column empty.
         device: where to compute; `None` = the CPU.
 
     Raises:
-        FileNotFoundError: see :func:`build_lpips`.
+        FileNotFoundError: see `build_lpips`.
         ValueError: see there.
     """
 

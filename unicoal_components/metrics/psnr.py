@@ -48,8 +48,8 @@ def prediction_and_label(output: Any) -> tuple[list[torch.Tensor], list[torch.Te
     """Take predictions and labels, mapped to [0, 1], from the output of a MONAI engine, decollated or not.
 
     Args:
-        output: a list of dictionaries (decollated), or one dictionary of batches, with the keys ``pred`` and
-            ``label`` in [-1, 1]. A second channel of the prediction, the standard deviation, is left out.
+        output: a list of dictionaries (decollated), or one dictionary of batches, with the keys `pred` and
+            `label` in [-1, 1]. A second channel of the prediction, the standard deviation, is left out.
     """
     if isinstance(output, dict):
         predicted, true = output[Keys.PRED], output[Keys.LABEL]
@@ -68,14 +68,14 @@ class _FinitePSNR(PSNRMetric):
 class PSNR(IgniteMetricHandler):
     """Report the mean over cases of the PSNR in dB as an engine's metric, data range 1 after mapping [-1, 1] to [0, 1].
 
-    It is MONAI's ``PSNRMetric``, at most 100 dB an image, behind :func:`prediction_and_label`, for volumes (evaluator)
+    It is MONAI's `PSNRMetric`, at most 100 dB an image, behind `prediction_and_label`, for volumes (evaluator)
     and slices (trainer), with or without decollation: -10 log10 of the mean squared error over the whole field of view,
-    background included. The protocols of a report (:mod:`.strict`, :mod:`.paper`) say more and take longer.
+    background included. The protocols of a report (`strict`, `paper`) say more and take longer.
 
     Args:
-        output_transform: takes the engine's output to two lists of channel-first tensors in [0, 1]; ``None`` is
-            :func:`prediction_and_label`.
-        save_details: keep the value of every case in ``engine.state.metric_details``.
+        output_transform: takes the engine's output to two lists of channel-first tensors in [0, 1]; `None` is
+            `prediction_and_label`.
+        save_details: keep the value of every case in `engine.state.metric_details`.
     """
 
     def __init__(self, *, output_transform: Callable[[Any], Any] | None = None, save_details: bool = True) -> None:

@@ -70,7 +70,7 @@ def radial_spectrum(images: Images) -> tuple[np.ndarray, np.ndarray]:
 def power_above(images: Images, *, cutoff: float = SAFE_CUTOFF) -> float:
     """Return the part of the power beyond a frequency, of all images together, their means removed.
 
-    Window and power are those of :func:`radial_spectrum`; the corners count, up to 0.707. White noise has the part of
+    Window and power are those of `radial_spectrum`; the corners count, up to 0.707. White noise has the part of
     the area, 1 - pi cutoff^2 for a cutoff up to 0.5.
 
     Args:
@@ -125,7 +125,7 @@ def excess_power(*, prediction: Images, target: Images, cutoff: float = SAFE_CUT
 
 
 class HighFrequencies:
-    """Measure :func:`excess_power` over the axial slices of a case that hold foreground.
+    """Measure `excess_power` over the axial slices of a case that hold foreground.
 
     Whole slices count, background included: a mask would add its own edge to the spectrum. Of `evaluated_slices` only
     those with foreground; NaN where there are none.

@@ -24,16 +24,16 @@ def ssim_map(*, prediction: Volume, target: Volume) -> np.ndarray:
 
         SSIM = (2 m_p m_t + C1) (2 c + C2) / ((m_p^2 + m_t^2 + C1) (v_p + v_t + C2))
 
-    It equals scikit-image's with ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True,
-    data_range=1``, which refuses a side below 11. Here borders are mirrored at any size, so that a volume of few
+    It equals scikit-image's with `gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True,
+    data_range=1`, which refuses a side below 11. Here borders are mirrored at any size, so that a volume of few
     slices can be measured: a single slice gets its SSIM in 2D.
 
     Args:
-        prediction: ``(D, H, W)``, data range 1.
+        prediction: `(D, H, W)`, data range 1.
         target: the truth, same shape and scale.
 
     Returns:
-        ``(D, H, W)`` in [-1, 1]; 1 where the neighborhoods are equal.
+        `(D, H, W)` in [-1, 1]; 1 where the neighborhoods are equal.
 
     Raises:
         ValueError: shapes differ, or a value is not finite.

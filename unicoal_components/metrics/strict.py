@@ -41,13 +41,13 @@ def strict_protocol(
     slices allowed; a single slice is measured in 2D.
 
     Args:
-        prediction: ``(D, H, W)``.
+        prediction: `(D, H, W)`.
         target: the truth, same shape and scale.
-        foreground: bool ``(D, H, W)``, the voxels that count; ``None`` finds them in the target (`foreground.py`).
-        evaluated_slices: indices into D, 0 to D - 1; ``None`` for all.
+        foreground: bool `(D, H, W)`, the voxels that count; `None` finds them in the target (`foreground.py`).
+        evaluated_slices: indices into D, 0 to D - 1; `None` for all.
 
     Returns:
-        ``psnr``, ``ssim``, ``nmse``, ``mae``, ``hfen``, ``gms``. NMSE is NaN where the target is at its minimum all
+        `psnr`, `ssim`, `nmse`, `mae`, `hfen`, `gms`. NMSE is NaN where the target is at its minimum all
         over the mask, HFEN where it has no detail there.
 
     Raises:
@@ -133,7 +133,7 @@ def _structural(p: np.ndarray, t: np.ndarray, mask: np.ndarray) -> dict[str, flo
 
 
 class StrictProtocol:
-    """Fill the columns that count: :func:`strict_protocol` over a case's foreground and evaluated slices.
+    """Fill the columns that count: `strict_protocol` over a case's foreground and evaluated slices.
 
     >>> [column.name for column in StrictProtocol().columns]
     ['psnr', 'ssim', 'nmse', 'mae', 'hfen', 'gms']

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from monai.utils import convert_to_numpy
 
-from ..data.slice_group import TOLERANCE, check_factor
+from ..slices.slice_group import TOLERANCE, check_factor
 from .measure import CaseVolumes, Column
 
 Volume = torch.Tensor | np.ndarray
@@ -33,7 +33,7 @@ def through_plane_consistency(*, prediction: Volume, target: Volume, foreground:
 
     A roughness of 1 is that of the truth; above is flicker or steps, below is blur through plane. Steps and blur can
     cancel: of a real T2 thickened to 4 times the spacing, the copied slices have 0.84, the cubic interpolation 0.23.
-    :func:`banding` tells them apart. The jitter is 1 minus the correlation of the error between neighbors, half the
+    `banding` tells them apart. The jitter is 1 minus the correlation of the error between neighbors, half the
     Durbin-Watson statistic: 0 where the error does not change from slice to slice, 1 where it is independent, 2 where
     its sign alternates. Neither depends on the scale of the intensities. Both depend on the slice spacing: compare
     methods on one grid only. Slices far apart (every 7th) share little in any volume, and then neither says anything
@@ -143,7 +143,7 @@ def sweep_roughness(slices: Volume) -> dict[str, float]:
 
 
 class ThroughPlane:
-    """Measure :func:`through_plane_consistency` and :func:`banding` of a case.
+    """Measure `through_plane_consistency` and `banding` of a case.
 
     All slices of the case count, since each needs its neighbors: `evaluated_slices` is not looked at. The distance to
     the neighbors is the first of `spacing`; cases with slices left out in between are not comparable to whole ones.

@@ -61,20 +61,20 @@ class ResidualTrunk(nn.Module):
         factor: Tensor | None = None,
         thickness: Tensor | None = None,
     ) -> Tensor:
-        """Predict the slice at ``position`` behind the second slice of the group.
+        """Predict the slice at `position` behind the second slice of the group.
 
         Args:
-            image: slice groups ``(B, S, R, R)`` in [-1, 1], R even.
+            image: slice groups `(B, S, R, R)` in [-1, 1], R even.
             z: unused; it stands here so that the generator's callers serve this network.
-            modality: target as class indices ``(B,)`` or one-hot ``(B, M)``; ``None`` for class 0.
-            position: ``(B,)`` or ``(B, 1)`` in [0, 1); ``None`` for 0.
-            same_modality: ``(B,)``, true where source and target modality are the same; ``None`` means nowhere.
-            source_modality: of the input, as the target; ``None`` for unknown.
-            factor: thick over thin slice spacing ``(B,)``, ≥ 1; ``None`` for 1.
-            thickness: slice thickness over slice spacing ``(B,)``, > 0; ``None`` for 1.
+            modality: target as class indices `(B,)` or one-hot `(B, M)`; `None` for class 0.
+            position: `(B,)` or `(B, 1)` in [0, 1); `None` for 0.
+            same_modality: `(B,)`, true where source and target modality are the same; `None` means nowhere.
+            source_modality: of the input, as the target; `None` for unknown.
+            factor: thick over thin slice spacing `(B,)`, ≥ 1; `None` for 1.
+            thickness: slice thickness over slice spacing `(B,)`, > 0; `None` for 1.
 
         Returns:
-            Slices ``(B, 1, R, R)``, about [-1, 1].
+            Slices `(B, 1, R, R)`, about [-1, 1].
         """
         _, classes, position, same, acquisition = complete_inputs(
             image,

@@ -71,21 +71,21 @@ class BaselineUNet(nn.Module):
         factor: Tensor | None = None,
         thickness: Tensor | None = None,
     ) -> Tensor:
-        """Predict the slice at ``position`` behind the second slice of the group.
+        """Predict the slice at `position` behind the second slice of the group.
 
         Args:
-            image: slice groups ``(B, S, H, W)`` in [-1, 1].
+            image: slice groups `(B, S, H, W)` in [-1, 1].
             z: unused; it stands here so that the generator's callers serve this network.
-            modality: target as class indices ``(B,)`` or one-hot ``(B, M)``; ``None`` for class 0.
-            position: ``(B,)`` or ``(B, 1)`` in [0, 1); ``None`` for 0.
-            same_modality: ``(B,)``, true where source and target modality are the same (matters only with
-                ``residual``); ``None`` means nowhere.
-            source_modality: of the input, as the target (matters only with ``acquisition``, as the next two).
-            factor: thick over thin slice spacing ``(B,)``.
-            thickness: slice thickness over slice spacing ``(B,)``.
+            modality: target as class indices `(B,)` or one-hot `(B, M)`; `None` for class 0.
+            position: `(B,)` or `(B, 1)` in [0, 1); `None` for 0.
+            same_modality: `(B,)`, true where source and target modality are the same (matters only with
+                `residual`); `None` means nowhere.
+            source_modality: of the input, as the target (matters only with `acquisition`, as the next two).
+            factor: thick over thin slice spacing `(B,)`.
+            thickness: slice thickness over slice spacing `(B,)`.
 
         Returns:
-            Slices ``(B, 1, H, W)``, about [-1, 1].
+            Slices `(B, 1, H, W)`, about [-1, 1].
         """
         _, classes, position, same, acquisition = complete_inputs(
             image,

@@ -1,1 +1,1 @@
-"""One HTML page from an evaluation."""
+"""Rows, statistics, figures and the HTML page of an evaluation."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..metrics.measure import BETTER, Column
-from ..metrics.rows import CASE_FIELDS, Row, case_of
+from .rows import CASE_FIELDS, Row, case_of
 
 SCHEMA = 1
 TEXTS = ("subject", "source", "target", "axis", "method", "baseline", "metric", "class", "verdict")

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics.rows import Row, case_name, case_of
 from .evaluation import Evaluation
 from .html import Html, element, section, table
 from .numbers import NONE, number
+from .rows import Row, case_name, case_of
 from .summary_tables import method_heading
 
 KINDS = {"translation": "EQ-T", "fractional": "EQ-T_frac", "rotation": "EQ-R"}
@@ -32,7 +32,7 @@ def segmentation_section(evaluation: Evaluation) -> Html | None:
 
 
 def equivariance_section(evaluation: Evaluation) -> Html | None:
-    """Show what `scripts/measure_equivariance.py` left in the folder: a row for each network and way to move it."""
+    """Show what `tools/measure_equivariance.py` left in the folder: a row for each network and way to move it."""
     content = evaluation.equivariance
     if not content:
         return None

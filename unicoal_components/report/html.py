@@ -16,7 +16,7 @@ class Html(str):
 
 
 def element(name: str, /, *content: object, **attributes: object) -> Html:
-    """Make an element; whatever is no :class:`Html` becomes escaped text.
+    """Make an element; whatever is no `Html` becomes escaped text.
 
     Args:
         name: of the element.
@@ -47,7 +47,7 @@ def table(head: Iterable[object], rows: Iterable[Any], *, class_: str | None = N
     """Make a table that scrolls within itself where it is wider than the page.
 
     Args:
-        head: what the cells of the first row hold; an :class:`Html` that is a cell itself stays as it is.
+        head: what the cells of the first row hold; an `Html` that is a cell itself stays as it is.
         rows: cells of each row, or a `<tr>` that is made already.
         class_: of the table.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..data.atomic import atomic_path
+from ..files.atomic import atomic_path
 from .curves import training_section
 from .evaluation import Evaluation, read_evaluation
 from .extra_tables import equivariance_section, segmentation_section
@@ -80,7 +80,7 @@ def write_report(
 
 
 def report_page(evaluation: Evaluation, *, viewer: Path, viewer_cases: int, panels: int) -> str:
-    """Make the page; arguments as of :func:`write_report`."""
+    """Make the page; arguments as of `write_report`."""
     sections = [
         viewer_section(evaluation, viewer=viewer, count=viewer_cases),
         summary_section(evaluation),

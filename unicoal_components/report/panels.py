@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from ..metrics.rows import Row, case_name, case_stem
 from .evaluation import Evaluation
 from .html import Html, details, element, section, table
 from .numbers import counted, number
+from .rows import Row, case_name, case_stem
 
 INLINE_BYTES = 6_000_000
 """Of all panels within the page, in base64 a third more; what is beyond is linked."""

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 
 from ..metrics.measure import Column
-from ..metrics.rows import Row, case_name, case_of
-from ..metrics.statistics import smallest_p
 from .evaluation import Evaluation
 from .html import Html, details, element, joined, section, table
 from .numbers import NONE, counted, number, p_value
+from .rows import Row, case_name, case_of
+from .statistics import smallest_p
 
 STRICT = ("psnr", "ssim", "nmse", "mae", "hfen", "gms")
 PAPER = "paper_"

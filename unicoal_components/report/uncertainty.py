@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics.rows import case_name
 from .chart import Line, line_chart
 from .evaluation import Evaluation
 from .html import Html, element, section, table
 from .numbers import number
+from .rows import case_name
 
 TEXT = (
     "The map gives each voxel a standard deviation, or the predicted scale of its error. Coverage: the part of the "

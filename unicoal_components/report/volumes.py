@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..metrics.rows import Row, case_stem
 from .evaluation import Evaluation
+from .rows import Row, case_stem
 
 INPUT, TRUTH = "input", "truth"
 SUFFIX = ".nii.gz"

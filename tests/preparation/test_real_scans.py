@@ -1,0 +1,41 @@
+"""Preparation of a real person, whose scans have skulls, thick slices and grids of their own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unicoal_components.datasets.hdf5 import read_header, read_history, read_volume
+from unicoal_components.preparation.cohort import prepare_cohort
+from unicoal_components.preparation.options import PreparationSteps
+from unicoal_components.preparation.subject_files import find_subjects
+
+RAW = Path(__file__).parents[2] / ".." / "shared" / "data" / "lesjak_ms_longitudinal" / "raw"
+NAMES = {"flair": "FLAIR", "t1": "T1W", "t2": "T2W"}
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not RAW.is_dir(), reason=f"the scans of Lesjak 2016 are not in {RAW}"),
+]
+
+
+def test_thick_scans_of_one_person_come_onto_one_grid_of_1_mm(tmp_path):
+    subjects = find_subjects(RAW, pattern="{subject}_s1_{modality}.nii.gz", modalities=list(NAMES), names=NAMES)
+    steps = PreparationSteps(register_to="flair", spacing=1.0, crop="foreground")
+    report = prepare_cohort(subjects, modalities=list(NAMES), output=tmp_path, steps=steps, quality=True)
+    assert report.failed == {}
+    header = read_header(tmp_path / "p01.h5")
+    np.testing.assert_allclose(header.spacing, 1.0)
+    assert all(120 < size < 230 for size in header.shape)
+    known = read_history(tmp_path / "p01.h5")["modalities"]
+    for name in ("t1", "t2"):
+        record = known[name]["steps"][1]
+        assert (record["step"], record["to"]) == ("register", "flair")
+        assert record["translation_mm"] < 5
+        assert record["overlap"] > 0.9
+    middle = tuple(slice(size // 3, 2 * size // 3) for size in header.shape)  # within the brain, the ventricles in it
+    flair, t1, t2 = (read_volume(tmp_path / "p01.h5", name)[middle] for name in ("flair", "t1", "t2"))
+    fluid = t2 >= np.quantile(t2, 0.97)  # brightest in T2, darkest in T1 and FLAIR if all three show it in one place
+    assert flair[fluid].mean() < np.quantile(flair, 0.2)
+    assert t1[fluid].mean() < np.quantile(t1, 0.2)
+    assert (tmp_path / "quality" / "p01.png").stat().st_size > 100_000

@@ -1,0 +1,128 @@
+import gzip
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from unicoal_components.scans.read_volume import check_affine, read_image
+
+AFFINE = np.array([[-1.0, 0, 0, 20], [0, 2.0, 0, -30], [0, 0, 3.0, 5], [0, 0, 0, 1]])
+
+
+def scan(shape=(5, 6, 7)):
+    return np.random.default_rng(0).integers(1, 1000, shape).astype(np.float32)
+
+
+def save(path, volume, affine=AFFINE):
+    nib.save(nib.Nifti1Image(volume, affine), path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_a_nifti_file_comes_back_with_its_affine(tmp_path, name):
+    volume = read_image(save(tmp_path / name, scan()))
+    assert volume.voxels.dtype == np.float32 and volume.affine.dtype == np.float64
+    assert (volume.path, volume.format, volume.files) == (str(tmp_path / name), "nifti", (tmp_path / name,))
+    np.testing.assert_array_equal(volume.voxels, scan())
+    np.testing.assert_allclose(volume.affine, AFFINE)
+
+
+def test_scale_factors_of_the_header_are_applied(tmp_path):
+    image = nib.Nifti1Image(scan().astype(np.int16), AFFINE)
+    image.header.set_slope_inter(0.5, 10)
+    nib.save(image, tmp_path / "a.nii.gz")
+    want = nib.load(tmp_path / "a.nii.gz").get_fdata()
+    np.testing.assert_allclose(read_image(tmp_path / "a.nii.gz").voxels, want, rtol=1e-6)
+
+
+def test_a_metaimage_goes_through_itk_to_the_same_volume_and_affine(tmp_path):
+    itk = pytest.importorskip("itk")
+    image = itk.image_from_array(np.ascontiguousarray(scan().transpose(2, 1, 0)))
+    image.SetSpacing([1.0, 2.0, 3.0])
+    image.SetOrigin([-20.0, 30.0, 5.0])  # LPS
+    image.SetDirection(itk.matrix_from_array(np.diag([1.0, -1.0, 1.0])))
+    itk.imwrite(image, str(tmp_path / "a.mha"))
+    volume = read_image(tmp_path / "a.mha")
+    assert volume.format == "itk" and volume.storage.dtype == "float32"
+    np.testing.assert_array_equal(volume.voxels, scan())
+    np.testing.assert_allclose(volume.affine, AFFINE, atol=1e-5)
+
+
+def test_a_fourth_axis_of_length_one_is_dropped(tmp_path):
+    assert read_image(save(tmp_path / "a.nii", scan((5, 6, 7, 1)))).voxels.shape == (5, 6, 7)
+
+
+@pytest.mark.parametrize(
+    ("volume", "message"),
+    [
+        (scan((5, 6, 7, 2)), "4 dimensions"),
+        (scan((5, 6)), "a 3D volume of at least 2"),
+        (scan((5, 6, 1)), "single slice"),
+        (np.zeros((5, 6, 7), np.float32), "empty: every voxel is 0"),
+        (np.full((5, 6, 7), 3, np.int16), "constant: every non-zero voxel is 3"),
+        (np.where(scan() > 900, np.nan, scan()), "NaN"),
+    ],
+)
+def test_a_volume_that_is_no_scan_is_refused_with_the_name_of_its_file(tmp_path, volume, message):
+    path = save(tmp_path / "bad.nii.gz", volume)
+    with pytest.raises(ValueError, match=message) as error:
+        read_image(path)
+    assert "bad.nii.gz" in str(error.value)
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.nii.gz"):
+        read_image(tmp_path / "nowhere.nii.gz")
+    with pytest.raises(FileNotFoundError, match="holds no DICOM image. Give the folder"):
+        read_image(tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0, 20, 200, 0.5, 0.999])
+def test_a_truncated_file_is_refused(tmp_path, keep):
+    whole = save(tmp_path / "whole.nii.gz", scan((20, 20, 20))).read_bytes()
+    cut = tmp_path / "cut.nii.gz"
+    cut.write_bytes(whole[: keep if keep > 1 else int(keep * len(whole))])
+    with pytest.raises(OSError, match="cut.nii.gz.*truncated"):
+        read_image(cut)
+
+
+def test_a_truncated_uncompressed_file_and_a_text_file_are_refused(tmp_path):
+    whole = save(tmp_path / "whole.nii", scan()).read_bytes()
+    for name, content in {"cut.nii": whole[:-100], "text.nii": b"hello" * 100, "text.mha": b"hello" * 100}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(OSError, match=f"{name}.*truncated"):
+            read_image(tmp_path / name)
+    (tmp_path / "text.nii.gz").write_bytes(gzip.compress(b"hello" * 100))
+    with pytest.raises(OSError, match="text.nii.gz"):
+        read_image(tmp_path / "text.nii.gz")
+
+
+def test_color_voxels_are_refused(tmp_path):
+    rgb = np.zeros((5, 6, 7), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
+    with pytest.raises(ValueError, match="not real numbers"):
+        read_image(save(tmp_path / "rgb.nii", rgb))
+
+
+@pytest.mark.parametrize("column", [[0, 0, 0], [1, 0, 0], [1, 1, 0], [np.nan, 0, 0]])
+def test_a_singular_affine_is_refused(column):
+    affine = np.eye(4)
+    affine[:3, 2] = column
+    with pytest.raises(ValueError, match="a.nii.*unusable affine"):
+        check_affine(affine, "a.nii")
+
+
+def test_a_file_with_zero_spacing_is_refused(tmp_path):
+    image = nib.Nifti1Image(scan(), None)
+    image.header["pixdim"][1:4] = [1, 1, 0]
+    image.header["sform_code"], image.header["qform_code"] = 1, 0
+    image.header["srow_x"], image.header["srow_y"], image.header["srow_z"] = [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]
+    (tmp_path / "flat.nii").write_bytes(image.header.binaryblock + bytes(4) + scan().tobytes(order="F"))
+    with pytest.raises(ValueError, match="flat.nii"):
+        read_image(tmp_path / "flat.nii")
+
+
+def test_a_file_without_orientation_is_read_with_a_warning(tmp_path, caplog):
+    image = nib.Nifti1Image(scan(), None)
+    nib.save(image, tmp_path / "plain.nii")
+    assert read_image(tmp_path / "plain.nii").voxels.shape == (5, 6, 7)
+    assert "plain.nii" in caplog.text and "left and right" in caplog.text

@@ -1,1 +1,0 @@
-"""Subject files, simulated cohorts, slice groups and data sets."""

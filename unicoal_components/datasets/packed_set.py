@@ -1,0 +1,202 @@
+"""A training set in one HDF5 file of limited size: a group per subject, laid out as a subject file is."""
+
+import hashlib
+import json
+import os
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from tqdm import tqdm
+
+from .. import __version__
+from ..files.atomic import atomic_path
+from .datalist import read_datalist, read_modalities
+from .fingerprint import PACKED, scan_fingerprints
+from .hdf5 import CHUNK, dataset_name, foreground_box, read_header
+from .open_subject import SET_AGAIN, damage_named, open_subject
+from .packed_list import CONTENT, SCHEMA_VERSION, read_packed_list
+from .reduction import Reduction, head_mask, reduce_volumes, reductions
+
+SHA256 = "sha256"
+"""Attribute of a dataset: of its voxels in the order of their axes."""
+
+LEFT_OUT = {"history"}
+"""Attributes of a subject file that the training does not need."""
+
+MEGABYTE = 10**6
+
+
+@dataclass(frozen=True)
+class PackedSet:
+    """What was written.
+
+    Attributes:
+        path: the file.
+        subjects: number of them by section.
+        size: bytes.
+        reduction: what was left out.
+    """
+
+    path: Path
+    subjects: Mapping[str, int]
+    size: int
+    reduction: Reduction
+
+
+def pack_training_set(
+    path: str | os.PathLike,
+    *,
+    datalist: str | os.PathLike,
+    sections: Sequence[str] = ("training", "validation"),
+    max_mb: float | None = 50.0,
+    largest_step: int = 8,
+) -> PackedSet:
+    """Write the subjects of a datalist into one file, atomically and with the same bytes for the same input.
+
+    As little as possible is left out (`reductions`), the same of each subject. A group per subject holds what its file
+    holds, without the history; the fingerprints of the original scans stay, so that an evaluation still knows whom the
+    training has seen. Every dataset has a SHA-256 for `check_packed_set`.
+
+    Args:
+        path: the file to write, such as `set.h5`.
+        datalist: JSON of `write_datalist`; `repeat` stays.
+        sections: those to pack.
+        max_mb: limit in MB (10^6 bytes); `None` = none.
+        largest_step: to which steps intensities may be rounded, see `reductions`; 1 = voxels of the head stay exact.
+
+    Raises:
+        ValueError: no subject, a name that cannot be a group's, a wrong value, or a limit that cannot be kept.
+        FileNotFoundError: the datalist or a subject file does not exist.
+        OSError: a subject file is damaged, or the file cannot be written.
+    """
+    if max_mb is not None and not (isinstance(max_mb, int | float) and max_mb > 0):
+        raise ValueError(f"max_mb is {max_mb!r}; it must be a positive number of MB, or null for no limit.")
+    ladder = reductions(largest_step)
+    limit = None if max_mb is None else int(max_mb * MEGABYTE)
+    packer = _Packer({name: read_datalist(datalist, name) for name in sections}, read_modalities(datalist))
+    with atomic_path(path) as partial:
+        chosen = ladder[0]
+        if not packer.write(partial, chosen, limit) and limit is not None:
+            place = bisect_left(ladder, True, lo=1, key=lambda reduction: packer.write(partial, reduction, limit))
+            if place == len(ladder):
+                raise ValueError(
+                    f"'{path}' would have more than max_mb {max_mb:g} MB with '{ladder[-1]}'; raise max_mb, or take "
+                    "subjects out of the datalist."
+                )
+            chosen = ladder[place]
+            packer.write(partial, chosen, None)  # the last one tried need not be the chosen one
+    return PackedSet(Path(path), packer.counts(), Path(path).stat().st_size, chosen)
+
+
+class _Packer:
+    """Subjects to pack, and what is known of them from an earlier attempt."""
+
+    def __init__(self, content: Mapping[str, Sequence[Mapping[str, Any]]], modalities: Sequence[str]) -> None:
+        self.content = content
+        self.modalities = list(modalities)
+        self._heads: dict[str, np.ndarray] = {}  # packed bits of each subject's mask
+        if not any(content.values()):
+            raise ValueError(f"there is nobody to pack in the sections {list(content)}; give others, or a datalist.")
+        for entry in (entry for entries in content.values() for entry in entries):
+            if "/" in entry["subject"] or entry["subject"] in (".", ""):
+                raise ValueError(f"subject '{entry['subject']}' cannot name a group; take '/' out of its name.")
+
+    def counts(self) -> dict[str, int]:
+        return {section: len(entries) for section, entries in self.content.items()}
+
+    def write(self, path: Path, reduction: Reduction, limit: int | None) -> bool:
+        """Write all subjects, or stop where the limit is passed; tell whether it was kept."""
+        with h5py.File(path, "w") as file:
+            file.attrs["content"], file.attrs["schema"] = CONTENT, SCHEMA_VERSION
+            file.attrs["software"] = f"unicoal_components {__version__}"
+            file.attrs["modalities"] = self.modalities
+            file.attrs["left_out"] = str(reduction)
+            with tqdm(total=sum(self.counts().values()), desc="packing", unit="subject", leave=False) as progress:
+                for section, entries in self.content.items():
+                    group = file.create_group(section, track_order=True)
+                    for entry in entries:
+                        self._add(group.create_group(entry["subject"], track_order=False), entry, reduction)
+                        progress.update()
+                        if limit is not None and file.id.get_filesize() > limit:
+                            return False
+        return limit is None or path.stat().st_size <= limit
+
+    def _add(self, group: h5py.Group, entry: Mapping[str, Any], reduction: Reduction) -> None:
+        """Copy one subject, reduced."""
+        path = entry["path"]
+        header = read_header(path)
+        with open_subject(path) as source, damage_named(path):
+            items = {name: source[dataset_name(source, name)] for name in header.modalities}
+            volumes = {name: item[()] for name, item in items.items()}
+            attributes = {name: dict(item.attrs) for name, item in items.items()}
+            group.attrs.update({name: value for name, value in source.attrs.items() if name not in LEFT_OUT})
+        small, box = reduce_volumes(volumes, reduction, self._head(path, volumes) if reduction.clear_air else None)
+        group.attrs["foreground_box"] = foreground_box(small)
+        group.attrs[PACKED] = json.dumps(scan_fingerprints(path))
+        if header.affine is not None:
+            start = np.array([box[4], box[2], box[0], 1.0])  # (w, h, d, 1)
+            group.attrs["affine"] = np.column_stack([header.affine[:, :3], header.affine @ start])
+        if "repeat" in entry:
+            group.attrs["repeat"] = int(entry["repeat"])
+        for name, volume in small.items():
+            chunks = tuple(min(CHUNK, size) for size in volume.shape)
+            dataset = group.create_dataset(name, data=volume, chunks=chunks, compression="gzip")
+            dataset.attrs.update(attributes[name])
+            dataset.attrs[SHA256] = _sha256(volume)
+
+    def _head(self, path: str, volumes: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the head's mask `(D, H, W)`, found once."""
+        if path not in self._heads:
+            self._heads[path] = np.packbits(head_mask(volumes))
+        shape = next(iter(volumes.values())).shape
+        return np.unpackbits(self._heads[path], count=int(np.prod(shape))).reshape(shape).astype(bool)
+
+
+def check_packed_set(path: str | os.PathLike) -> int:
+    """Compare every dataset with its checksum.
+
+    Training does not: HDF5 finds most damage by itself, as every compressed cube has a checksum (Adler-32) of its own.
+
+    Returns:
+        The number of datasets.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no packed set, or datasets are damaged, which are named.
+        OSError: the file cannot be opened.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"packed set '{path}' does not exist; check the path.")
+    content = read_packed_list(path)
+    del content["modalities"]
+    count, damaged = 0, []
+    folder = Path(path).absolute().parent
+    for entry in (entry for entries in content.values() for entry in entries):
+        place = str(folder / entry["path"])
+        with open_subject(place) as group:
+            for name in group:
+                count += 1
+                if not _is_whole(group, name):
+                    damaged.append(f"{group.name.lstrip('/')}/{name}")
+    if damaged:
+        raise ValueError(
+            f"packed set '{path}' is damaged: {len(damaged)} of {count} datasets are not as their checksums say: "
+            f"{', '.join(damaged)}. {SET_AGAIN}"
+        )
+    return count
+
+
+def _is_whole(group: h5py.Group, name: str) -> bool:
+    try:
+        return group[name].attrs[SHA256] == _sha256(group[name][()])
+    except (OSError, RuntimeError, KeyError):
+        return False
+
+
+def _sha256(volume: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(volume).data).hexdigest()

@@ -1,1 +1,0 @@
-"""Trainer, running averages, schedules, checkpoints, reports."""

@@ -1,0 +1,1 @@
+"""Evaluation: held-out subjects, cases, baselines, tables and their record."""

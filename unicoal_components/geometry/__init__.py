@@ -1,0 +1,1 @@
+"""Voxel grids in the world: orientation, resampling, pixel size, crop and the head's mask."""

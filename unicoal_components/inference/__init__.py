@@ -1,0 +1,1 @@
+"""Inference: load a scan, set the task, synthesize the volume, save it with its record."""

@@ -1,0 +1,134 @@
+"""A scan of any orientation and pixel size becomes the stack of slices that the network sees."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from monai.transforms import Transform
+
+from ..geometry.orientation import choose_plane, spacing_of, to_stack
+from ..geometry.pixel_size import InPlane, PixelSize, pixel_range
+from ..keys import BLANK, Keys
+from ..scans.checksums import checksum
+from ..scans.intensity import percentile_range, scale_to_unit
+from ..scans.read_volume import Volume, read_image
+from .source import NATIVE, SOURCE, Source, now
+
+logger = logging.getLogger(__name__)
+
+
+class LoadStackd(Transform):
+    """Read a scan and turn it into a stack in [-1, 1], slices first, as the preparation of the training data does.
+
+    Axes are permuted and flipped; slices lie upright with the nose at the top (axial). Pixels of another size than the
+    network's are resampled, slices are not: to make those thinner is the network's task. Intensities are scaled by the
+    0.5 and 99.5 percentiles of the non-zero voxels. What the way back needs stays in the item: a `Source` as text under
+    "source_info", and the scan's own slices under "source_stack".
+
+    Args:
+        key: Item key of the path; the stack (1, N, H', W'), float32, replaces it.
+        through_plane: "auto": slices along the coarsest axis if its spacing is more than 10 % above the others, else
+            axial; or "axial", "coronal", "sagittal".
+        in_plane_spacing: Pixel size of the network's training data in mm, or [smallest, largest]: pixels inside stay
+            as they are, others are resampled to the nearer end. `None` = take pixels as they are.
+        modality: Name of what the scan shows. Chooses among several DICOM series of a folder; a scan whose name or
+            header says otherwise gets a warning. `None` = unknown.
+
+    Raises:
+        ValueError: If the plane is unknown or the spacing not positive; and, when called, if the scan cannot be used
+            (the message names the file).
+        FileNotFoundError: When called, if it does not exist.
+    """
+
+    def __init__(
+        self,
+        *,
+        key: str = Keys.IMAGE,
+        through_plane: str = "auto",
+        in_plane_spacing: PixelSize = None,
+        modality: str | None = None,
+    ) -> None:
+        choose_plane(np.eye(4), through_plane)
+        pixel_range(in_plane_spacing)  # raises where it is none
+        self.key = key
+        self.through_plane = through_plane
+        self.in_plane_spacing = in_plane_spacing
+        self.modality = modality
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the item with the stack, "source_info" and "source_stack"."""
+        started = now()
+        scan = read_image(data[self.key], modality=self.modality)
+        try:
+            low, high = percentile_range(scan.voxels)
+        except ValueError as error:
+            raise ValueError(f"'{scan.path}' cannot be scaled: {error}") from error
+        stack = to_stack(scan.voxels, scan.affine, self.through_plane)
+        source = Source(
+            path=scan.path,
+            format=scan.format,
+            sha256=checksum(scan.files),
+            dtype=scan.storage.dtype,
+            slope=scan.storage.slope,
+            intercept=scan.storage.intercept,
+            shape=scan.voxels.shape,
+            affine=scan.affine.tolist(),
+            orientation=stack.orientation,
+            plane=stack.plane,
+            stack_affine=stack.affine.tolist(),
+            in_plane_spacing=self.in_plane_spacing,
+            low=low,
+            high=high,
+            slice_thickness=_thickness(scan, stack.affine),
+            warnings=(*scan.warnings, *self._doubts(scan)),
+            started=started,
+            read=now(),
+        )
+        image = torch.from_numpy(network_slices(stack.slices, source))[None]
+        return {**data, self.key: image, NATIVE: torch.from_numpy(stack.slices), SOURCE: source.text()}
+
+    def _doubts(self, scan: Volume) -> list[str]:
+        """Say where the file's own words contradict the modality that it was said to be of."""
+        if self.modality is None or scan.modality in (None, self.modality):
+            return []
+        doubt = (
+            f"its name or header says that it is {scan.modality}, not {self.modality} (source_modality); if so, the "
+            "result is wrong"
+        )
+        logger.warning("scan '%s': %s.", scan.path, doubt)
+        return [doubt]
+
+
+def _thickness(scan: Volume, stack_affine: np.ndarray) -> float | None:
+    """Return the slice thickness in mm where the stack's slices are those of the scanner; `None` = unknown."""
+    measured, stacked = (affine[:3, 2] / np.linalg.norm(affine[:3, 2]) for affine in (scan.affine, stack_affine))
+    return scan.slice_thickness if abs(measured @ stacked) > 1 - 1e-6 else None
+
+
+def network_slices(native: np.ndarray, source: Source) -> np.ndarray:
+    """Return what the network sees of a scan's slices: in [-1, 1], on its own pixels.
+
+    Where the scan is exactly 0, outside a brain without its skull, the network's slices are blank.
+
+    Args:
+        native: `(N, H, W)`, float32, in the scan's units.
+        source: of the scan.
+
+    Returns:
+        `(N, H', W')`, float32.
+    """
+    pixels = in_plane_of(native.shape[-2:], source)
+    unit = scale_to_unit(native, source.low, source.high)
+    if not pixels.changes:
+        return unit
+    slices = pixels.there(unit).clip(-1, 1)
+    slices[pixels.nearest(native == 0)] = BLANK
+    return slices
+
+
+def in_plane_of(shape: tuple[int, ...], source: Source) -> InPlane:
+    """Return the way between slices `(H, W)` of a scan and the network's."""
+    width, height, _ = spacing_of(np.array(source.stack_affine))
+    return InPlane((shape[0], shape[1]), (float(height), float(width)), source.in_plane_spacing)

@@ -1,0 +1,150 @@
+"""What became of one scan: the images to write, on which grid, in which numbers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..geometry.orientation import from_stack, thin_affine
+from ..keys import Keys
+from ..scans.read_volume import Storage
+from ..scans.write_nifti import nifti_storage
+from .earlier_results import MARK
+from .expected_error import expected_error
+from .restore import finished_slices, spread_slices, synthesized_slices
+from .source import NATIVE, Source
+
+Scale = tuple[float, float]
+
+SUFFIXES = {"image": "", "standard_deviation": "_std", "expected_error": "_error"}
+"""Of the images behind the output's name, by their role."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image to write.
+
+    Attributes:
+        slices: of the stack, (H, W) each, float32; made when they are asked for.
+        description: for people, in a line.
+        storage: how a NIfTI file keeps its numbers.
+        display: intensities that viewers shall show as black and white; `None` leaves it to them.
+        title: for a list of series, in a few words; `None` = what is usual for the task.
+    """
+
+    slices: Iterable[np.ndarray]
+    description: str
+    storage: Storage = Storage()
+    display: Scale | None = None
+    title: str | None = None
+
+
+class Outcome:
+    """The images that a prediction gives, with the grid that they lie on.
+
+    Args:
+        data: item with the prediction, and all that `LoadStackd` and `SetTaskd` left in it.
+        modalities: names in the order of the network's classes.
+        key: item key of the prediction `(C, K, H', W')` in [-1, 1].
+        synthesis_range: what -1 and 1 become in another modality than the input's.
+        with_error: whether the last channel of the prediction is the expected error.
+
+    Raises:
+        ValueError: if the prediction has no channel but the error.
+    """
+
+    def __init__(
+        self,
+        data: Mapping[str, Any],
+        *,
+        modalities: Sequence[str],
+        key: str,
+        synthesis_range: Scale,
+        with_error: bool = False,
+    ) -> None:
+        self.source = Source.of(data)
+        self.source_modality = modalities[int(data[Keys.SOURCE_MODALITY])]
+        self.target_modality = modalities[int(data[Keys.MODALITY])]
+        self.factor = float(data[Keys.FACTOR])
+        self.thickness = float(data.get(Keys.THICKNESS, 1.0))
+        self.target_index = int(data[Keys.MODALITY])
+        self.same = self.source_modality == self.target_modality
+        self.scale: Scale = (self.source.low, self.source.high) if self.same else synthesis_range
+        prediction = torch.as_tensor(data[key]).detach().cpu().numpy()
+        if len(prediction) < 1 + with_error:
+            raise ValueError(
+                f"the prediction has {len(prediction)} channel; with_error needs the error as a further one. Set it "
+                "in VolumeInferer too, or in neither."
+            )
+        self._error = prediction[-1] if with_error else None
+        self._prediction = prediction[:-1] if with_error else prediction
+        self._native = torch.as_tensor(data[NATIVE]).cpu().numpy()
+        self._seen = torch.as_tensor(data[Keys.IMAGE]).cpu().numpy()[0]
+
+    @property
+    def grid(self) -> tuple[tuple[int, int, int], np.ndarray]:
+        """Shape (x, y, z) and affine, voxel to RAS+ world mm, of the output."""
+        affine = thin_affine(np.array(self.source.stack_affine), self.factor)
+        depth, (height, width) = self._prediction.shape[1], self._native.shape[1:]
+        empty = np.broadcast_to(np.zeros(()), (depth, height, width))
+        volume, affine = from_stack(empty, affine, plane=self.source.plane, orientation=self.source.orientation)
+        x, y, z = volume.shape
+        return (x, y, z), affine
+
+    @property
+    def task(self) -> dict[str, Any]:
+        """Return what was asked for, by name."""
+        names = {"source_modality": self.source_modality, "target_modality": self.target_modality}
+        thickness = {"slice_thickness": self.source.slice_thickness, "relative_thickness": self.thickness}
+        return names | {"factor": self.factor} | thickness
+
+    @cached_property
+    def expected_error(self) -> float | None:
+        """Tell the mean error that the network expects inside the head, in parts of the intensity range.
+
+        `None` where it expects none, or there is no head.
+        """
+        return None if self._error is None else expected_error(self._prediction[0], self._error)
+
+    @property
+    def intensity(self) -> dict[str, Any]:
+        """Tell what the numbers of the output mean."""
+        low, high = self.scale
+        if self.same:
+            return {"units": "those of the input", "network_black": low, "network_white": high}
+        return {"units": f"none; {low:g} is black, {high:g} white", "range": [low, high]}
+
+    def images(self, *, error_map: bool = False) -> dict[str, Image]:
+        """Return the images by their role.
+
+        Args:
+            error_map: the expected error too, if the prediction has it.
+
+        Returns:
+            "image", of several samples also "standard_deviation", and "expected_error".
+        """
+        about = f"synthesized {self.target_modality} from {self.source_modality}, factor {self.factor:g}"
+        images = {"image": self._image(about)}
+        if len(self._prediction) > 1:
+            images["standard_deviation"] = self._spread(self._prediction[1], "standard deviation", about)
+        if error_map and self._error is not None:
+            images["expected_error"] = self._spread(self._error, "expected error", about)
+        return images
+
+    def _image(self, about: str) -> Image:
+        where: dict[str, Any] = {"native": self._native, "source": self.source, "factor": self.factor}
+        if self.same:
+            slices = finished_slices(self._prediction[0], seen=self._seen, **where)
+            stored = nifti_storage(Storage(self.source.dtype, self.source.slope, self.source.intercept))
+            return Image(slices, f"{MARK}: {about}", stored, display=self.scale)
+        slices = synthesized_slices(self._prediction[0], scale=self.scale, **where)
+        words = f"{MARK}: {about}, scale {self.scale[0]:g}-{self.scale[1]:g}"
+        return Image(slices, words, display=self.scale)
+
+    def _spread(self, values: np.ndarray, name: str, about: str) -> Image:
+        slices = spread_slices(values, native=self._native, source=self.source, factor=self.factor, scale=self.scale)
+        title = f"{name.capitalize()} of {self.target_modality} synthesized"
+        return Image(slices, f"{MARK}: {name} of {about}", title=title)

@@ -1,0 +1,246 @@
+"""A synthesized stack becomes a NIfTI file or a DICOM series that lies where the scan lay."""
+
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.transforms import Transform
+
+from ..files.scratch import release, scratch_array
+from ..geometry.orientation import stack_view
+from ..keys import Keys
+from ..scans.dicom.series import choose_series, split_uid
+from ..scans.dicom.volume import read_series
+from ..scans.dicom.writer import write_derived_series
+from ..scans.image_paths import stem_of
+from ..scans.read_volume import Storage
+from ..scans.write_nifti import stored, write_nifti
+from .earlier_results import NOTE, check_replaceable
+from .prediction import SUFFIXES, Image, Outcome
+from .sidecar import bundle_of, seconds_of, sidecar, software_of, write_sidecar
+from .source import NATIVE, Source, now
+from .training_range import TrainingRange
+
+logger = logging.getLogger(__name__)
+
+FORMATS = ("auto", "nifti", "dicom")
+NEEDED = (Keys.IMAGE, NATIVE, Keys.MODALITY, Keys.SOURCE_MODALITY, Keys.FACTOR)
+BLOCK = 32
+"""Slices that are in main memory at once."""
+
+
+class SaveStackd(Transform):
+    """Write a prediction as `<input>_<target>`, on the thin grid in the input's own orientation, and what was done.
+
+    The in-plane grid is the input's, slices are `factor` times closer, and the center of the first slice stays where
+    it was. Where source and target are the same modality, intensities come back in the input's units and, in NIfTI, its
+    data type (see `finished_slices`). Another modality has no units to go back to: its values are float32 on the scale
+    of `synthesis_range`, which the header tells. A second channel of the prediction, the standard deviation of samples,
+    becomes `<input>_<target>_std`, float32 in the units of the first, and if wanted the error that the network expects,
+    the last channel, `<input>_<target>_error`. `<input>_<target>.json` tells where all of it comes from, and the mean
+    expected error. (The official code needs the target file for its geometry.)
+
+    Args:
+        output_dir: Folder for the files, made if need be.
+        modalities: Names in the order of the network's classes.
+        key: Item key of the prediction (C, K, H', W') in [-1, 1].
+        output_format: "nifti" (`.nii.gz`), "dicom" (a folder with a derived series; the input must be DICOM), or
+            "auto": as the input.
+        synthesis_range: What -1 and 1 become in another modality than the input's.
+        with_error: Whether the prediction's last channel is the error that the network expects, as from a
+            `VolumeInferer` with this option.
+        error_map: Write that error too.
+        training_range: What the network was trained on, see `TrainingRange`; an expected error far above gets a
+            warning. `None` = unknown.
+        deidentify: Leave out who it is: in DICOM attributes (see `write_derived_series`), the input's path in the JSON
+            file, and its name in the names of the outputs, which a part of its checksum replaces.
+        bundle_root: Folder of the bundle, whose name and version are told. `None` = no word of it.
+        ckpt_path: File of the weights, whose checksum is told. `None` = no word of it.
+        options: More of the run to tell, as names and values.
+
+    Raises:
+        ValueError: If an argument is not allowed, or an error map is wanted of a network that expects none; when
+            called, if the output would overwrite the input, DICOM is wanted of another format, or the item did not pass
+            through `LoadStackd` and `SetTaskd`.
+        OSError: When called, if an output cannot be written.
+    """
+
+    def __init__(
+        self,
+        *,
+        output_dir: str | os.PathLike,
+        modalities: Sequence[str],
+        key: str = Keys.PRED,
+        output_format: str = "auto",
+        synthesis_range: Sequence[float] = (0.0, 1.0),
+        with_error: bool = False,
+        error_map: bool = False,
+        training_range: Mapping[str, Any] | None = None,
+        deidentify: bool = False,
+        bundle_root: str | os.PathLike | None = None,
+        ckpt_path: str | os.PathLike | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        if output_format not in FORMATS:
+            raise ValueError(f"output_format is {output_format!r}; it must be one of {', '.join(map(repr, FORMATS))}.")
+        if not _is_range(synthesis_range):
+            raise ValueError(
+                f"synthesis_range is {synthesis_range!r}; it must be two numbers, the smaller one first, as [0, 1]."
+            )
+        if error_map and not with_error:
+            raise ValueError(
+                "error_map is true, but the network does not predict its error (error_output is false). Give weights "
+                "of one that does, with error_output true, or set error_map to false."
+            )
+        self.output_dir = Path(output_dir)
+        self.modalities = list(modalities)
+        self.key = key
+        self.output_format = output_format
+        self.synthesis_range = (float(synthesis_range[0]), float(synthesis_range[1]))
+        self.with_error = with_error
+        self.error_map = error_map
+        self.training_range = TrainingRange(training_range)
+        self.deidentify = deidentify
+        self.bundle_root = bundle_root
+        self.ckpt_path = ckpt_path
+        self.options = dict(options or {})
+        self._salt = secrets.token_hex(16)  # of the UIDs of one run: the same for what belongs together, untraceable
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the files and return the item as it came."""
+        writing = now()
+        missing = [key for key in (self.key, *NEEDED) if key not in data]
+        if missing:
+            raise ValueError(f"the item lacks {missing}; the preprocessing needs LoadStackd and SetTaskd.")
+        if Keys.INDICES in data:
+            raise ValueError("the item holds single slices (indices); only a whole volume has a place in a file.")
+        outcome = Outcome(
+            data,
+            modalities=self.modalities,
+            key=self.key,
+            synthesis_range=self.synthesis_range,
+            with_error=self.with_error,
+        )
+        as_dicom = self._as_dicom(outcome.source)
+        stem = f"{self._stem(outcome.source)}_{outcome.target_modality}"
+        write = self._write_dicom if as_dicom else self._write_nifti
+        record = self.output_dir / f"{stem}.json"
+        self._make_room(stem, record, outcome)
+        outputs: dict[str, Path] = {}
+        try:
+            for role, image in outcome.images(error_map=self.error_map).items():
+                outputs[role] = write(self.output_dir / f"{stem}{SUFFIXES[role]}", role, image, outcome)
+            told = sidecar(
+                outcome,
+                outputs=outputs,
+                bundle=bundle_of(self.bundle_root),
+                weights=self.ckpt_path,
+                options=self.options | {"output_format": "dicom" if as_dicom else "nifti"},
+                seconds=seconds_of(outcome.source, writing),
+                warnings=self._doubts(outcome),
+                anonymous=self.deidentify,
+            )
+            write_sidecar(record, told)
+        except BaseException:  # no image without its record, nor a part of the images
+            for output in outputs.values():
+                _remove(output)
+            raise
+        logger.info("wrote %s and its .json", ", ".join(map(str, outputs.values())))
+        return dict(data)
+
+    def _make_room(self, stem: str, record: Path, outcome: Outcome) -> None:
+        """See that only earlier results are replaced, and take away those that will be wrong."""
+        image, *others = (self.output_dir / f"{stem}{suffix}.nii.gz" for suffix in SUFFIXES.values())
+        self._spare_input(image, outcome.source.path)
+        check_replaceable([image, *others, record])
+        for path in filter(Path.is_file, (record, *others)):
+            path.unlink()
+
+    def _doubts(self, outcome: Outcome) -> list[str]:
+        """Say that the expected error is far above the training's."""
+        doubt = self.training_range.doubt_of_error(outcome.expected_error, same=outcome.same)
+        if doubt is None:
+            return []
+        logger.warning("scan '%s': %s.", outcome.source.path, doubt)
+        return [doubt]
+
+    def _as_dicom(self, source: Source) -> bool:
+        """Tell whether to write DICOM, which needs DICOM to start from."""
+        if self.output_format == "dicom" and source.format != "dicom":
+            raise ValueError(
+                f"output_format is 'dicom', but '{source.path}' is not: whose study it belongs to has to come from a "
+                "DICOM series. Give the series' folder as input, or choose 'nifti'."
+            )
+        return source.format == "dicom" and self.output_format != "nifti"
+
+    def _stem(self, source: Source) -> str:
+        """Name the outputs after the input, or after its checksum where nobody shall know who it is."""
+        return f"anonymous_{source.sha256[:12]}" if self.deidentify else stem_of(source.path)
+
+    def _write_nifti(self, stem: Path, role: str, image: Image, outcome: Outcome) -> Path:
+        path = stem.with_name(f"{stem.name}.nii.gz")
+        voxels = self._voxels(image, image.storage, outcome)
+        planes = (voxels[..., z] for z in range(voxels.shape[2]))
+        shape, affine = outcome.grid
+        write_nifti(path, shape, planes, affine, image.description, storage=image.storage, display=image.display)
+        return path
+
+    def _write_dicom(self, stem: Path, role: str, image: Image, outcome: Outcome) -> Path:
+        place, uid = split_uid(outcome.source.path)
+        self._spare_input(stem, place)
+        series = read_series(choose_series(place, uid=uid, modality=outcome.source_modality))
+        number = (series.series.number or 0) + 1000 + 10 * outcome.target_index + list(SUFFIXES).index(role)
+        write_derived_series(
+            stem,
+            voxels=self._voxels(image, Storage(), outcome),
+            affine=outcome.grid[1],
+            source=series.source,
+            target_modality=outcome.target_modality,
+            source_modality=outcome.source_modality,
+            description=image.title,
+            notes=[image.description, NOTE],
+            versions=software_of(bundle_of(self.bundle_root)),
+            window=image.display,
+            series_number=number,
+            keep_integers=outcome.same and role == "image",
+            deidentify=self.deidentify,
+            salt=self._salt,
+        )
+        return stem
+
+    def _spare_input(self, output: Path, input: str | os.PathLike) -> None:
+        """Refuse the input's own place."""
+        if os.path.realpath(output) == os.path.realpath(input):
+            raise ValueError(f"the output would overwrite the input '{input}'. Choose another output_dir.")
+
+    def _voxels(self, image: Image, storage: Storage, outcome: Outcome) -> np.memmap:
+        """Put the slices together on the disk, in the scan's axis order: `(x, y, z)`, x fastest, as files have it."""
+        shape, _ = outcome.grid
+        voxels = scratch_array(shape, storage.dtype, self.output_dir, order="F")
+        stack = stack_view(voxels, plane=outcome.source.plane, orientation=outcome.source.orientation)
+        slices = iter(image.slices)
+        for start in range(0, len(stack), BLOCK):
+            stack[start : start + BLOCK] = [stored(values, storage) for values in islice(slices, BLOCK)]
+            release(voxels)
+        return voxels
+
+
+def _is_range(values: Any) -> bool:
+    """Tell two finite numbers, the smaller one first."""
+    if not isinstance(values, Sequence) or len(values) != 2:
+        return False
+    return all(isinstance(value, int | float) for value in values) and -np.inf < values[0] < values[1] < np.inf
+
+
+def _remove(output: Path) -> None:
+    """Remove a file, or a folder with all in it."""
+    if output.is_dir():
+        shutil.rmtree(output, ignore_errors=True)
+    else:
+        output.unlink(missing_ok=True)

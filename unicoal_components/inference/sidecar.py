@@ -1,0 +1,108 @@
+"""What was done, beside every output: a JSON file that answers where a volume comes from."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from nibabel.orientations import aff2axcodes
+
+from .. import __version__
+from ..files.atomic import atomic_path
+from ..geometry.orientation import spacing_of
+from ..scans.checksums import checksum
+from .earlier_results import NOTE
+from .prediction import Outcome
+from .source import Source, now
+
+
+def bundle_of(folder: str | os.PathLike | None) -> dict[str, str]:
+    """Return name and version of the bundle in a folder, as its metadata say; empty where there are none."""
+    path = Path(folder or "") / "configs" / "metadata.json"
+    if folder is None or not path.is_file():
+        return {}
+    metadata = json.loads(path.read_text(encoding="utf-8"))
+    return {key: str(metadata[key]) for key in ("name", "version") if key in metadata}
+
+
+def software_of(bundle: Mapping[str, str]) -> list[str]:
+    """Return the software in words, such as ["unicoal_components 0.1.0", "Uni-COAL sr 0.1.0"]."""
+    return [f"unicoal_components {__version__}", *([" ".join(bundle.values())] if bundle else [])]
+
+
+def geometry(shape: tuple[int, ...], affine: np.ndarray) -> dict[str, Any]:
+    """Return a grid in words and numbers: matrix, spacing in mm, orientation, affine (voxel to RAS+ mm)."""
+    return {
+        "matrix": [int(size) for size in shape],
+        "spacing_mm": [round(float(mm), 6) for mm in spacing_of(affine)],
+        "orientation": "".join(aff2axcodes(affine)),
+        "affine": np.asarray(affine).tolist(),
+    }
+
+
+def sidecar(
+    outcome: Outcome,
+    *,
+    outputs: Mapping[str, Path],
+    bundle: Mapping[str, str],
+    weights: str | os.PathLike | None,
+    options: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    warnings: Sequence[str] = (),
+    anonymous: bool = False,
+) -> dict[str, Any]:
+    """Collect what was done.
+
+    Args:
+        outcome: of one scan.
+        outputs: what was written, by its role.
+        bundle: its name and version.
+        weights: file of the weights, whose checksum is taken; `None` or a missing file: none.
+        options: of the run.
+        seconds: by part of the work.
+        warnings: besides those of the scan.
+        anonymous: leave out the name and the place of the scan.
+    """
+    source = outcome.source
+    place = {} if anonymous else {"path": source.path}
+    return {
+        "note": NOTE,
+        "input": place | {"format": source.format, "sha256": source.sha256, "dtype": source.dtype},
+        "input_geometry": geometry(source.shape, np.array(source.affine)),
+        "task": outcome.task | {"through_plane": source.plane},
+        "outputs": {role: path.name for role, path in outputs.items()},
+        "output_geometry": geometry(*outcome.grid),
+        "intensity": outcome.intensity,
+        "expected_error": _error_of(outcome),
+        "bundle": dict(bundle),
+        "weights": None if weights is None or not Path(weights).is_file() else {"sha256": checksum([weights])},
+        "software": {"unicoal_components": __version__, "torch": torch.__version__},
+        "options": dict(options),
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "warnings": [*source.warnings, *warnings],
+    }
+
+
+def _error_of(outcome: Outcome) -> dict[str, float] | None:
+    """Return the mean expected error inside the head, on two scales; `None` where the network expects none."""
+    part = outcome.expected_error
+    if part is None:
+        return None
+    low, high = outcome.scale
+    return {"part_of_range": part, "in_units": part * (high - low)}
+
+
+def write_sidecar(path: Path, content: Mapping[str, Any]) -> None:
+    """Write the file atomically."""
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
+
+
+def seconds_of(source: Source, written: float) -> dict[str, float]:
+    """Divide the time of a volume: reading, synthesis (up to `written`, the clock when writing began), writing."""
+    return {"reading": source.read - source.started, "synthesis": written - source.read, "writing": now() - written}

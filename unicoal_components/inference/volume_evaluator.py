@@ -1,0 +1,89 @@
+"""Inference over many volumes, of which one that fails does not stop the rest."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from monai.engines import SupervisedEvaluator
+from torch.utils.data import Dataset
+
+from ..errors import cause_of
+from ..keys import Keys
+
+logger = logging.getLogger(__name__)
+
+FAILURE = "failure"
+"""Item key of the reason why a volume could not be loaded."""
+
+RECOVERABLE = (ValueError, OSError, RuntimeError, MemoryError)
+
+
+class VolumeDataset(Dataset):
+    """Scans, loaded when asked for; one that cannot be is an item that says why.
+
+    Args:
+        data: items with the path of a scan each, under "image".
+        transform: loads the scan of an item.
+    """
+
+    def __init__(self, *, data: Sequence[Mapping[str, Any]], transform: Callable[[Mapping[str, Any]], Any]) -> None:
+        self.data = list(data)
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> Any:
+        """Return the transformed item with its "path", or "path" and "failure"."""
+        path = str(self.data[index][Keys.IMAGE])
+        try:
+            return {**self.transform(self.data[index]), "path": path}
+        except RECOVERABLE as error:
+            logger.debug("'%s' failed", path, exc_info=True)
+            return {"path": path, FAILURE: cause_of(error)}
+
+
+class VolumeEvaluator(SupervisedEvaluator):
+    """`SupervisedEvaluator` that goes on where the loading, synthesis or writing of a volume fails.
+
+    Every failure is logged when it happens; at the end of the run they are raised together, so that a command ends with
+    an exit status that tells. What is wrong with the run itself, such as weights that do not fit, stops it at once.
+    """
+
+    def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]
+        """Go through all volumes.
+
+        Args:
+            global_epoch: as MONAI's.
+
+        Raises:
+            ValueError: at least one failed; the message names each with its reason.
+        """
+        self.failures: dict[str, str] = {}
+        super().run(global_epoch)
+        if self.failures:
+            self._raise()
+
+    def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> dict:
+        path = batchdata["path"][0]
+        if FAILURE in batchdata:
+            return self._failed(path, batchdata[FAILURE][0])
+        try:
+            return super()._iteration(engine, batchdata)
+        except RECOVERABLE as error:
+            logger.debug("'%s' failed", path, exc_info=True)
+            return self._failed(path, cause_of(error))
+
+    def _failed(self, path: str, reason: str) -> dict:
+        self.failures[path] = reason
+        if self.state.epoch_length != 1:  # of one volume the error itself will tell
+            logger.error("FAILED '%s': %s", path, reason)
+        self.state.output = {}
+        return {}
+
+    def _raise(self) -> None:
+        total = self.state.epoch_length or len(self.failures)
+        if total == 1:
+            raise ValueError(next(iter(self.failures.values())))
+        reasons = "; ".join(f"'{path}': {reason}" for path, reason in self.failures.items())
+        raise ValueError(f"{len(self.failures)} of {total} volumes failed, the others are done. {reasons}")

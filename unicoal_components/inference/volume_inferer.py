@@ -1,0 +1,269 @@
+"""A thick stack in, a thin volume of any modality out: the network slides over slices, windows and batches."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import torch
+from monai.inferers import Inferer, sliding_window_inference
+from torch import Tensor
+from tqdm import tqdm
+
+from ..files.scratch import release, scratch_array
+from ..keys import BLANK
+from ..slices.slice_group import check_factor, thin_depths
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def slice_groups(stack: Tensor, anchors: Tensor, size: int) -> Tensor:
+    """Gather the thick slices around each anchor: for size 4, slices n-1, n, n+1, n+2; blank outside the stack.
+
+    Args:
+        stack: Thick slices (N, H, W) in [-1, 1].
+        anchors: Index n of the last thick slice not above the thin one, int64 (B,).
+        size: Slices in a group, even.
+
+    Returns:
+        (B, size, H, W).
+    """
+    steps = torch.arange(1 - size // 2, size // 2 + 1, device=anchors.device)
+    numbers = (anchors[:, None] + steps).to(stack.device)
+    inside = (numbers >= 0) & (numbers < stack.shape[0])
+    groups = stack[numbers.clamp(0, stack.shape[0] - 1)]
+    return torch.where(inside[..., None, None], groups, torch.full_like(groups[:1, :1], BLANK))
+
+
+class VolumeInferer(Inferer):
+    """Run a network of slice groups over a thick stack and put the thin slices together.
+
+    Thin slice b has the anchor n = floor(b / k) and the position b / k - n in [0, 1) (docs/method.md, section 6); its
+    group is cut from the thick stack by indices alone, so no thin slice has to exist. One `z` serves the whole
+    volume, so that neighboring slices agree. Where the whole group is blank there is no anatomy: the output is blank
+    without asking the network. Slices larger than the network's resolution are covered by overlapping windows with
+    Gaussian blending (MONAI's), smaller ones are padded with -1 and cropped back. Apart from the input and the output,
+    memory depends on `batch_size` alone, not on the number of slices; with `output_device` "cpu" the output leaves
+    the network's device batch by batch.
+
+    The official code reads the target file for the output's size and runs at the training factors only; here the output
+    follows from the input, at any real factor.
+
+    Args:
+        resolution: In-plane size R of the network, in pixels.
+        slice_group_size: Thick slices in a group, even (the paper's network: 4).
+        batch_size: Slices (or windows) in one call of the network.
+        overlap: Part of a window that the next one covers again, in [0, 1).
+        precision: "float32", or "bfloat16" for the dense convolutions where the device has it: faster, about 50 dB or
+            better from float32.
+        whole_batches: Fill the last batch up, so that a compiled network always sees one shape.
+        output_device: Where the output is put together, such as "cpu" for volumes larger than a GPU's memory. None: on
+            the input's device.
+        scratch_dir: Folder for a nameless file in which the output is put together on the CPU, for volumes larger than
+            main memory; gone with the output. None: in memory.
+        num_samples: Number of latent codes. 1: the one that is given, or the network's own default. More: drawn, and
+            the output has a second channel.
+        z_dim: Length of a latent code; needed for several samples.
+        seed: Of the latent codes; the same seed gives the same output.
+        with_error: Ask the network for the scale of its error too: a further channel of the output, the last.
+        progress: Show a bar over the thin slices.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        resolution: int,
+        slice_group_size: int = 4,
+        batch_size: int = 8,
+        overlap: float = 0.25,
+        precision: str = "float32",
+        whole_batches: bool = False,
+        output_device: str | None = None,
+        scratch_dir: str | None = None,
+        num_samples: int = 1,
+        z_dim: int | None = None,
+        seed: int = 0,
+        with_error: bool = False,
+        progress: bool = False,
+    ) -> None:
+        super().__init__()
+        if slice_group_size < 2 or slice_group_size % 2:
+            raise ValueError(f"slice_group_size is {slice_group_size}; it must be an even number of at least 2.")
+        for field, value in {"resolution": resolution, "batch_size": batch_size, "num_samples": num_samples}.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{field} is {value!r}; it must be a whole number of at least 1.")
+        if num_samples > 1 and z_dim is None:
+            raise ValueError(f"num_samples is {num_samples} without z_dim; give the network's z_dim to draw codes of.")
+        if not 0 <= overlap < 1:
+            raise ValueError(f"overlap is {overlap}; it must be in [0, 1), such as 0.25.")
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision is {precision!r}; it must be one of {', '.join(map(repr, PRECISIONS))}.")
+        self.resolution = resolution
+        self.slice_group_size = slice_group_size
+        self.batch_size = batch_size
+        self.overlap = overlap
+        self.precision = precision
+        self.whole_batches = whole_batches
+        self.output_device = output_device
+        self.scratch_dir = scratch_dir
+        self.num_samples = num_samples
+        self.z_dim = z_dim
+        self.seed = seed
+        self.with_error = with_error
+        self.progress = progress
+
+    def __call__(  # type: ignore[override]
+        self,
+        inputs: Tensor,
+        network: Callable[..., Tensor],
+        *,
+        modality: Tensor | None = None,
+        factor: Tensor | float = 1.0,
+        source_modality: Tensor | None = None,
+        indices: Tensor | None = None,
+        thickness: Tensor | None = None,
+        z: Tensor | None = None,
+    ) -> Tensor:
+        """Synthesize thin slices.
+
+        Args:
+            inputs: Thick stack (1, 1, N, H, W) in [-1, 1].
+            network: Called as `network(groups, z=, modality=, position=, same_modality=, source_modality=, factor=,
+                thickness=)` with groups (B, S, R, R), and `with_error=True` where the error is asked for; returns
+                (B, 1, R, R), or (B, 2, R, R) with the error.
+            modality: Target class index (1,).
+            factor: Thick over thin slice spacing k, a real number >= 1; a number or a tensor (1,).
+            source_modality: Class index of the input (1,); with it the network is told where source and target are the
+                same modality. None: it is told nothing.
+            indices: Thin slices wanted, int64 (K,) or (1, K). None: all round(N k).
+            thickness: Slice thickness over slice spacing of the input (1,). None: the network's default, slices that
+                touch.
+            z: Latent code (1, z_dim), for one sample. None: the network's own default.
+
+        Returns:
+            (1, C, K, H, W): the slices in [-1, 1]; with several samples their mean, and their standard deviation
+            (n - 1) on the same scale; with the error its scale (of several samples the mean).
+
+        Raises:
+            ValueError: If the input is not one stack of one channel, or the factor is below 1.
+        """
+        if inputs.ndim != 5 or inputs.shape[:2] != (1, 1):
+            raise ValueError(
+                f"inputs has shape {tuple(inputs.shape)}; it must be (1, 1, N, H, W): one stack at a time."
+            )
+        stack = inputs[0, 0]
+        number = check_factor(factor.reshape(-1)[0].item() if isinstance(factor, Tensor) else factor)
+        if indices is None:
+            indices = torch.arange(round(stack.shape[0] * number))
+        depths = thin_depths(indices, number)
+        same = None if source_modality is None or modality is None else source_modality == modality
+        channels = (1 if self.num_samples == 1 else 2) + self.with_error
+        shape = (channels, len(depths), *stack.shape[1:])
+        on_disk = None if self.scratch_dir is None else scratch_array(shape, np.float32, self.scratch_dir)
+        if on_disk is not None:
+            output = torch.from_numpy(on_disk)
+        else:
+            output = torch.empty(shape, dtype=stack.dtype, device=self.output_device or stack.device)
+        known = {"modality": modality, "same_modality": same, "source_modality": source_modality}
+        known |= {"factor": stack.new_tensor([number]), "thickness": thickness}
+        conditions = [{"z": code, **known} for code in self._codes(z, stack)]
+        starts = range(0, len(depths), self.batch_size)
+        for start in tqdm(starts, desc="slices", unit="batch", disable=not self.progress):
+            batch = slice(start, start + self.batch_size)
+            self._fill(output[:, batch], stack, depths[batch], network, conditions)
+            if on_disk is not None:
+                release(on_disk)
+        return output[None]
+
+    def _codes(self, z: Tensor | None, like: Tensor) -> list[Tensor | None]:
+        """Return the latent code (1, z_dim) of each sample; drawn on the CPU, so that every device gets the same."""
+        if self.num_samples == 1:
+            return [z]
+        draw = torch.Generator().manual_seed(self.seed)
+        codes = torch.randn(self.num_samples, 1, self.z_dim or 1, generator=draw)
+        return list(codes.to(like))
+
+    def _fill(
+        self,
+        output: Tensor,
+        stack: Tensor,
+        depths: np.ndarray,
+        network: Callable[..., Tensor],
+        conditions: list[dict[str, Any]],
+    ) -> None:
+        """Write the thin slices at `depths` into `output` (C, B, H, W), see `__call__` for the channels."""
+        anchors = np.floor(depths)
+        groups = slice_groups(stack, torch.as_tensor(anchors, dtype=torch.int64), self.slice_group_size)
+        positions = torch.as_tensor(depths - anchors, dtype=stack.dtype, device=stack.device)
+        predicted = [self._predict(groups, positions, network, one) for one in conditions]
+        samples = [sample[:, 0].clamp(-1, 1) for sample in predicted]
+        if not all(bool(sample.isfinite().all()) for sample in predicted):
+            raise ValueError(
+                "the network gave values that are not finite: its weights are damaged, or do not bear the precision; "
+                "give other weights (--ckpt_path), or --precision float32."
+            )
+        if len(samples) == 1:
+            output[0] = samples[0]
+        else:
+            deviation, mean = torch.std_mean(torch.stack(samples), dim=0)
+            output[0], output[1] = mean, deviation
+        if self.with_error:
+            output[-1] = torch.stack([sample[:, 1] for sample in predicted]).mean(dim=0)
+
+    def _predict(
+        self, groups: Tensor, positions: Tensor, network: Callable[..., Tensor], conditions: dict[str, Any]
+    ) -> Tensor:
+        """Run the network over windows of `groups` (B, S, H, W); return (B, 1 or 2, H, W).
+
+        MONAI mixes the windows of several slices in a batch, so each carries its position in an extra constant channel,
+        read at the center: there no padding reaches.
+        """
+
+        def predictor(windows: Tensor) -> Tensor:
+            center = (self.resolution - 1) // 2  # within any slice, also one of a single pixel
+            filled = (windows[:, :-1] > BLANK).flatten(1).any(1)
+            output = torch.full_like(windows[:, : 1 + self.with_error], BLANK)
+            output[:, 1:] = 0  # no error where there is nothing
+            if filled.any():
+                windows = windows[filled]
+                count = len(windows)
+                if self.whole_batches:
+                    windows = windows[torch.arange(max(count, self.batch_size), device=windows.device) % count]
+                repeated: dict[str, Any] = {name: _repeat(value, len(windows)) for name, value in conditions.items()}
+                if self.with_error:
+                    repeated["with_error"] = True
+                position = windows[:, -1, center, center]
+                with autocast_to(self.precision, windows.device):
+                    slices = network(windows[:, :-1].contiguous(), position=position, **repeated)
+                if slices.shape[1] != output.shape[1]:
+                    raise ValueError(
+                        f"the network gives {slices.shape[1]} channels, but {output.shape[1]} are needed with "
+                        f"with_error {self.with_error}: give a network that predicts its error, or set it to false."
+                    )
+                output[filled] = slices[:count].to(output.dtype)
+            return output
+
+        channel = positions[:, None, None, None].expand(-1, 1, *groups.shape[2:])
+        windowed = max(groups.shape[2:]) > self.resolution
+        blended = sliding_window_inference(
+            torch.cat([groups, channel], dim=1),
+            roi_size=(self.resolution, self.resolution),
+            sw_batch_size=self.batch_size,
+            predictor=predictor,
+            overlap=self.overlap,
+            mode="gaussian" if windowed else "constant",
+            cval=BLANK,
+        )
+        return cast(Tensor, blended)
+
+
+def autocast_to(precision: str, device: torch.device) -> torch.autocast:
+    """Return a context in which `device` runs dense convolutions in `precision`, one of `PRECISIONS`."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _repeat(value: Tensor | None, count: int) -> Tensor | None:
+    """Give every window the one condition of the volume: (1, ...) → (count, ...)."""
+    return None if value is None else value.expand(count, *value.shape[1:])

@@ -1,1 +1,0 @@
-"""From a thick volume to a thin one, of any modality."""

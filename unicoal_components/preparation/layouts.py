@@ -1,0 +1,214 @@
+"""How well-known collections name their folders and files: IXI, BraTS, BIDS, and folders of DICOM series."""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ..scans.dicom.series import find_series, has_dicom
+from .subject_files import SubjectFiles, check_modalities
+
+IXI_WORDS = {"t1": "T1", "t2": "T2", "pd": "PD"}
+BRATS_WORDS = {"t1": ("t1", "t1n"), "t1c": ("t1ce", "t1c"), "t2": ("t2", "t2w"), "flair": ("flair", "t2f")}
+BIDS_WORDS = {"t1": "T1w", "t1c": "ce-*_T1w", "t2": "T2w", "pd": "PDw", "flair": "FLAIR"}
+NIFTI = r"\.nii(\.gz)?"
+
+Found = Iterator[tuple[str, str, str | None, Path]]
+"""Subject, modality, person (`None`: the subject is one) and path of each file."""
+
+
+def find_layout(
+    folder: str | os.PathLike,
+    *,
+    layout: str,
+    modalities: Sequence[str] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> list[SubjectFiles]:
+    """Find every subject of a collection by the way its files are named, in order of their names.
+
+    - `ixi`: one folder per modality, `IXI-T1/IXI002-Guys-0828-T1.nii.gz` (or `T1/...`); modalities t1, t2, pd.
+    - `brats`: `<case>/<case>_t1ce.nii.gz` (2019), `<case>/<case>-t1c.nii.gz` (2023), at any depth; t1, t1c, t2, flair.
+      Time points of the 2023 names (`BraTS-GLI-00005-000`) belong to one person.
+    - `bids`: `sub-01/[ses-02/]anat/sub-01_ses-02_T1w.nii.gz`; t1, t1c (T1w with ce), t2, pd, flair. A session is a
+      subject `sub-01_ses-02` of the person `sub-01`.
+    - `dicom`: one folder per subject with any number of series in it; each modality is looked for in there by the
+      descriptions of the series, when it is read.
+
+    Of several files for one modality (runs, acquisitions) the first is taken, in order of their names with numbers
+    compared as numbers; the subject's notes tell.
+
+    Args:
+        folder: the top of the collection.
+        layout: one of those names.
+        modalities: lower-case names; `None` takes all that the layout knows and somebody has. `dicom` needs them.
+        names: per modality its spelling where that differs: the end of the file name (`{"t1": "T1_brain"}`), for BIDS
+            with entities if wanted (`{"t1": "acq-mprage_T1w"}`, `*` for anything).
+
+    Raises:
+        FileNotFoundError: the folder does not exist.
+        ValueError: an unknown layout or modality, no file for a modality, or nothing at all.
+    """
+    folder = Path(folder)
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout is {layout!r}; it must be one of {', '.join(LAYOUTS)}, or give --pattern instead.")
+    if not folder.is_dir():
+        raise FileNotFoundError(f"input folder '{folder}' does not exist or is not a folder.")
+    if modalities is not None:
+        check_modalities(modalities)
+    finder, words = LAYOUTS[layout]
+    if layout == "dicom":
+        if modalities is None or names:
+            raise ValueError("layout dicom needs --modalities, such as t1,t2, and takes no --names.")
+        spellings: dict[str, tuple[str, ...]] = dict.fromkeys(modalities, ())
+    else:
+        spellings = _spellings(layout, words, modalities, names or {})
+    subjects = _collect(finder(folder, spellings), list(spellings))
+    _check_found(subjects, folder, layout, modalities, spellings)
+    return subjects
+
+
+def _spellings(
+    layout: str, words: Mapping[str, str | tuple[str, ...]], modalities: Sequence[str] | None, names: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
+    """Return how each wanted modality may be spelled."""
+    known = {name: (word,) if isinstance(word, str) else word for name, word in words.items()}
+    known |= {name: (spelling,) for name, spelling in names.items()}
+    unknown = [name for name in modalities or () if name not in known]
+    if unknown:
+        raise ValueError(
+            f"layout {layout} knows no modality {unknown[0]!r}, only {', '.join(known)}; correct --modalities, or give "
+            f"its spelling with --names, such as {unknown[0]}={unknown[0].upper()}."
+        )
+    return {name: known[name] for name in (known if modalities is None else modalities)}
+
+
+def _collect(found: Found, modalities: Sequence[str]) -> list[SubjectFiles]:
+    """Gather the files of each subject; of several for one modality the first stays, and a note says so."""
+    candidates: dict[str, dict[str, list[Path]]] = {}
+    persons: dict[str, str | None] = {}
+    for subject, modality, person, path in found:
+        candidates.setdefault(subject, {}).setdefault(modality, []).append(path)
+        persons[subject] = person
+    result = []
+    for subject in sorted(candidates):
+        files, notes = {}, []
+        for modality in (name for name in modalities if name in candidates[subject]):
+            files[modality], *others = sorted(candidates[subject][modality], key=_natural)
+            if others:
+                notes.append(
+                    f"{modality}: took '{files[modality].name}', the first of {1 + len(others)}; not "
+                    + ", ".join(f"'{path.name}'" for path in others)
+                )
+        result.append(SubjectFiles(subject, files, person=persons[subject], notes=tuple(notes)))
+    return result
+
+
+def _natural(path: Path) -> list[tuple[int, int | str]]:
+    """Return a key that sorts run-2 before run-10, and a name before the same with more in it."""
+    words = re.split(r"(\d+)", re.sub(rf"{NIFTI}$", "", path.name, flags=re.IGNORECASE))
+    return [(1, int(word)) if word.isdigit() else (0, word) for word in words] + [(0, str(path))]
+
+
+def _check_found(
+    subjects: Sequence[SubjectFiles],
+    folder: Path,
+    layout: str,
+    modalities: Sequence[str] | None,
+    spellings: Mapping[str, tuple[str, ...]],
+) -> None:
+    """Refuse a collection in which nobody has a wanted modality."""
+    present = {name for item in subjects for name in item.files}
+    lacking = [name for name in modalities or () if name not in present]
+    if subjects and not lacking:
+        return
+    there = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    wanted = {name: list(spellings[name]) for name in lacking or spellings if spellings[name]}
+    raise ValueError(
+        f"folder '{folder}' holds nothing in the layout {layout} for {', '.join(lacking or spellings)}"
+        + (f", spelled {wanted}" if wanted else "")
+        + f"; found were {sorted(present) or 'no modalities'} of {len(subjects)} subjects, and in the folder itself "
+        f"{there[:5]}{' and more' if len(there) > 5 else ''}. Give the top of the collection, another --layout, or a "
+        "--pattern."
+    )
+
+
+def _ixi(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
+    """Look into the folders `IXI-T1`, `T1`, ... for files that end in `-T1`."""
+    places = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+    for modality, words in spellings.items():
+        for word in words:
+            for place in places:
+                if re.fullmatch(rf"(IXI[-_])?{re.escape(word)}", place.name, re.IGNORECASE):
+                    for path in sorted(place.iterdir()):
+                        match = re.fullmatch(rf"(.+)[-_]{re.escape(word)}{NIFTI}", path.name, re.IGNORECASE)
+                        if match:
+                            yield match[1], modality, None, path
+
+
+def _brats(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
+    """Look for folders whose files begin with the folder's own name."""
+    modality_of = {word: modality for modality, words in spellings.items() for word in words}
+    for path in sorted(folder.rglob("*.nii*")):
+        match = re.fullmatch(rf"{re.escape(path.parent.name)}[-_](.+?){NIFTI}", path.name)
+        if match and match[1] in modality_of:
+            case = path.parent.name
+            time_point = re.fullmatch(r"(BraTS-[A-Za-z]+-\d+)-\d+", case)
+            yield case, modality_of[match[1]], time_point[1] if time_point else None, path
+
+
+def _bids(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
+    """Look into the folders `anat` of persons and sessions."""
+    for path in sorted([*folder.glob("sub-*/anat/*.nii*"), *folder.glob("sub-*/ses-*/anat/*.nii*")]):
+        match = re.fullmatch(rf"(.+)_([A-Za-z0-9]+){NIFTI}", path.name)
+        if not match:
+            continue
+        entities = match[1].split("_")
+        if any(entity in ("part-phase", "part-real", "part-imag") for entity in entities):
+            continue
+        labels = path.relative_to(folder).parts[:-2]
+        for modality, words in spellings.items():
+            if any(_is_spelled(word, entities, match[2]) for word in words):
+                yield "_".join(labels), modality, labels[0], path
+
+
+def _is_spelled(word: str, entities: Sequence[str], suffix: str) -> bool:
+    """Tell if a file has the suffix and all entities of `word`, and contrast agent only if that is among them."""
+    *wanted, end = word.split("_")
+    expressions = [re.escape(entity).replace(r"\*", ".*") for entity in wanted]
+    enhanced = any(entity.startswith("ce-") for entity in entities)
+    return (
+        suffix == end
+        and all(any(re.fullmatch(expression, entity) for entity in entities) for expression in expressions)
+        and (not enhanced or any(entity.startswith("ce-") for entity in wanted))
+    )
+
+
+def _dicom(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
+    """Take each folder as a subject, and of its series those whose modality can be told.
+
+    Where it cannot be told which one is meant, or a file is damaged, the folder itself is given: reading it says why.
+    """
+    for place in sorted(folder.iterdir()):
+        if place.name.startswith(".") or not place.is_dir() or not has_dicom(place):
+            continue
+        try:
+            series = find_series(place)
+        except OSError:
+            yield from ((place.name, modality, None, place) for modality in spellings)
+            continue
+        for modality in spellings:
+            fitting = [one.key for one in series if one.modality == modality]
+            if len(fitting) == 1:
+                yield place.name, modality, None, place.with_name(f"{place.name}::{fitting[0]}")
+            elif fitting or len(spellings) == 1:
+                yield place.name, modality, None, place
+
+
+Words = Mapping[str, str | tuple[str, ...]]
+LAYOUTS: dict[str, tuple[Callable[[Path, Mapping[str, tuple[str, ...]]], Found], Words]] = {
+    "ixi": (_ixi, IXI_WORDS),
+    "brats": (_brats, BRATS_WORDS),
+    "bids": (_bids, BIDS_WORDS),
+    "dicom": (_dicom, {}),
+}
+"""Per name: the function that finds the files, and how it spells the modalities."""

@@ -1,0 +1,99 @@
+"""What preparation does to the scans of a subject between reading and scaling, as options."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..slices.planes import PLANES
+
+CROPS = ("none", "foreground", "brain")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparationSteps:
+    """The optional steps, in the order in which they are done; by default none of them.
+
+    Attributes:
+        bias_correction: correct the smooth shading of the receive coils (N4) in every modality.
+        register_to: modality that all others are registered to, rigidly, and whose grid they get; `None` does not
+            register.
+        spacing: edge of the cubic voxels of the common grid in mm; `None` keeps the reference's voxels. Without
+            `register_to` the reference is the first modality, and scans are taken to lie still between them.
+        crop: "none"; "foreground", around the head; or "brain": around the mask, with 0 outside of it.
+        margin: kept around what is cropped to, in mm.
+        seed: of the draw of the voxels that registration compares.
+        thin_axes: planes whose slices are truly thin in every scan, of axial, coronal, sagittal; `None` measures it.
+    """
+
+    bias_correction: bool = False
+    register_to: str | None = None
+    spacing: float | None = None
+    crop: str = "none"
+    margin: float = 5.0
+    seed: int = 0
+    thin_axes: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values outside of their ranges.
+
+        Raises:
+            ValueError: names the option, its value and what is allowed.
+        """
+        if self.crop not in CROPS:
+            raise ValueError(f"crop is {self.crop!r}; it must be one of {', '.join(CROPS)}.")
+        if not isinstance(self.bias_correction, bool):
+            raise ValueError(f"bias_correction is {self.bias_correction!r}; it must be true or false.")
+        if self.thin_axes is not None and (
+            isinstance(self.thin_axes, str)
+            or not set(self.thin_axes) <= set(PLANES)
+            or len(set(self.thin_axes)) < len(self.thin_axes)
+        ):
+            raise ValueError(
+                f"thin_axes is {self.thin_axes!r}; it must be auto, none, or planes of {', '.join(PLANES)}, each once."
+            )
+        for name, value, least in (("spacing", self.spacing, 0.05), ("margin", self.margin, 0)):
+            if value is not None and not (_is_number(value) and least <= value <= 100):
+                raise ValueError(f"{name} is {value!r}; it must be a number of mm between {least} and 100.")
+
+    def check_modality(self, modalities: Sequence[str]) -> None:
+        """Refuse a reference that is none of the modalities.
+
+        Raises:
+            ValueError: names both.
+        """
+        if self.register_to is not None and self.register_to not in modalities:
+            raise ValueError(
+                f"register_to is {self.register_to!r}, which is none of the modalities {list(modalities)}; name the "
+                "one that the others are to be registered to, such as the one with the thinnest slices."
+            )
+
+    def reference(self, modalities: Sequence[str]) -> str:
+        """Name the modality whose grid all get: `register_to`, or the first."""
+        return self.register_to or modalities[0]
+
+    @property
+    def resamples(self) -> bool:
+        """Whether scans are brought onto a common grid; otherwise they must share one already."""
+        return self.register_to is not None or self.spacing is not None
+
+    def options(self) -> dict[str, Any]:
+        """Return what shapes the result, as JSON values; what is left out has no effect.
+
+        Example:
+            >>> PreparationSteps(register_to="t1", margin=2).options()
+            {'register_to': 't1', 'seed': 0}
+        """
+        chosen: dict[str, Any] = {"bias_correction": True} if self.bias_correction else {}
+        if self.register_to is not None:
+            chosen |= {"register_to": self.register_to, "seed": self.seed}
+        if self.spacing is not None:
+            chosen["spacing"] = float(self.spacing)
+        if self.crop != "none":
+            chosen |= {"crop": self.crop, "margin": float(self.margin)}
+        if self.thin_axes is not None:
+            chosen["thin_axes"] = [plane for plane in PLANES if plane in self.thin_axes]
+        return chosen
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,249 @@
+"""Rigid registration of two scans of one person and session, whatever their contrasts."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import itk
+import numpy as np
+
+from ..geometry.head_mask import foreground_mask
+from ..geometry.itk_image import LPS, one_thread, to_itk
+
+
+class Level(NamedTuple):
+    """One resolution of the search.
+
+    Attributes:
+        spacing: mm between the points of the fixed scan that samples are drawn from, at most.
+        sigma: standard deviation in mm of the Gaussian that smooths both scans.
+        samples: points at which the scans are compared.
+    """
+
+    spacing: float
+    sigma: float
+    samples: int
+
+
+LEVELS = (Level(8.0, 4.0, 20_000), Level(4.0, 2.0, 40_000), Level(2.0, 1.0, 60_000))
+"""From coarse to fine. In mm, so that thick slices are not smoothed or thinned like thin ones."""
+
+HISTOGRAM_BINS = 50
+FIRST_STEP, LAST_STEP, MAX_STEPS = 4.0, 0.005, 200
+"""Step lengths in mm of the gradient descent, and how many steps a level may take."""
+
+RELAXATION = 0.9
+"""Factor of the step where the direction turns; ITK's 0.5 stops before rotations about flat optima have converged."""
+
+POOR_OVERLAP = 0.5
+"""Below this overlap of the scans as they come, the search starts with their centers of mass on each other."""
+
+MIN_OVERLAP, MAX_SHIFT, MAX_ANGLE = 0.25, 100.0, 45.0
+"""What is plausible for one person in one scanner: fraction, mm and degrees."""
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """The place of one scan relative to another.
+
+    Attributes:
+        matrix: `(4, 4)`, rigid: maps world points (RAS+ mm) of the fixed scan to world points of the moving scan.
+        metric: mutual information of the two at the end, in nats, 0 or more; higher is better. It compares only
+            results for the same two scans.
+        overlap: in [0, 1]: how much of one scan's foreground lies in the other's field of view, the larger of both.
+    """
+
+    matrix: np.ndarray
+    metric: float
+    overlap: float
+
+
+def register_rigid(
+    *,
+    fixed: np.ndarray,
+    fixed_affine: np.ndarray,
+    moving: np.ndarray,
+    moving_affine: np.ndarray,
+    seed: int = 0,
+    fixed_mask: np.ndarray | None = None,
+) -> Registration:
+    """Find the rotation and translation that align the moving scan with the fixed scan.
+
+    Maximizes Mattes' mutual information (Mattes 2003, doi 10.1109/TMI.2003.809072), so contrasts may differ, by
+    regular-step gradient descent from coarse to fine (`LEVELS`), in ITK's v4 framework (Avants 2014,
+    doi 10.3389/fninf.2014.00044). The start is the identity in world coordinates: within one session the scanner's own
+    coordinates agree to centimeters. Where they clearly do not (overlap below 0.5) the centers of mass are put on each
+    other. Rotation is about the center of mass of the fixed scan's foreground.
+
+    Args:
+        fixed: `(x, y, z)`.
+        fixed_affine: `(4, 4)`, its voxels to RAS+ world mm.
+        moving: `(x, y, z)` on a grid of its own.
+        moving_affine: `(4, 4)`, its voxels to RAS+ world mm.
+        seed: of the random sample points, 0 or more. The same seed gives the same result bit for bit, however many
+            threads ITK may use (the comparison runs in one: persons run in parallel processes).
+        fixed_mask: `(x, y, z)`, non-zero where the scans shall be compared; `None`: everywhere.
+
+    Returns:
+        The map, and what tells how good it is.
+
+    Raises:
+        ValueError: a scan is constant or its affine sheared, the mask does not fit, or the result is not plausible:
+            overlap below 25 %, or a way from the start of more than 100 mm or 45 degrees.
+    """
+    if seed < 0:
+        raise ValueError(f"seed is {seed}; it must be 0 or more.")
+    fixed_points = _foreground_points(fixed, fixed_affine)
+    moving_points = _foreground_points(moving, moving_affine)
+    views = (np.linalg.inv(fixed_affine), fixed.shape), (np.linalg.inv(moving_affine), moving.shape)
+    start = np.eye(4)
+    if _overlap(fixed_points, moving_points, views, start) < POOR_OVERLAP:
+        start[:3, 3] = moving_points.mean(0) - fixed_points.mean(0)
+    transform = _euler(fixed_points.mean(0), start[:3, 3])
+    with one_thread():
+        images = to_itk(fixed, fixed_affine), to_itk(moving, moving_affine)
+        value = _optimize(*images, transform, seed=seed, mask=_mask(fixed_mask, fixed))
+    matrix = _matrix(transform)
+    overlap = _overlap(fixed_points, moving_points, views, matrix)
+    _check_plausible(matrix @ np.linalg.inv(start), moving_points.mean(0), overlap)
+    return Registration(matrix=matrix, metric=-value, overlap=overlap)
+
+
+def _foreground_points(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Return about 20,000 world points (N, 3) in mm, spread evenly over a scan's foreground."""
+    indices = np.argwhere(foreground_mask(volume))
+    indices = indices[:: max(1, len(indices) // 20_000)]
+    return indices @ affine[:3, :3].T + affine[:3, 3]
+
+
+def _apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Map points (N, 3)."""
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def _overlap(fixed_points: np.ndarray, moving_points: np.ndarray, views: tuple, matrix: np.ndarray) -> float:
+    """Return the larger of: fixed foreground in the moving field of view, and the other way round.
+
+    The larger, because a thin slab within a whole head overlaps well.
+    """
+    (to_fixed, fixed_shape), (to_moving, moving_shape) = views
+    there = _inside(_apply(to_moving @ matrix, fixed_points), moving_shape)
+    back = _inside(_apply(to_fixed @ np.linalg.inv(matrix), moving_points), fixed_shape)
+    return max(there, back)
+
+
+def _inside(voxels: np.ndarray, shape: tuple[int, ...]) -> float:
+    """Return the fraction of voxel positions (N, 3) that lie in a volume."""
+    return float(np.mean(np.all((voxels >= -0.5) & (voxels <= np.array(shape) - 0.5), axis=1)))
+
+
+def _euler(center: np.ndarray, shift: np.ndarray) -> Any:
+    """Return ITK's rigid transform about a center, both in RAS+ mm, without rotation."""
+    transform = itk.Euler3DTransform[itk.D].New()
+    transform.SetCenter((LPS[:3, :3] @ center).tolist())
+    transform.SetTranslation((LPS[:3, :3] @ shift).tolist())
+    return transform
+
+
+def _matrix(transform: Any) -> np.ndarray:
+    """Return an ITK transform of LPS points as `(4, 4)` matrix of RAS+ points."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = itk.array_from_matrix(transform.GetMatrix())
+    matrix[:3, 3] = transform.GetOffset()
+    return LPS @ matrix @ LPS
+
+
+def _mask(mask: np.ndarray | None, fixed: np.ndarray) -> np.ndarray | None:
+    """Return the mask as booleans, once it is seen to fit the fixed scan."""
+    if mask is None:
+        return None
+    if mask.shape != fixed.shape or not mask.any():
+        raise ValueError(
+            f"fixed_mask of shape {mask.shape} with {np.count_nonzero(mask)} voxels set does not fit the fixed scan of "
+            f"shape {fixed.shape}: it must lie on the same grid and not be empty. Give such a mask, or none."
+        )
+    return mask != 0
+
+
+def _optimize(fixed: Any, moving: Any, transform: Any, *, seed: int, mask: np.ndarray | None) -> float:
+    """Move the transform to the optimum, in place, and return the metric there (negative mutual information)."""
+    metric = _metric(type(fixed))
+    if mask is not None:
+        metric.SetFixedImageMask(_spatial_mask(mask, fixed))
+    optimizer = _optimizer(metric)
+    method = itk.ImageRegistrationMethodv4[type(fixed), type(moving)].New(
+        FixedImage=fixed, MovingImage=moving, Metric=metric, Optimizer=optimizer, InitialTransform=transform
+    )
+    method.InPlaceOn()
+    _set_levels(method, fixed, 1.0 if mask is None else float(mask.mean()))
+    method.SetMetricSamplingStrategy(itk.ImageRegistrationMethodv4Enums.MetricSamplingStrategy_RANDOM)
+    method.MetricSamplingReinitializeSeed(seed + 1)  # 0 would draw from the clock
+    try:
+        method.Update()
+    except RuntimeError as error:
+        raise ValueError(
+            f"the scans of {list(fixed.GetLargestPossibleRegion().GetSize())} and "
+            f"{list(moving.GetLargestPossibleRegion().GetSize())} voxels cannot be registered: "
+            f"{str(error).strip().splitlines()[-1]} Check that both show the same person and part of the body."
+        ) from error
+    return float(optimizer.GetValue())
+
+
+def _metric(image_type: Any) -> Any:
+    """Return the metric, mutual information with gradients by differences (images are smoothed already)."""
+    metric = itk.MattesMutualInformationImageToImageMetricv4[image_type, image_type].New()
+    metric.SetNumberOfHistogramBins(HISTOGRAM_BINS)
+    metric.SetUseFixedImageGradientFilter(False)
+    metric.SetUseMovingImageGradientFilter(False)
+    return metric
+
+
+def _optimizer(metric: Any) -> Any:
+    """Return the gradient descent, in which a radian counts as far as it moves the corners of the scan in mm."""
+    scales = itk.RegistrationParameterScalesFromPhysicalShift[type(metric)].New(Metric=metric)
+    optimizer = itk.RegularStepGradientDescentOptimizerv4[itk.D].New(ScalesEstimator=scales)
+    optimizer.SetLearningRate(FIRST_STEP)
+    optimizer.SetMinimumStepLength(LAST_STEP)
+    optimizer.SetRelaxationFactor(RELAXATION)
+    optimizer.SetNumberOfIterations(MAX_STEPS)
+    optimizer.SetGradientMagnitudeTolerance(1e-7)
+    optimizer.SetDoEstimateLearningRateOnce(False)
+    optimizer.SetDoEstimateLearningRateAtEachIteration(False)
+    return optimizer
+
+
+def _set_levels(method: Any, fixed: Any, share: float) -> None:
+    """Set smoothing, grid and number of samples; `share` of the fixed scan, in (0, 1], is compared at all."""
+    spacing = np.array(fixed.GetSpacing())
+    shape = np.array(fixed.GetLargestPossibleRegion().GetSize())
+    percentages = []
+    method.SetNumberOfLevels(len(LEVELS))
+    for index, level in enumerate(LEVELS):
+        factors = np.clip(np.floor(level.spacing / spacing + 1e-3), 1, np.maximum(shape // 8, 1)).astype(int)
+        method.SetShrinkFactorsPerDimension(index, factors.tolist())
+        percentages.append(float(min(1.0, level.samples / (share * np.prod(shape // factors)))))
+    method.SetMetricSamplingPercentagePerLevel(percentages)
+    method.SetSmoothingSigmasPerLevel([level.sigma for level in LEVELS])
+    method.SetSmoothingSigmasAreSpecifiedInPhysicalUnits(True)
+
+
+def _spatial_mask(mask: np.ndarray, fixed: Any) -> Any:
+    """Return a mask on the grid of an ITK image as ITK's metric takes it."""
+    image = itk.image_from_array(np.ascontiguousarray(mask.T, dtype=np.uint8))
+    image.CopyInformation(fixed)
+    spatial = itk.ImageMaskSpatialObject[3].New(Image=image)
+    spatial.Update()
+    return spatial
+
+
+def _check_plausible(moved: np.ndarray, center: np.ndarray, overlap: float) -> None:
+    """Refuse a result that one person in one scanner cannot give; `moved` is the map beyond the start."""
+    cosine = np.clip((np.trace(moved[:3, :3]) - 1) / 2, -1, 1)
+    angle = float(np.degrees(np.arccos(cosine)))
+    shift = float(np.linalg.norm(_apply(moved, center[None])[0] - center))
+    if overlap >= MIN_OVERLAP and shift <= MAX_SHIFT and angle <= MAX_ANGLE:
+        return
+    raise ValueError(
+        f"the registration is not plausible: {shift:.0f} mm and {angle:.0f} degrees from the start (at most "
+        f"{MAX_SHIFT:.0f} and {MAX_ANGLE:.0f}), overlap {overlap:.0%} (at least {MIN_OVERLAP:.0%}). Check that both "
+        "scans are of the same person and session and that their headers are right, or register them by hand first."
+    )

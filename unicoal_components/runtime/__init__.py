@@ -1,0 +1,1 @@
+"""How a process runs: workers, ranks, compiled networks, memory and files of weights."""

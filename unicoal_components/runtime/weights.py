@@ -1,0 +1,166 @@
+"""Files of weights: written whole or not at all, read with errors that help."""
+
+import logging
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from torch import nn
+
+from ..files.atomic import atomic_path
+from .distributed import unwrap
+
+logger = logging.getLogger(__name__)
+
+SIZES = (  # tensor of a generator, its axis, the value of the config that the length comes from
+    ("mapping.w_avg", 0, "w_dim"),
+    ("mapping.embed_modality.weight", 0, "z_dim"),
+    ("mapping.embed_modality.weight", 1, "the number of modalities (one more with residual)"),
+    ("encoder.layers.0.conv.weight", 1, "slice_group_size"),
+    ("across.head.weight", 0, "detail_channels"),
+    ("encoder.style_linear.weight", 0, "image_style_dim"),
+    ("encoder.style_conv.weight", 0, "the width at the coarsest layer (channel_base, channel_max)"),
+    ("encoder.layers.0.conv.weight", 0, "the width at the finest layer (channel_base, channel_max, resolution)"),
+)
+LAYER = re.compile(r"synthesis\.layers\.(\d+)\.conv\.weight")
+
+
+def save_weights(content: Mapping[str, Any], path: str | Path) -> None:
+    """Write a state so that the file is either the old one or the whole new one, whenever the process is killed."""
+    with atomic_path(path) as partial, open(partial, "wb") as file:  # torch.save would hide the OSError of a path
+        torch.save(dict(content), file)
+
+
+def read_weights(path: str | Path) -> dict[str, Any]:
+    """Read a state onto the CPU, without running any code that it may contain.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated, or holds something else than tensors, numbers and containers.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there are no weights at {path}; train first, or give the path of a .pt file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"{path} cannot be read as weights ({reason}); it is truncated, or not a state of tensors. Copy it again, "
+            "or remove it and train."
+        ) from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}, not a dictionary of weights; give another file")
+    return content
+
+
+def load_weights(*, network: nn.Module, path: str | Path | None, device: str | torch.device | None = None) -> nn.Module:
+    """Put weights from a file into a network, all of them or none.
+
+    Args:
+        network: any network, or its `DistributedDataParallel`.
+        path: a plain state dict, e.g. `model.pt`, or a `checkpoint.pt`, of which the averaged generator is taken;
+            `None` leaves the network as it is.
+        device: where the network goes afterwards; `None` = it stays.
+
+    Returns:
+        `network`, in eval mode.
+
+    Raises:
+        FileNotFoundError: see `read_weights`.
+        ValueError: see `read_weights`, or the weights do not fit the network.
+    """
+    if path is not None:
+        state = read_weights(path)
+        state = state.get("average") or state.get("generator") or state
+        check_fit(state, unwrap(network).state_dict(), path=path, name="the network")
+        unwrap(network).load_state_dict(state)
+        logger.info("Weights from %s", path)
+    return (network if device is None else network.to(device)).eval()
+
+
+class LoadWeights:
+    """Load weights when an engine starts, like MONAI's `CheckpointLoader`, with errors that name the way out.
+
+    Args:
+        network: see `load_weights`.
+        path: see `load_weights`; read when the engine starts, not before.
+    """
+
+    def __init__(self, *, network: nn.Module, path: str | Path) -> None:
+        self.network = network
+        self.path = path
+
+    def attach(self, engine: Engine) -> None:
+        """Load when `engine` starts."""
+        engine.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Load now."""
+        load_weights(network=self.network, path=self.path)
+
+
+def check_fit(
+    saved: Mapping[str, Any],
+    expected: Mapping[str, Any],
+    *,
+    path: str | Path,
+    name: str,
+    way_out: str = "give another file",
+) -> None:
+    """Compare keys and shapes of two states.
+
+    Args:
+        saved: state from the file.
+        expected: state of the object that shall take it.
+        path: of the file, for the message.
+        name: of the object, for the message.
+        way_out: what may be done instead of changing the config, for the message.
+
+    Raises:
+        ValueError: they differ; the message names the values of the config that differ where they can be told from the
+            sizes, the first of each kind of difference, and the way out.
+    """
+    shapes = [
+        f"{key} is {tuple(saved[key].shape)} in the file, {tuple(expected[key].shape)} in the network"
+        for key in expected
+        if key in saved and getattr(saved[key], "shape", None) != getattr(expected[key], "shape", None)
+    ]
+    missing = [f"{key} is missing in the file" for key in expected if key not in saved]
+    unknown = [f"{key} is unknown to the network" for key in saved if key not in expected]
+    if shapes or missing or unknown:
+        first = "; ".join(difference[0] for difference in (shapes, missing, unknown) if difference)
+        count = len(shapes) + len(missing) + len(unknown)
+        raise ValueError(
+            f"{path} does not fit {name}: {first} ({count} differences). {_cause(saved, expected)}Set the network's "
+            f"values in the config to those of the run that wrote the file (its overlays too), or {way_out}."
+        )
+
+
+def sizes(state: Mapping[str, Any]) -> dict[str, int]:
+    """Tell what the shapes of a generator's state say of the config, by name; nothing for other networks.
+
+    >>> sizes({"mapping.w_avg": torch.zeros(128)})
+    {'w_dim': 128}
+    """
+    found = {value: state[key].shape[axis] for key, axis, value in SIZES if _dimensions(state.get(key)) > axis}
+    layers = [int(match[1]) for match in map(LAYER.fullmatch, state) if match]
+    return found | ({"num_layers": max(layers)} if layers else {})
+
+
+def _dimensions(value: Any) -> int:
+    return len(getattr(value, "shape", ()))
+
+
+def _cause(saved: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    """Say in a sentence which values of the config differ, as far as the shapes tell."""
+    theirs, ours = sizes(saved), sizes(expected)
+    parts = [
+        f"{value} is {theirs[value]} there, {ours[value]} here"
+        for value in ours
+        if value in theirs and theirs[value] != ours[value]
+    ]
+    return f"The networks differ: {'; '.join(parts)}. " if parts else ""

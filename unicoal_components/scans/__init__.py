@@ -1,0 +1,1 @@
+"""Image files of people: read, written, named and checked."""

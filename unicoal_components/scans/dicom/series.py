@@ -1,0 +1,258 @@
+"""The image series in a folder of DICOM files, from their headers alone, and the one to take."""
+
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom import Dataset, dcmread
+from pydicom.uid import MediaStorageDirectoryStorage, MRImageStorage
+
+from .modality_rules import modality_of_header
+
+NO_IMAGES = {"SR", "PR", "KO", "REG", "SEG", "DOC", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTRECORD", "ECG", "AU", "HD"}
+"""Values of Modality whose objects are no images of a scan."""
+
+SPLIT_BY = (
+    "EchoTime",
+    "EchoNumbers",
+    "ImageType",
+    "TemporalPositionIdentifier",
+    "DiffusionBValue",
+    "AcquisitionNumber",
+)
+"""What tells apart several volumes of one SeriesInstanceUID, asked in this order where positions repeat."""
+
+FIRST_ELEMENTS = (b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x08\x00\x12\x00", b"\x08\x00\x16\x00")
+"""How data sets without preamble begin: with one of the first elements of group 0008."""
+
+TAGS = [
+    *(
+        "SOPClassUID",
+        "SeriesInstanceUID",
+        "SeriesDescription",
+        "ProtocolName",
+        "SequenceName",
+        "SeriesNumber",
+        "Modality",
+    ),
+    *("InstanceNumber", "Rows", "Columns", "ImageOrientationPatient", "ImagePositionPatient", "RepetitionTime"),
+    *("InversionTime", "ScanningSequence", "ContrastBolusAgent", "NumberOfFrames", "SpecificCharacterSet", *SPLIT_BY),
+]
+
+
+@dataclass(frozen=True)
+class DicomSeries:
+    """One stack of slices: a series, or one part of it where a scanner put several volumes under one UID.
+
+    Attributes:
+        uid: SeriesInstanceUID.
+        part: 0 for a whole series, else 1, 2, ... within it.
+        number: SeriesNumber, `None` where there is none.
+        description: SeriesDescription, or ProtocolName, or "".
+        modality: a guess, see `modality_of_header`; `None` when unsure.
+        files: in order of InstanceNumber.
+        folder: where it was looked for; messages name it.
+    """
+
+    uid: str
+    part: int
+    number: int | None
+    description: str
+    modality: str | None
+    files: tuple[Path, ...]
+    folder: Path
+
+    @property
+    def key(self) -> str:
+        """What to write after `folder::`: the UID, and ":part" where the series has parts."""
+        return f"{self.uid}:{self.part}" if self.part else self.uid
+
+    def __str__(self) -> str:
+        guess = self.modality or "modality unknown"
+        return f"{self.key} (number {self.number}, '{self.description}', {len(self.files)} slices, {guess})"
+
+
+def is_dicom(path: str | os.PathLike) -> bool:
+    """Tell a DICOM file by its content, whatever its name: "DICM" after the preamble, or a data set without one.
+
+    Raises:
+        PermissionError: it may not be read; the error names it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        head = file.read(132)
+    if head[128:] == b"DICM":
+        return True
+    if head[:4] not in FIRST_ELEMENTS:
+        return False
+    try:
+        return bool(_header(path, ["SOPClassUID"]).get("SOPClassUID"))
+    except (EOFError, OSError, ValueError, NotImplementedError, AttributeError, KeyError):
+        return False
+
+
+def has_dicom(folder: str | os.PathLike) -> bool:
+    """Tell whether there is a DICOM file in the folder or below it; stops at the first."""
+    return any(is_dicom(path) for path in _walk(Path(folder)))
+
+
+def split_uid(path: str | os.PathLike) -> tuple[Path, str | None]:
+    """Part `folder::SeriesInstanceUID` into the folder and the UID; a "::" that no UID follows belongs to the name.
+
+    Example:
+        >>> folder, uid = split_uid("study::1.2.840.3:2")
+        >>> str(folder), uid, split_uid("scan::3")[1]
+        ('study', '1.2.840.3:2', None)
+    """
+    found = re.fullmatch(r"(.+)::([0-9]+(?:\.[0-9]+)+(?::[0-9]+)?)", os.fspath(path))
+    return (Path(found[1]), found[2]) if found else (Path(path), None)
+
+
+def find_series(folder: str | os.PathLike) -> list[DicomSeries]:
+    """List the image series in a folder and below it, in order of SeriesNumber; pixels are not read.
+
+    Reports, presentation states, plans, segmentations and DICOMDIR are left out, hidden files and folders too. One
+    SeriesInstanceUID becomes several parts where orientation or matrix differ (localizers); and, only where positions
+    repeat, where echo time, echo number, image type (magnitude, phase), time point, b-value or acquisition number do.
+
+    Raises:
+        OSError: a DICOM file is damaged before its pixels; the message names it.
+    """
+    folder = Path(folder)
+    grouped: dict[str, list[tuple[Path, Dataset]]] = {}
+    for path in _walk(folder):
+        if is_dicom(path) and (header := _image_header(path)) is not None:
+            grouped.setdefault(str(header.get("SeriesInstanceUID") or ""), []).append((path, header))
+    found = []
+    for uid, slices in grouped.items():
+        parts = _parts(slices)
+        found += [_series(folder, uid, i + 1 if len(parts) > 1 else 0, part) for i, part in enumerate(parts)]
+    return sorted(found, key=lambda series: (series.number is None, series.number or 0, series.uid, series.part))
+
+
+def choose_series(folder: str | os.PathLike, *, uid: str | None = None, modality: str | None = None) -> DicomSeries:
+    """Return the series of a UID; else the only one; else the only one whose guess is `modality`.
+
+    Args:
+        folder: with DICOM files in it or below it.
+        uid: SeriesInstanceUID, with ":part" where the series has parts.
+        modality: "t1", "t1c", "t2", "pd" or "flair".
+
+    Raises:
+        FileNotFoundError: there is no DICOM image.
+        OSError: a file is damaged.
+        ValueError: no series has this UID, or there are several to choose from; the message lists them.
+    """
+    series = find_series(folder)
+    if not series:
+        raise FileNotFoundError(f"'{folder}' holds no DICOM image. Give the folder that holds the slices of a series.")
+    listed = "; ".join(map(str, series))
+    if uid is not None:
+        chosen = [one for one in series if one.key == uid] or [one for one in series if one.uid == uid]
+        if not chosen:
+            raise ValueError(f"'{folder}' holds no series with the UID {uid}. It holds: {listed}. Give one of these.")
+    else:
+        chosen = series if len(series) == 1 else [one for one in series if modality and one.modality == modality]
+    if len(chosen) == 1:
+        return chosen[0]
+    if len(chosen) > 1:
+        listed = "; ".join(map(str, chosen))
+    what = f"{len(chosen) or len(series)} series" + (f", {len(chosen)} of them {modality}" if modality else "")
+    raise ValueError(
+        f"'{folder}' holds {what}; one is needed: {listed}. Write the path as 'folder::SeriesInstanceUID', such as "
+        f"'{folder}::{(chosen or series)[0].key}', or give a folder or a table with one series per scan."
+    )
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder and below it in name order, hidden ones aside."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(place, name) for name in sorted(names) if not name.startswith(".") and name != "DICOMDIR")
+
+
+def _header(path: Path, tags: list[str]) -> Dataset:
+    """Read some elements before the pixels, quietly: scanners write values that pydicom warns about."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(tags))
+
+
+def _image_header(path: Path) -> Dataset | None:
+    """Return the header of an image, `None` for other objects."""
+    try:
+        header = _header(path, TAGS)
+        header.get("SeriesDescription")
+    except (EOFError, OSError, ValueError, NotImplementedError, KeyError) as error:
+        raise _damaged(path, str(error) or type(error).__name__) from error
+    meta = str(getattr(header, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
+    is_image = "Rows" in header and "Columns" in header and header.get("Modality") not in NO_IMAGES
+    if not is_image and "SOPClassUID" not in header and meta != MediaStorageDirectoryStorage:
+        raise _damaged(path, "its header ends early")
+    if header.get("SOPClassUID") == MRImageStorage and "Columns" not in header:
+        raise _damaged(path, "its header ends before Rows and Columns")
+    return header if is_image else None
+
+
+def _damaged(path: Path, reason: str) -> OSError:
+    return OSError(
+        f"cannot read the DICOM file '{path}': it is truncated or damaged ({reason}). Copy or export it again, or take "
+        "it out of the folder."
+    )
+
+
+def _series(folder: Path, uid: str, part: int, slices: list[tuple[Path, Dataset]]) -> DicomSeries:
+    """Describe a group of slices by the header of its first."""
+    first = slices[0][1]
+    description = str(first.get("SeriesDescription") or first.get("ProtocolName") or "")
+    number = int_or_none(first.get("SeriesNumber"))
+    return DicomSeries(
+        uid, part, number, description, modality_of_header(first), tuple(path for path, _ in slices), folder
+    )
+
+
+def _parts(slices: list[tuple[Path, Dataset]]) -> list[list[tuple[Path, Dataset]]]:
+    """Part the slices of one UID by matrix and orientation, and where positions repeat by `SPLIT_BY`."""
+    slices = sorted(slices, key=lambda pair: (int_or_none(pair[1].get("InstanceNumber")) or 0, pair[0]))
+    by_grid = _grouped(slices, lambda header: (header.get("Rows"), header.get("Columns"), _direction(header)))
+    return [part for grid in by_grid for part in _unrepeated(grid, SPLIT_BY)]
+
+
+def _unrepeated(slices: list, tags: tuple[str, ...]) -> list[list]:
+    """Split by one tag after the other until no part has a position twice, or no tag is left."""
+    positions = [str(header.get("ImagePositionPatient")) for _, header in slices]
+    if len(set(positions)) == len(positions) or not tags or set(positions) == {"None"}:
+        return [slices]
+    parts = _grouped(slices, lambda header: str(header.get(tags[0])))
+    return [whole for part in parts for whole in _unrepeated(part, tags[1:])]
+
+
+def _grouped(slices: list, key: Callable[[Dataset], Any]) -> list[list]:
+    """Group slices by a key of their header, in order of first appearance."""
+    groups: dict[Any, list] = {}
+    for path, header in slices:
+        groups.setdefault(key(header), []).append((path, header))
+    return list(groups.values())
+
+
+def _direction(header: Dataset) -> tuple[float, ...] | None:
+    """Return the orientation to 0.01, coarse enough to join what jitters and to part what is another plane."""
+    try:
+        return tuple(np.round(np.asarray(header.get("ImageOrientationPatient"), dtype=float), 2) + 0.0)
+    except (TypeError, ValueError):
+        return None
+
+
+def int_or_none(value: Any) -> int | None:
+    """Return an element's whole number, `None` where it is missing, empty or no number."""
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None

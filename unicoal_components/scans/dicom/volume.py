@@ -1,0 +1,239 @@
+"""One volume from one DICOM series, in scanner units and with its place in the world."""
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom import Dataset, dcmread
+from pydicom.pixels import get_decoder, pixel_array
+from pydicom.uid import UID
+
+from .geometry import slice_plane, stack_geometry
+from .series import DicomSeries, int_or_none
+
+BIG_GAP = 0.2
+"""A gap between slices above this share of their thickness is told."""
+
+WAY_OUT = {
+    "JPEG 2000": "pylibjpeg pylibjpeg-openjpeg",
+    "High-Throughput": "pylibjpeg pylibjpeg-openjpeg",
+    "JPEG": "pylibjpeg pylibjpeg-libjpeg",
+    "RLE": "pylibjpeg pylibjpeg-rle",
+}
+"""What to install for a transfer syntax whose name begins so."""
+
+
+@dataclass(frozen=True, eq=False)
+class DicomVolume:
+    """A series as a volume.
+
+    Attributes:
+        series: where it came from.
+        voxels: float32 `(x, y, z)` = (column, row, slice) in scanner units: RescaleSlope and RescaleIntercept of each
+            slice are applied, RealWorldValueMapping is not.
+        affine: float64 `(4, 4)`, voxel (x, y, z, 1) to NIfTI RAS+ world mm.
+        source: the data sets of the slices without their pixels, in the order of z.
+        stored_dtype: of the pixels in the files, such as "int16".
+        rescale: slope and intercept that all slices share; `None` where they differ.
+        slice_thickness: SliceThickness in mm; `None` where the slices tell none, or not one.
+        warnings: what the user should know, a clause each whose subject is the series. Nothing in it tells who it is.
+    """
+
+    series: DicomSeries
+    voxels: np.ndarray
+    affine: np.ndarray
+    source: tuple[Dataset, ...]
+    stored_dtype: str
+    rescale: tuple[float, float] | None
+    slice_thickness: float | None
+    warnings: tuple[str, ...]
+
+
+def read_series(series: DicomSeries) -> DicomVolume:
+    """Read the slices of a series, put them in order and see that they make one regular volume.
+
+    Slices are ordered by ImagePositionPatient along the normal row × column; file names and InstanceNumber do not
+    matter. A part of a series (see `find_series`) is read like a series.
+
+    Raises:
+        OSError: a file is missing, damaged, truncated, or of a compression that nothing installed decodes.
+        ValueError: the series is in color, MONOCHROME1 or multi-frame, its slices differ in matrix or orientation, or
+            are not evenly spaced, see `stack_geometry`.
+    """
+    name = f"{series.key} in '{series.folder}'"
+    headers, pixels = [], []
+    for path in series.files:
+        header, values = _read_slice(path)
+        headers.append(header)
+        pixels.append(values)
+    _check_one_series(headers, series, name)
+    labels = [f"'{path.name}'" for path in series.files]
+    planes = [slice_plane(header, name=str(path)) for header, path in zip(headers, series.files, strict=True)]
+    order, affine = stack_geometry(planes, name=name, labels=labels)
+    rows, columns = pixels[0].shape
+    voxels = np.empty((columns, rows, len(order)), dtype=np.float32, order="F")
+    for z, index in enumerate(order):
+        voxels[:, :, z] = _scaled(headers[index], pixels[index]).T
+    source = tuple(headers[index] for index in order)
+    spacing = float(np.linalg.norm(affine[:3, 2]))
+    dtype = str(np.result_type(*pixels))
+    rescales = {_rescale(header) for header in headers}
+    shared = rescales.pop() if len(rescales) == 1 else None
+    thicknesses = {positive_number(header.get("SliceThickness")) for header in headers}
+    thickness = thicknesses.pop() if len(thicknesses) == 1 else None
+    doubts = tuple(_warnings(source, spacing, series))
+    return DicomVolume(series, voxels, affine, source, dtype, shared, thickness, doubts)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn the errors of readers and decoders into one that names the file; silence what pydicom says of odd values."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except Exception as error:  # each decoder has its own: EOFError, RuntimeError, AttributeError, struct.error, ...
+        reason = " ".join(str(error).split()[-25:]) or type(error).__name__
+        raise OSError(
+            f"cannot read the DICOM file '{path}': it is truncated or damaged ({reason}). Copy or export the series "
+            "again."
+        ) from error
+
+
+def _read_slice(path: Path) -> tuple[Dataset, np.ndarray]:
+    """Return the data set without its pixels, and the stored pixels `(rows, columns)`."""
+    with _reading(path):
+        header = dcmread(path, force=True)
+    _check_kind(header, path)
+    _check_decoder(header, path)
+    with _reading(path):
+        values = pixel_array(header)
+        del header.PixelData
+    return header, values
+
+
+def _check_kind(header: Dataset, path: Path) -> None:
+    """Refuse multi-frame, tiled, color and inverted images."""
+    frames = int_or_none(header.get("NumberOfFrames")) or 1
+    if frames > 1 or "PerFrameFunctionalGroupsSequence" in header:
+        raise ValueError(
+            f"'{path}' is a multi-frame DICOM object ({frames} frames in one file), which is not read here. Convert "
+            "it to NIfTI first, for example with dcm2niix, or export it from the archive as single-frame MR."
+        )
+    if "MOSAIC" in (header.get("ImageType") or ()):
+        raise ValueError(
+            f"'{path}' is a mosaic: many slices tiled into one image. Convert the series to NIfTI first, for example "
+            "with dcm2niix."
+        )
+    samples = int_or_none(header.get("SamplesPerPixel")) or 1
+    photometric = str(header.get("PhotometricInterpretation", "MONOCHROME2"))
+    if samples != 1 or not photometric.startswith("MONOCHROME"):
+        raise ValueError(
+            f"'{path}' is a color image (PhotometricInterpretation {photometric}, {samples} samples per pixel), such "
+            "as a screen capture or a colored map. Give the gray series that it was made from."
+        )
+    if photometric == "MONOCHROME1":
+        raise ValueError(
+            f"'{path}' has PhotometricInterpretation MONOCHROME1: low values are bright, so that they are no MR "
+            "signal. Export the series as MONOCHROME2."
+        )
+
+
+def _check_decoder(header: Dataset, path: Path) -> None:
+    """Refuse compressed pixels that nothing installed decodes."""
+    syntax = UID(str(header.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2")))
+    try:
+        known = not syntax.is_compressed or get_decoder(syntax).is_available
+    except (NotImplementedError, ValueError):
+        known = False
+    if not known:
+        package = next((what for start, what in WAY_OUT.items() if syntax.name.startswith(start)), "pylibjpeg[all]")
+        raise OSError(
+            f"cannot read '{path}': its pixels are compressed as {syntax.name} ({syntax}) and nothing installed "
+            f"decodes that. Run 'pip install {package}', or decompress the series with 'gdcmconv --raw' or 'dcmdjpeg'."
+        )
+
+
+def _check_one_series(headers: Sequence[Dataset], series: DicomSeries, name: str) -> None:
+    """Refuse files of several series or matrix sizes."""
+    for header, path in zip(headers, series.files, strict=True):
+        uid = str(header.get("SeriesInstanceUID") or "")
+        if uid != series.uid:
+            raise ValueError(
+                f"'{path}' belongs to the series {uid or 'without SeriesInstanceUID'}, not to {name}. List the series "
+                "again, or put each into a folder of its own."
+            )
+        size, first = [(one.get("Rows"), one.get("Columns")) for one in (header, headers[0])]
+        if size != first:
+            raise ValueError(
+                f"series {name} mixes matrices: '{path.name}' has {size[0]} x {size[1]} rows and columns, "
+                f"'{series.files[0].name}' {first[0]} x {first[1]}. Put each stack into a folder of its own."
+            )
+
+
+def _scaled(header: Dataset, values: np.ndarray) -> np.ndarray:
+    """Return slope * stored + intercept, computed in float64; both are optional, and may differ among slices."""
+    slope, intercept = _rescale(header)
+    return values * slope + intercept
+
+
+def _rescale(header: Dataset) -> tuple[float, float]:
+    slope, intercept = header.get("RescaleSlope"), header.get("RescaleIntercept")
+    return float(1 if slope is None else slope), float(intercept or 0)
+
+
+def _warnings(source: Sequence[Dataset], spacing: float, series: DicomSeries) -> Iterator[str]:
+    """Yield what the user should know about a series that can be read."""
+    first = source[0]
+    modality = str(first.get("Modality") or "unknown")
+    if modality != "MR":
+        yield f"it is of Modality {modality}, not MR; results on it mean nothing"
+    if first.get("SyntheticData") == "YES":
+        yield "it is itself synthetic (SyntheticData YES); give the acquired series"
+    numbers = sorted({number for one in source if (number := int_or_none(one.get("InstanceNumber"))) is not None})
+    steps = np.diff(numbers)
+    if not series.part and len(steps) and steps.max() > steps.min():
+        yield (
+            f"it has gaps in InstanceNumber ({numbers[0]} to {numbers[-1]}, {len(numbers)} of them); see that all "
+            "slices were exported"
+        )
+    expected = int_or_none(first.get("ImagesInAcquisition"))
+    if not series.part and expected and expected > len(source):
+        yield f"it has {len(source)} slices, but ImagesInAcquisition says {expected}; some may be missing"
+    gap = gap_warning(positive_number(first.get("SliceThickness")) or 0.0, spacing)
+    if gap is not None:
+        yield gap
+
+
+def positive_number(value: Any) -> float | None:
+    """Return what a header tells as a number above 0; `None` where it is none.
+
+    Example:
+        >>> positive_number("3.6"), positive_number(""), positive_number(0), positive_number([3, 4])
+        (3.6, None, None, None)
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number < math.inf else None
+
+
+def gap_warning(thickness: float, spacing: float) -> str | None:
+    """Return a clause on a big gap between slices, all in mm; `None` where there is none or no thickness is known.
+
+    Example:
+        >>> gap_warning(5.0, 5.5), gap_warning(0.0, 5.5)
+        (None, None)
+    """
+    if not thickness > 0 or spacing - thickness <= BIG_GAP * thickness:
+        return None
+    return (
+        f"it has slices of {thickness:.2f} mm at a distance of {spacing:.2f} mm: nothing was measured in the gaps of "
+        f"{spacing - thickness:.2f} mm between them"
+    )

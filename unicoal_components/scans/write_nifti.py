@@ -1,0 +1,96 @@
+"""Voxels become a NIfTI file."""
+
+import gzip
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from ..files.atomic import atomic_path
+from .read_volume import Storage
+
+ALIGNED = 2
+"""NIfTI code of sform and qform: coordinates aligned to another file, here the input."""
+
+SHEAR_TOLERANCE = 1e-3  # mm
+
+
+def write_nifti(
+    path: Path,
+    shape: Sequence[int],
+    planes: Iterable[np.ndarray],
+    affine: np.ndarray,
+    description: str,
+    *,
+    storage: Storage | None = None,
+    display: tuple[float, float] | None = None,
+) -> None:
+    """Write voxels `(x, y, z)` in mm plane by plane, atomically, the same bytes for the same input.
+
+    The affine goes into the sform, and into the qform unless it is sheared, which a qform cannot say (code 0 then: no
+    file with two answers).
+
+    Args:
+        path: of the `.nii.gz` file.
+        shape: X, Y and Z.
+        planes: Z times `(X, Y)`, as stored; each is let go before the next is asked for.
+        affine: voxel (x, y, z, 1) to NIfTI RAS+ world mm.
+        description: for the header, of which 79 letters are kept.
+        storage: type, slope and intercept of the stored numbers; `None` = float32, as they are.
+        display: intensities that viewers shall show as black and white; `None` leaves it to them.
+    """
+    storage = storage or Storage()
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.dtype(storage.dtype))
+    header.set_data_shape(shape)
+    header.set_slope_inter(storage.slope, storage.intercept)
+    header.set_sform(affine, code=ALIGNED)
+    header.set_qform(affine, code=ALIGNED)
+    corners = np.array([[x, y, z, 1] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * (*shape, 1)
+    if np.abs(corners @ (header.get_qform() - affine).T).max() > SHEAR_TOLERANCE:
+        header.set_qform(affine, code=0)
+    header.set_xyzt_units("mm")
+    header["descrip"] = description[:79]
+    if display is not None:
+        header["cal_min"], header["cal_max"] = display
+    little = np.dtype(storage.dtype).newbyteorder("<")
+    with (
+        atomic_path(path) as partial,
+        open(partial, "wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=4) as packed,
+    ):
+        header.write_to(packed)
+        for plane in planes:
+            packed.write(plane.astype(little).tobytes(order="F"))
+
+
+def nifti_storage(storage: Storage) -> Storage:
+    """Return a way of keeping numbers that NIfTI has and that loses nothing: the given one, or else float32.
+
+    Example:
+        >>> nifti_storage(Storage("int16", 2.0)).dtype, nifti_storage(Storage("float16")).dtype
+        ('int16', 'float32')
+    """
+    try:
+        nib.Nifti1Header().set_data_dtype(np.dtype(storage.dtype))
+    except nib.spatialimages.HeaderDataError:
+        return Storage()
+    return storage
+
+
+def stored(values: np.ndarray, storage: Storage) -> np.ndarray:
+    """Return values as a file keeps them: divided by the slope, and rounded and clipped where it keeps whole numbers.
+
+    Example:
+        >>> stored(np.array([-3.0, 0.9, 70000.0]), Storage("uint16", 0.5)).tolist()
+        [0, 2, 65535]
+    """
+    numbers = (values - storage.intercept) / storage.slope
+    dtype = np.dtype(storage.dtype)
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        high = float(limits.max)  # of 64 bits one too many, as float64 has no such number
+        high = high if high <= limits.max else float(np.nextafter(high, 0))
+        numbers = np.clip(np.rint(numbers.astype(np.float64)), limits.min, high)
+    return numbers.astype(dtype)

@@ -1,0 +1,1 @@
+"""Simulated subjects: tissue maps, MR signal, lesions and scanner effects."""

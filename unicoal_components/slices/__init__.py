@@ -1,0 +1,1 @@
+"""Arithmetic of thick and thin slices: groups, profiles, thickness, interpolation."""

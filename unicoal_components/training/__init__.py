@@ -1,0 +1,1 @@
+"""Training: transforms of a batch, the trainer, schedules, averages and checkpoints."""

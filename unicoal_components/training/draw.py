@@ -1,0 +1,297 @@
+"""Draw what the network shall do with a slice, and everything else that is random in a training item."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from monai.transforms import Randomizable, Transform
+
+from ..keys import Keys
+from ..slices.factor_range import Factor, FactorRange, read_factors
+from ..slices.slice_group import TOLERANCE, anchor_count
+from ..slices.slice_profile import check_profile
+from ..slices.slice_thickness import read_thickness_range
+from .intensity_draw import IntensityDraw, draw_intensity
+
+Window = tuple[int, int, int, int]
+
+AXES = {"thin": (0, 1, 2), "axial": (0,)}
+"""Axes of (D, H, W) that slices may be drawn along, as far as the volumes are truly thin along them."""
+
+
+@dataclass(frozen=True)
+class SliceDraw:
+    """All that is random in one item; `LoadSliceGroupd` applies it.
+
+    Attributes:
+        source: name of the modality to start from.
+        target: name of the one to synthesize.
+        factor: thick over thin slice spacing.
+        axis: of (D, H, W), through the slices.
+        index: thin slice along this axis.
+        offset: how far it is behind its anchor, in thin slices.
+        profile: of the thick slices; `None` = the loader's.
+        thickness: slice thickness over slice spacing; `None` = the loader's.
+        window: (top, bottom, left, right) in the slice; may reach outside.
+        flips: whether the slices' order, their rows and their columns are reversed.
+        transposed: whether rows and columns are exchanged afterwards.
+        rotation: in the plane, in radians.
+        zoom: in the plane, > 1 magnifies.
+        intensity: of the source, and of the target where it is of the same modality; `None` = as it is.
+    """
+
+    source: str
+    target: str
+    factor: float
+    axis: int
+    index: int
+    offset: float
+    profile: str | None
+    thickness: float | None
+    window: Window
+    flips: tuple[bool, bool, bool]
+    transposed: bool
+    rotation: float
+    zoom: float
+    intensity: IntensityDraw | None
+
+
+class DrawSliceTaskd(Randomizable, Transform):
+    """Draw the task of a training slice (docs/method.md, section 6), and everything else that is random.
+
+    Nothing is read or changed here: `LoadSliceGroupd` applies the draw, to source and target alike. Written are `draw`
+    (a `SliceDraw`), `modality` and `source_modality` (indices), `factor`, and `slice_index` (along the drawn axis).
+
+    The task is drawn uniformly among all (target, source, factor) that the subject's modalities allow. Source = target
+    at factor 1 asks for the input itself; such a task (which the method does not exclude) teaches copying and nothing
+    else, so it is left out, unless the subject allows no other. Thick slices are only made along axes along which both
+    volumes are truly thin; at a factor of 1 nothing is made thick, and every axis serves. Along the first axis the
+    slice is the item's, so that a round sees each of them; along another one it is drawn from the foreground box.
+
+    The anchor is a = b - U{0..⌈k⌉-1} for the thin slice b and the factor k, so that every position below 1 that the
+    thin grid offers is seen; with a random phase it is a = b - U[0, k), so that every position is, as in scans whose
+    thick slices lie anywhere. At a factor of 1 source and target have one grid, and a = b in both.
+
+    Intensities are drawn for the source. Where source and target have one modality the target gets the same, because
+    the output then has the contrast of its input; otherwise it keeps the contrast that the network shall learn.
+
+    Args:
+        modalities: Names in the order of the network's classes.
+        targets: Names of those to synthesize; `None` = all.
+        sources: Names of those to start from; `None` = all.
+        factors: Real factors ≥ 1, and ranges {"min": 2.0, "max": 6.0} in which every real factor is equally likely; or
+            one range. Each number and each range comes equally often.
+        same_modality: Whether the source may be of the target's modality.
+        cross_modality: Whether it may be of another one.
+        resolution: Width and height R of the window, in voxels.
+        axes: "thin": through the slices goes any axis along which the volumes are truly thin; "axial": the first only.
+        phase: "grid": centers of thick slices lie on thin slices; "random": anywhere between them.
+        thickness: [lowest, highest] slice thickness over slice spacing, equally likely; `None` = the loader's.
+        profiles: Names of slice profiles, equally likely; `None` = the loader's.
+        crop: "random": a window at random where the slice is larger than R, inside the foreground box or, where this is
+            smaller, covering it; "center": the middle of the slice. A slice smaller than R is always in the middle.
+        flip: "left_right": mirror the columns in half of the items; "all": the order of the slices, rows and columns,
+            each in half of the items, and exchange rows and columns in half of them; "none".
+        rotation: Largest angle in the plane, in degrees; across modalities only, for within one it would blur the
+            detail that is to be learned.
+        zoom: Half-range of the logarithm of the zoom in the plane; across modalities only.
+        gamma: Half-range of the logarithm of the exponent of intensities.
+        gain: Half-range of the logarithm of their gain.
+        bias: Half-range of the coefficients of a smooth bias field.
+        noise: Largest standard deviation of Rician noise on the source, part of the range; half of the items have none.
+        contrast: Part of the items within one modality whose contrast is exchanged: inverted, or by a random curve.
+            They are called any modality, so that contrasts which were never seen are none of the network's business.
+
+    Raises:
+        ValueError: If a name or a number is not allowed; and, when called, if the subject has no modality to start from
+            or to synthesize, or no axis for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        modalities: Sequence[str],
+        targets: Sequence[str] | None = None,
+        sources: Sequence[str] | None = None,
+        factors: Sequence[float | Mapping[str, float]] | Mapping[str, float] = (1, 2, 4, 6),
+        same_modality: bool = True,
+        cross_modality: bool = True,
+        resolution: int,
+        axes: str = "axial",
+        phase: str = "grid",
+        thickness: Sequence[float] | None = None,
+        profiles: Sequence[str] | None = None,
+        crop: str = "random",
+        flip: str = "left_right",
+        rotation: float = 0.0,
+        zoom: float = 0.0,
+        gamma: float = 0.0,
+        gain: float = 0.0,
+        bias: float = 0.0,
+        noise: float = 0.0,
+        contrast: float = 0.0,
+    ):
+        self.modalities = list(modalities)
+        if not self.modalities or len(set(self.modalities)) != len(self.modalities):
+            raise ValueError(f"modalities is {modalities!r}; it must name at least one modality, and each once")
+        self.targets = self._names("targets", targets)
+        self.sources = self._names("sources", sources)
+        self.factors = read_factors(factors)
+        if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 1:
+            raise ValueError(f"resolution is {resolution!r}; it must be a positive integer, in voxels")
+        choices = {"axes": tuple(AXES), "phase": ("grid", "random"), "crop": ("random", "center")}
+        choices["flip"] = ("none", "left_right", "all")
+        given = {"axes": axes, "phase": phase, "crop": crop, "flip": flip}
+        for field, value in given.items():
+            if value not in choices[field]:
+                raise ValueError(f"{field} is {value!r}; it must be one of {', '.join(map(repr, choices[field]))}")
+        ranges: dict[str, tuple[float, float]] = {
+            "rotation": (rotation, 180),
+            "zoom": (zoom, 1),
+            "gamma": (gamma, 1),
+            "gain": (gain, 1),
+        }
+        ranges |= {"bias": (bias, 1), "noise": (noise, 0.5), "contrast": (contrast, 1)}
+        for field, (number, limit) in ranges.items():
+            if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= limit:
+                raise ValueError(f"{field} is {number!r}; it must be in [0, {limit}], 0 switches it off")
+        if not (same_modality or cross_modality):
+            raise ValueError("same_modality and cross_modality are both false; set at least one of them to true")
+        self.same_modality = same_modality
+        self.cross_modality = cross_modality
+        self.resolution = resolution
+        self.axes = AXES[axes]
+        self.phase = phase
+        self.thickness = None if thickness is None else read_thickness_range(thickness)
+        self.profiles = None if profiles is None else [check_profile(profile) for profile in profiles]
+        self.crop = crop
+        self.flip = flip
+        self.rotation, self.zoom = math.radians(rotation), float(zoom)
+        self.intensity = {"gamma": float(gamma), "gain": float(gain), "bias": float(bias), "noise": float(noise)}
+        self.contrast = float(contrast)
+        self._drawn: dict[str, Any] = {}
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the item of a `SliceDataset` with the draw added."""
+        self.randomize(data)
+        return {**data, **self._drawn}
+
+    def randomize(self, data: Mapping[str, Any]) -> None:
+        """Draw everything for one item, always in the same order."""
+        tasks = self._tasks(data)
+        target, source, choice, axes = tasks[self.R.randint(len(tasks))]
+        factor = choice.draw(self.R) if isinstance(choice, FactorRange) else choice
+        axis = axes[self.R.randint(len(axes))]
+        same = source == target
+        recolored = bool(self.R.rand() < self.contrast) and same
+        turn, magnify = (0.0 if same else float(draw) for draw in self.R.uniform(-1, 1, 2))
+        profile, thickness = self._slice_shape()
+        draw = SliceDraw(
+            source=source,
+            target=target,
+            factor=factor,
+            axis=axis,
+            index=self._index(data, axis),
+            offset=self._offset(factor),
+            profile=profile,
+            thickness=thickness,
+            window=self._window(data["shape"], data["foreground_box"], axis),
+            flips=self._flips(axis),
+            transposed=bool(self.flip == "all" and self.R.rand() < 0.5),
+            rotation=self.rotation * turn,
+            zoom=math.exp(self.zoom * magnify),
+            intensity=self._intensity(recolored),
+        )
+        names = (self.modalities[self.R.randint(len(self.modalities))],) * 2 if recolored else (target, source)
+        self._drawn = {
+            Keys.DRAW: draw,
+            Keys.MODALITY: self.modalities.index(names[0]),
+            Keys.SOURCE_MODALITY: self.modalities.index(names[1]),
+            Keys.FACTOR: factor,
+            Keys.SLICE: draw.index,
+        }
+
+    def _offset(self, factor: float) -> float:
+        """Draw how far the thin slice is behind its anchor, in thin slices."""
+        if self.phase == "grid" or factor == 1:
+            return int(self.R.randint(anchor_count(factor)))
+        return factor * float(self.R.uniform(0, 1 - TOLERANCE))  # `slice_position` leaves room for rounding errors
+
+    def _index(self, data: Mapping[str, Any], axis: int) -> int:
+        """Return the thin slice along an axis."""
+        if axis == 0:
+            return int(data[Keys.SLICE])
+        start, stop = data["foreground_box"][2 * axis : 2 * axis + 2]
+        return start + int(self.R.randint(stop - start))
+
+    def _slice_shape(self) -> tuple[str | None, float | None]:
+        """Draw profile and thickness of the thick slices."""
+        profile = None if self.profiles is None else self.profiles[self.R.randint(len(self.profiles))]
+        return profile, None if self.thickness is None else float(self.R.uniform(*self.thickness))
+
+    def _flips(self, axis: int) -> tuple[bool, bool, bool]:
+        """Draw what is reversed: the order of the slices, the rows, the columns."""
+        slices, rows, columns = (bool(draw < 0.5) for draw in self.R.rand(3))
+        if self.flip == "all":
+            return slices, rows, columns
+        left_right = self.flip == "left_right"  # the last axis of (D, H, W): columns, or the slices themselves
+        return left_right and axis == 2 and slices, False, left_right and axis != 2 and columns
+
+    def _intensity(self, recolored: bool) -> IntensityDraw | None:
+        if not recolored and not any(self.intensity.values()):
+            return None
+        return draw_intensity(self.R, **self.intensity, contrast=recolored)
+
+    def _tasks(self, data: Mapping[str, Any]) -> list[tuple[str, str, Factor, tuple[int, ...]]]:
+        """Return all the tasks that a subject allows, each with its axes."""
+        present, thin = data["modalities"], data["thin_axes"]
+        targets = [name for name in self.targets if name in present]
+        sources = [name for name in self.sources if name in present]
+        tasks = [
+            (target, source, factor, self.axes if factor == 1 else self._thin(thin[target], thin[source]))
+            for target, source, factor in product(targets, sources, self.factors)
+            if (self.same_modality if target == source else self.cross_modality)
+        ]
+        possible = [task for task in tasks if task[3]]
+        if not possible:
+            raise ValueError(
+                f"subject {data[Keys.SUBJECT]!r} allows no task: its file {data.get('path')} has the modalities "
+                f"{', '.join(f'{name} (thin along {list(thin[name])})' for name in present)}, while targets are "
+                f"{', '.join(self.targets)} and sources {', '.join(self.sources)}, {self._pairing()}, and thick slices "
+                f"can be made along {list(self.axes)} of the axes (0, 1, 2) where a volume is thin. "
+                "Correct the names, or take the subject out of the datalist"
+            )
+        return [task for task in possible if task[0] != task[1] or task[2] != 1] or possible
+
+    def _thin(self, target: Sequence[int], source: Sequence[int]) -> tuple[int, ...]:
+        return tuple(axis for axis in self.axes if axis in target and axis in source)
+
+    def _pairing(self) -> str:
+        if not self.same_modality:
+            return "never equal"
+        return "equal ones allowed" if self.cross_modality else "always equal"
+
+    def _window(self, shape: Sequence[int], box: Sequence[int], axis: int) -> Window:
+        rows, columns = (other for other in range(3) if other != axis)
+        top, left = (self._start(shape[other], *box[2 * other : 2 * other + 2]) for other in (rows, columns))
+        return top, top + self.resolution, left, left + self.resolution
+
+    def _start(self, size: int, box_start: int, box_stop: int) -> int:
+        """Draw where the window begins along one axis."""
+        spare = size - self.resolution
+        if self.crop == "center" or spare <= 0:
+            return int(spare / 2)
+        low, high = sorted((box_start, box_stop - self.resolution))
+        low, high = max(low, 0), min(high, spare)
+        return low + int(self.R.randint(high - low + 1))
+
+    def _names(self, field: str, names: Sequence[str] | None) -> list[str]:
+        names = self.modalities if names is None else list(names)
+        unknown = [name for name in names if name not in self.modalities]
+        if unknown or not names:
+            raise ValueError(
+                f"{field} is {names!r}; it must be null or name at least one of the modalities {self.modalities}"
+            )
+        return names

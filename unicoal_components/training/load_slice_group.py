@@ -1,0 +1,164 @@
+"""Read the slices that a draw asks for, and apply all that it says."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from monai.transforms import Transform
+
+from ..datasets.hdf5 import dataset_name, read_levels, through_plane_spacing
+from ..datasets.open_files import OpenFiles
+from ..keys import BLANK, Keys
+from ..slices.slice_group import slice_centers, slice_position
+from ..slices.slice_profile import thick_slices
+from ..slices.slice_thickness import SliceThickness
+from .draw import SliceDraw, Window
+from .intensity_draw import LEVELS, add_noise, bias_field, shade
+
+IDENTITY = np.arange(LEVELS, dtype=np.float32) / np.float32(127.5) - np.float32(1)
+"""What the stored levels are where no contrast is drawn."""
+
+
+class LoadSliceGroupd(Transform):
+    """Read the thick slices of the source and the thin slice of the target that `DrawSliceTaskd` has drawn.
+
+    Gives the network's batch keys only: `image` `(S, R, R)` and `label` `(1, R, R)`, float32 in [-1, 1], -1 outside the
+    volume; `modality` and `source_modality` (int64 indices); `position`, `factor` and `thickness` (float32); `subject`
+    and `slice_index`. Only the voxels needed are read, so the cost does not depend on the volume's size.
+
+    A contrast curve acts on the thin slices, before they are averaged into thick ones, as a scanner's contrast does;
+    the bias field and the noise act on the slices that the network sees.
+
+    Args:
+        profile: "gaussian" and "box" average over the slice thickness, "drop" takes the middle slice as the official
+            preparation does; see `profile_weights`. A draw may name another.
+        slice_gap: Gap between the thick slices in mm, which takes from their thickness; see `SliceThickness`.
+        slice_thickness: Instead, the thickness of the thick slices in mm at every factor; `None` = what the gap leaves.
+            Both without effect where a draw has a thickness.
+        slice_group_size: Number S of thick slices, even.
+        max_open_files: Number of files that each worker process keeps open.
+
+    Raises:
+        ValueError: If an argument is not allowed; and, when called, if a gap or a thickness is given and the file does
+            not tell its spacing, or the gap leaves nothing of the slice spacing.
+    """
+
+    def __init__(
+        self,
+        *,
+        profile: str = "gaussian",
+        slice_gap: float = 0.0,
+        slice_thickness: float | None = None,
+        slice_group_size: int = 4,
+        max_open_files: int = 16,
+    ):
+        self.thickness = SliceThickness(profile=profile, slice_gap=slice_gap, slice_thickness=slice_thickness)
+        slice_centers(0, 1, size=slice_group_size)  # raises where the size is wrong
+        self.slice_group_size = slice_group_size
+        self._open = OpenFiles(limit=max_open_files)
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the batch keys of a drawn item."""
+        draw: SliceDraw = data[Keys.DRAW]
+        file = self._open(data["path"])
+        source = _Slices(file, draw.source, draw)
+        target = _Slices(file, draw.target, draw, recolored=draw.source == draw.target)
+        place = source.shape[0] - 1 - draw.index if draw.flips[0] else draw.index
+        anchor = place - draw.offset
+        centers = slice_centers(anchor, draw.factor, size=self.slice_group_size)
+        thickness = self._thickness(draw, file, data["path"])
+        thick = thick_slices(source, centers, thickness, draw.profile or self.thickness.profile)
+        slices = torch.from_numpy(np.concatenate([thick, target[place : place + 1]]))
+        image, label = _in_plane(slices, draw).split([self.slice_group_size, 1])
+        if draw.intensity is not None:
+            field = bias_field(draw.intensity.bias, *image.shape[1:])
+            image = shade(image, field)
+            label = shade(label, field) if draw.source == draw.target else label
+            if draw.intensity.noise:
+                image = add_noise(image, sigma=draw.intensity.noise, seed=draw.intensity.noise_seed)
+        return {
+            Keys.IMAGE: image,
+            Keys.LABEL: label,
+            Keys.MODALITY: torch.tensor(data[Keys.MODALITY], dtype=torch.int64),
+            Keys.SOURCE_MODALITY: torch.tensor(data[Keys.SOURCE_MODALITY], dtype=torch.int64),
+            Keys.POSITION: torch.tensor(slice_position(place, anchor, draw.factor), dtype=torch.float32),
+            Keys.FACTOR: torch.tensor(draw.factor, dtype=torch.float32),
+            Keys.THICKNESS: torch.tensor(thickness / draw.factor, dtype=torch.float32),
+            Keys.SUBJECT: data[Keys.SUBJECT],
+            Keys.SLICE: draw.index,
+        }
+
+    def _thickness(self, draw: SliceDraw, file: h5py.File, path: str) -> float:
+        """Return the slice thickness in thin slices."""
+        if draw.factor == 1:
+            return 1.0
+        if draw.thickness is not None:
+            return draw.thickness * draw.factor
+        spacing = through_plane_spacing(file, draw.axis)
+        return self.thickness.in_thin_slices(draw.factor, spacing=spacing, path=path)
+
+
+class _Slices:
+    """One modality of an open file as a stack of windows in [-1, 1], read when asked for, as a draw sees it."""
+
+    def __init__(self, file: h5py.File, modality: str, draw: SliceDraw, *, recolored: bool = True):
+        self.file, self.modality, self.axis, self.reversed = file, modality, draw.axis, draw.flips[0]
+        whole = file[dataset_name(file, modality)].shape
+        rows, columns = (size for axis, size in enumerate(whole) if axis != draw.axis)
+        self.window = _widened(draw)
+        top, bottom, left, right = self.window
+        self.inside = (max(top, 0), max(min(bottom, rows), 0), max(left, 0), max(min(right, columns), 0))
+        self.shape = (whole[draw.axis], bottom - top, right - left)
+        intensity = draw.intensity if recolored else None
+        self.curve = IDENTITY if intensity is None else (2 * intensity.curve - 1).astype(np.float32)
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        start, stop = rows.start, rows.stop
+        if self.reversed:
+            start, stop = self.shape[0] - stop, self.shape[0] - start
+        placed = np.full((stop - start, *self.shape[1:]), BLANK, dtype=np.float32)
+        top, bottom, left, right = self.inside
+        if top < bottom and left < right:
+            levels = read_levels(self.file, self.modality, start, stop, axis=self.axis, window=self.inside)
+            row, column = top - self.window[0], left - self.window[2]
+            placed[:, row : row + bottom - top, column : column + right - left] = self.curve[levels]
+        return placed[::-1] if self.reversed else placed
+
+
+def _widened(draw: SliceDraw) -> Window:
+    """Return the window that is to be read, so that the turned and zoomed one lies in it."""
+    if draw.rotation == 0 and draw.zoom == 1:
+        return draw.window
+    top, bottom, left, right = draw.window
+    reach = (abs(math.cos(draw.rotation)) + abs(math.sin(draw.rotation))) / draw.zoom
+    rows = max(math.ceil((bottom - top) * (reach - 1) / 2) + 2, 0)
+    columns = max(math.ceil((right - left) * (reach - 1) / 2) + 2, 0)
+    return top - rows, bottom + rows, left - columns, right + columns
+
+
+def _in_plane(slices: torch.Tensor, draw: SliceDraw) -> torch.Tensor:
+    """Turn, zoom, mirror and transpose slices `(S, H, W)` in their plane; `(S, R, R)`."""
+    top, bottom, left, right = draw.window
+    size = (bottom - top, right - left)
+    if draw.rotation or draw.zoom != 1:
+        slices = _turned(slices, draw, size)
+    dims = [dim for dim, flip in zip((1, 2), draw.flips[1:], strict=True) if flip]
+    slices = slices.flip(dims) if dims else slices
+    return slices.transpose(1, 2).contiguous() if draw.transposed else slices
+
+
+def _turned(slices: torch.Tensor, draw: SliceDraw, size: tuple[int, int]) -> torch.Tensor:
+    """Sample slices on a turned and zoomed grid around their middle, by bicubic interpolation; blank outside."""
+    cos, sin = math.cos(draw.rotation) / draw.zoom, math.sin(draw.rotation) / draw.zoom
+    height, width = slices.shape[1:]
+    y = torch.arange(size[0]) - (size[0] - 1) / 2
+    x = torch.arange(size[1]) - (size[1] - 1) / 2
+    columns = (cos * x[None, :] - sin * y[:, None]) * 2 / width
+    rows = (sin * x[None, :] + cos * y[:, None]) * 2 / height
+    grid = torch.stack([columns, rows], dim=-1)[None]
+    sampled = F.grid_sample((slices - BLANK)[None], grid, mode="bicubic", padding_mode="zeros", align_corners=False)
+    return (sampled[0] + BLANK).clamp(-1, 1)

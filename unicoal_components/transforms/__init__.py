@@ -1,1 +1,0 @@
-"""MONAI transforms of slices and volumes."""
