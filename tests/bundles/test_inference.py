@@ -4,6 +4,8 @@ import errno
 import hashlib
 import json
 import os
+import sys
+from collections import Counter
 
 import nibabel as nib
 import numpy as np
@@ -162,6 +164,18 @@ def test_a_dicom_series_comes_back_as_a_derived_one(infer, dicom_series):
     step = mapping.RealWorldValueSlope
     assert abs(values.max() - source.voxels.max()) <= max(step, 1) or values.max() < source.voxels.max()
     assert json.loads(out.with_suffix(".json").read_text())["input"]["format"] == "dicom"
+
+
+OPENED = []
+
+
+def test_a_dicom_file_is_opened_twice_once_for_its_header_and_once_for_all_of_it(infer, dicom_series):
+    folder = dicom_series(6)
+    # an audit hook cannot be taken away again
+    sys.addaudithook(lambda event, args: OPENED.append(str(args[0])) if event == "open" else None)
+    infer(str(folder), target_modality="t2", factor=2, num_samples=2)
+    times = Counter(path for path in OPENED if path.startswith(f"{folder}{os.sep}"))
+    assert len(times) == 6 and set(times.values()) == {2}
 
 
 @pytest.mark.parametrize("plane", ["coronal", "sagittal"])

@@ -10,8 +10,8 @@ import torch
 
 from unicoal_components.geometry.pixel_size import InPlane
 from unicoal_components.inference.load_stack import LoadStackd
+from unicoal_components.inference.loaded_scan import LoadedScan
 from unicoal_components.inference.save_stack import SaveStackd
-from unicoal_components.inference.source import Source
 from unicoal_components.inference.task import SetTaskd
 from unicoal_components.inference.volume_inferer import VolumeInferer
 from unicoal_components.scans.dicom.series import choose_series
@@ -44,7 +44,7 @@ def run(path, output_dir, *, target="t1", num_samples=1, pixel=None, network=Non
     pred = inferer(item["image"][None], network or Doubtful(), **conditions)[0]
     options = {"with_error": True, "error_map": True, "synthesis_range": RANGE} | options
     SaveStackd(output_dir=output_dir, modalities=NAMES, **options)({**item, "pred": pred})
-    return Source.of(item)
+    return LoadedScan.from_item(item)
 
 
 def scan(path, shape=(12, 10, 5), affine=AFFINE):

@@ -10,7 +10,7 @@ from nibabel.orientations import aff2axcodes
 
 from unicoal_components.geometry.orientation import to_stack
 from unicoal_components.inference.load_stack import LoadStackd
-from unicoal_components.inference.source import NATIVE, Source
+from unicoal_components.inference.loaded_scan import NATIVE, LoadedScan
 from unicoal_components.scans.intensity import percentile_range, scale_to_unit
 
 AFFINE = np.array([[-0.7, 0, 0, 20], [0, 0, 3.0, -30], [0, -0.8, 0.1, 5], [0, 0, 0, 1]])
@@ -37,10 +37,10 @@ def test_what_the_way_back_needs_survives_a_data_loader(scan):
     path, volume = scan
     item = LoadStackd()({"image": str(path)})
     loaded = decollate_batch(next(iter(DataLoader([item], batch_size=1))))[0]
-    source = Source.of(loaded)
+    source = LoadedScan.from_item(loaded)
     assert source.path == str(path) and source.plane == "coronal" and source.orientation == "LIA"
     assert (source.low, source.high) == percentile_range(volume)
-    assert source.dtype == "int16" and source.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert source.storage.dtype == "int16" and source.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     np.testing.assert_array_equal(source.affine, nib.load(path).affine)
     assert "".join(aff2axcodes(np.array(source.stack_affine))) == "LIP"
     np.testing.assert_array_equal(loaded[NATIVE], to_stack(volume, nib.load(path).affine).slices)
@@ -59,7 +59,7 @@ def test_of_a_range_of_pixels_the_nearest_size_is_taken(scan):
     path, _ = scan  # rows 0.806 mm, columns 0.7 mm
     item = LoadStackd(in_plane_spacing=[0.8, 1.33])({"image": str(path)})
     assert item["image"].shape == (1, 7, 6, math.ceil(5 * 0.7 / 0.8))
-    assert Source.of(item).in_plane_spacing == [0.8, 1.33]
+    assert LoadedScan.from_item(item).in_plane_spacing == [0.8, 1.33]
 
 
 def test_a_blank_surround_stays_blank_through_a_change_of_pixels(tmp_path):
@@ -73,11 +73,11 @@ def test_a_blank_surround_stays_blank_through_a_change_of_pixels(tmp_path):
 def test_a_name_that_says_another_modality_gives_a_warning(scan, tmp_path, caplog):
     path = tmp_path / "sub-01_T2w.nii.gz"
     path.write_bytes(scan[0].read_bytes())
-    source = Source.of(LoadStackd(modality="t1")({"image": str(path)}))
+    source = LoadedScan.from_item(LoadStackd(modality="t1")({"image": str(path)}))
     assert len(source.warnings) == 1 and "says that it is t2, not t1 (source_modality)" in source.warnings[0]
     assert source.warnings[0] in caplog.text
-    assert Source.of(LoadStackd(modality="t2")({"image": str(path)})).warnings == ()
-    assert Source.of(LoadStackd(modality="t1")({"image": str(scan[0])})).warnings == ()
+    assert LoadedScan.from_item(LoadStackd(modality="t2")({"image": str(path)})).warnings == ()
+    assert LoadedScan.from_item(LoadStackd(modality="t1")({"image": str(scan[0])})).warnings == ()
 
 
 @pytest.mark.parametrize("pixel", [0, -1.0, float("inf")])

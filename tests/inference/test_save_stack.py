@@ -13,8 +13,8 @@ from monai.transforms import Compose
 from scipy.ndimage import map_coordinates
 
 from unicoal_components.inference.load_stack import LoadStackd
+from unicoal_components.inference.loaded_scan import NATIVE, LoadedScan
 from unicoal_components.inference.save_stack import SaveStackd
-from unicoal_components.inference.source import NATIVE, Source
 from unicoal_components.inference.task import SetTaskd
 from unicoal_components.inference.volume_inferer import VolumeInferer
 from unicoal_components.scans.image_paths import list_images
@@ -74,7 +74,9 @@ def synthesize(
             item["image"][None], Interpolating(), modality=torch.tensor([item["modality"]]), factor=item["factor"]
         )
     SaveStackd(output_dir=output_dir, modalities=NAMES)({**item, "pred": pred[0]})
-    return output_dir / f"{path.name.removesuffix('.gz').removesuffix('.nii')}_{target}.nii.gz", Source.of(item)
+    return output_dir / f"{path.name.removesuffix('.gz').removesuffix('.nii')}_{target}.nii.gz", LoadedScan.from_item(
+        item
+    )
 
 
 def ramp(shape, affine):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from unicoal_components.inference.load_stack import LoadStackd
-from unicoal_components.inference.source import SOURCE, Source
+from unicoal_components.inference.loaded_scan import SCAN, LoadedScan
 from unicoal_components.inference.task import SetTaskd
 
 NAMES = ["t1", "t2", "pd", "flair"]
@@ -23,7 +23,7 @@ def item(tmp_path):
 def test_names_become_class_indices(item):
     task = SetTaskd(modalities=NAMES, source_modality="t1", target_modality="flair", factor=4)(item)
     assert (task["modality"], task["source_modality"], task["factor"]) == (3, 0, 4.0)
-    assert {name: task[name] for name in item} == item
+    assert all(task[name] is item[name] for name in item if name != SCAN) and task[SCAN] == item[SCAN]
 
 
 @pytest.mark.parametrize(("spacing", "factor"), [(1.0, 5.0), (2.0, 2.5), (0.7, 5 / 0.7), (5.0, 1.0), (5.004, 1.0)])
@@ -44,13 +44,13 @@ def test_an_output_spacing_that_is_none_is_refused(spacing):
 
 def test_what_lies_outside_of_the_training_gives_a_warning(item, caplog):
     trained = {"factor": [1, 6], "slice_spacing": [0.9, 1.1]}
-    assert Source.of(SetTaskd(**SR, factor=5, training_range=trained)(item)).warnings == ()
-    (warning,) = Source.of(SetTaskd(**SR, factor=2, training_range=trained)(item)).warnings
+    assert LoadedScan.from_item(SetTaskd(**SR, factor=5, training_range=trained)(item)).warnings == ()
+    (warning,) = LoadedScan.from_item(SetTaskd(**SR, factor=2, training_range=trained)(item)).warnings
     assert "slice spacing of 2.5 mm is outside of what the network was trained on, 0.9 to 1.1 mm" in warning
     assert warning in caplog.text
-    warnings = Source.of(SetTaskd(**SR, factor=8, training_range=trained)(item)).warnings
+    warnings = LoadedScan.from_item(SetTaskd(**SR, factor=8, training_range=trained)(item)).warnings
     assert len(warnings) == 2 and "factor of 8" in warnings[0]
-    assert SetTaskd(**SR, factor=8)(item)[SOURCE] == item[SOURCE]
+    assert SetTaskd(**SR, factor=8)(item)[SCAN].scan.warnings == item[SCAN].scan.warnings
 
 
 def test_a_training_range_of_something_unknown_is_refused():
@@ -80,7 +80,7 @@ def scan_of(folder, thickness, through_plane="auto"):
 def test_the_network_is_told_the_thickness_of_the_header_over_the_spacing(item, tmp_path):
     assert SetTaskd(**SR, factor=4)(item)["thickness"] == 1.0  # nothing is known: slices touch
     task = SetTaskd(**SR, factor=4)(scan_of(tmp_path, 4.0))
-    assert task["thickness"] == pytest.approx(0.8) and Source.of(task).slice_thickness == 4.0
+    assert task["thickness"] == pytest.approx(0.8) and LoadedScan.from_item(task).slice_thickness == 4.0
 
 
 def test_at_a_factor_of_1_the_thickness_is_1_as_in_training(item, tmp_path):
@@ -89,13 +89,13 @@ def test_at_a_factor_of_1_the_thickness_is_1_as_in_training(item, tmp_path):
 
 def test_a_thickness_that_is_given_overrides_the_header(item, tmp_path):
     task = SetTaskd(**SR, factor=4, slice_thickness=6.0)(scan_of(tmp_path, 4.0))
-    assert task["thickness"] == pytest.approx(1.2) and Source.of(task).slice_thickness == 6.0
+    assert task["thickness"] == pytest.approx(1.2) and LoadedScan.from_item(task).slice_thickness == 6.0
 
 
 @pytest.mark.parametrize("plane", ["coronal", "sagittal"])
 def test_slices_along_another_axis_than_the_scanner_s_have_no_thickness_of_the_header(item, tmp_path, plane):
     task = SetTaskd(**SR, factor=4)(scan_of(tmp_path, 4.0, through_plane=plane))
-    assert task["thickness"] == 1.0 and Source.of(task).slice_thickness is None
+    assert task["thickness"] == 1.0 and LoadedScan.from_item(task).slice_thickness is None
 
 
 @pytest.mark.parametrize(("thickness", "told"), [(10.0, 1.3), (1.0, 0.6), (4.0, 0.8), (6.5, 1.3), (3.0, 0.6)])
@@ -105,7 +105,7 @@ def test_a_thickness_outside_of_the_training_is_clipped_and_told(item, tmp_path,
     assert task["thickness"] == pytest.approx(told)
     outside = f"relative thickness of {thickness / 5:.4g} is outside of what the network was trained on, 0.6 to 1.3"
     assert (outside in caplog.text) == (thickness / 5 != pytest.approx(told))
-    assert len(Source.of(task).warnings) == (outside in caplog.text)
+    assert len(LoadedScan.from_item(task).warnings) == (outside in caplog.text)
 
 
 @pytest.mark.parametrize("thickness", [0, -1, float("nan"), "one", True])

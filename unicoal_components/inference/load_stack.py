@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from monai.transforms import Transform
 
-from ..geometry.orientation import choose_plane, spacing_of, to_stack
+from ..geometry.orientation import choose_plane, to_stack
 from ..geometry.pixel_size import InPlane, PixelSize, pixel_range
 from ..keys import BLANK, Keys
-from ..scans.checksums import checksum
 from ..scans.intensity import percentile_range, scale_to_unit
 from ..scans.read_volume import Volume, read_image
-from .source import NATIVE, SOURCE, Source, now
+from .loaded_scan import NATIVE, SCAN, LoadedScan, now
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +23,8 @@ class LoadStackd(Transform):
 
     Axes are permuted and flipped; slices lie upright with the nose at the top (axial). Pixels of another size than the
     network's are resampled, slices are not: to make those thinner is the network's task. Intensities are scaled by the
-    0.5 and 99.5 percentiles of the non-zero voxels. What the way back needs stays in the item: a `Source` as text under
-    "source_info", and the scan's own slices under "source_stack".
+    0.5 and 99.5 percentiles of the non-zero voxels. What the way back needs stays in the item: a `LoadedScan` under
+    "scan", and the scan's own slices under "source_stack".
 
     Args:
         key: Item key of the path; the stack (1, N, H', W'), float32, replaces it.
@@ -58,36 +57,36 @@ class LoadStackd(Transform):
         self.modality = modality
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the item with the stack, "source_info" and "source_stack"."""
+        """Return the item with the stack, "scan" and "source_stack"."""
         started = now()
-        scan = read_image(data[self.key], modality=self.modality)
+        volume = read_image(data[self.key], modality=self.modality)
         try:
-            low, high = percentile_range(scan.voxels)
+            low, high = percentile_range(volume.voxels)
         except ValueError as error:
-            raise ValueError(f"'{scan.path}' cannot be scaled: {error}") from error
-        stack = to_stack(scan.voxels, scan.affine, self.through_plane)
-        source = Source(
-            path=scan.path,
-            format=scan.format,
-            sha256=checksum(scan.files),
-            dtype=scan.storage.dtype,
-            slope=scan.storage.slope,
-            intercept=scan.storage.intercept,
-            shape=scan.voxels.shape,
-            affine=scan.affine.tolist(),
+            raise ValueError(f"'{volume.path}' cannot be scaled: {error}") from error
+        stack = to_stack(volume.voxels, volume.affine, self.through_plane)
+        scan = LoadedScan(
+            path=volume.path,
+            format=volume.format,
+            sha256=volume.sha256,
+            storage=volume.storage,
+            shape=volume.voxels.shape,
+            affine=volume.affine,
             orientation=stack.orientation,
             plane=stack.plane,
-            stack_affine=stack.affine.tolist(),
+            stack_affine=stack.affine,
             in_plane_spacing=self.in_plane_spacing,
             low=low,
             high=high,
-            slice_thickness=_thickness(scan, stack.affine),
-            warnings=(*scan.warnings, *self._doubts(scan)),
+            slice_thickness=_thickness(volume, stack.affine),
+            headers=volume.headers,
+            series_number=volume.series_number,
+            warnings=(*volume.warnings, *self._doubts(volume)),
             started=started,
             read=now(),
         )
-        image = torch.from_numpy(network_slices(stack.slices, source))[None]
-        return {**data, self.key: image, NATIVE: torch.from_numpy(stack.slices), SOURCE: source.text()}
+        image = torch.from_numpy(network_slices(stack.slices, scan))[None]
+        return {**data, self.key: image, NATIVE: torch.from_numpy(stack.slices), SCAN: scan.as_entry()}
 
     def _doubts(self, scan: Volume) -> list[str]:
         """Say where the file's own words contradict the modality that it was said to be of."""
@@ -107,20 +106,20 @@ def _thickness(scan: Volume, stack_affine: np.ndarray) -> float | None:
     return scan.slice_thickness if abs(measured @ stacked) > 1 - 1e-6 else None
 
 
-def network_slices(native: np.ndarray, source: Source) -> np.ndarray:
+def network_slices(native: np.ndarray, scan: LoadedScan) -> np.ndarray:
     """Return what the network sees of a scan's slices: in [-1, 1], on its own pixels.
 
     Where the scan is exactly 0, outside a brain without its skull, the network's slices are blank.
 
     Args:
         native: `(N, H, W)`, float32, in the scan's units.
-        source: of the scan.
+        scan: that they are of.
 
     Returns:
         `(N, H', W')`, float32.
     """
-    pixels = in_plane_of(native.shape[-2:], source)
-    unit = scale_to_unit(native, source.low, source.high)
+    pixels = in_plane_of(native.shape[-2:], scan)
+    unit = scale_to_unit(native, scan.low, scan.high)
     if not pixels.changes:
         return unit
     slices = pixels.there(unit).clip(-1, 1)
@@ -128,7 +127,7 @@ def network_slices(native: np.ndarray, source: Source) -> np.ndarray:
     return slices
 
 
-def in_plane_of(shape: tuple[int, ...], source: Source) -> InPlane:
+def in_plane_of(shape: tuple[int, ...], scan: LoadedScan) -> InPlane:
     """Return the way between slices `(H, W)` of a scan and the network's."""
-    width, height, _ = spacing_of(np.array(source.stack_affine))
-    return InPlane((shape[0], shape[1]), (float(height), float(width)), source.in_plane_spacing)
+    width, height, _ = scan.spacing
+    return InPlane((shape[0], shape[1]), (height, width), scan.in_plane_spacing)

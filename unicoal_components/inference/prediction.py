@@ -1,4 +1,4 @@
-"""What became of one scan: the images to write, on which grid, in which numbers."""
+"""The images that a prediction gives: on which grid, in which numbers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from ..scans.read_volume import Storage
 from ..scans.write_nifti import nifti_storage
 from .earlier_results import MARK
 from .expected_error import expected_error
+from .loaded_scan import NATIVE, LoadedScan
 from .restore import finished_slices, spread_slices, synthesized_slices
-from .source import NATIVE, Source
 
 Scale = tuple[float, float]
 
@@ -42,7 +42,7 @@ class Image:
     title: str | None = None
 
 
-class Outcome:
+class Prediction:
     """The images that a prediction gives, with the grid that they lie on.
 
     Args:
@@ -65,32 +65,32 @@ class Outcome:
         synthesis_range: Scale,
         with_error: bool = False,
     ) -> None:
-        self.source = Source.of(data)
+        self.scan = LoadedScan.from_item(data)
         self.source_modality = modalities[int(data[Keys.SOURCE_MODALITY])]
         self.target_modality = modalities[int(data[Keys.MODALITY])]
         self.factor = float(data[Keys.FACTOR])
         self.thickness = float(data.get(Keys.THICKNESS, 1.0))
         self.target_index = int(data[Keys.MODALITY])
         self.same = self.source_modality == self.target_modality
-        self.scale: Scale = (self.source.low, self.source.high) if self.same else synthesis_range
-        prediction = torch.as_tensor(data[key]).detach().cpu().numpy()
-        if len(prediction) < 1 + with_error:
+        self.scale: Scale = (self.scan.low, self.scan.high) if self.same else synthesis_range
+        values = torch.as_tensor(data[key]).detach().cpu().numpy()
+        if len(values) < 1 + with_error:
             raise ValueError(
-                f"the prediction has {len(prediction)} channel; with_error needs the error as a further one. Set it "
+                f"the prediction has {len(values)} channel; with_error needs the error as a further one. Set it "
                 "in VolumeInferer too, or in neither."
             )
-        self._error = prediction[-1] if with_error else None
-        self._prediction = prediction[:-1] if with_error else prediction
+        self._error = values[-1] if with_error else None
+        self._samples = values[:-1] if with_error else values
         self._native = torch.as_tensor(data[NATIVE]).cpu().numpy()
         self._seen = torch.as_tensor(data[Keys.IMAGE]).cpu().numpy()[0]
 
     @property
     def grid(self) -> tuple[tuple[int, int, int], np.ndarray]:
         """Shape (x, y, z) and affine, voxel to RAS+ world mm, of the output."""
-        affine = thin_affine(np.array(self.source.stack_affine), self.factor)
-        depth, (height, width) = self._prediction.shape[1], self._native.shape[1:]
+        affine = thin_affine(self.scan.stack_affine, self.factor)
+        depth, (height, width) = self._samples.shape[1], self._native.shape[1:]
         empty = np.broadcast_to(np.zeros(()), (depth, height, width))
-        volume, affine = from_stack(empty, affine, plane=self.source.plane, orientation=self.source.orientation)
+        volume, affine = from_stack(empty, affine, plane=self.scan.plane, orientation=self.scan.orientation)
         x, y, z = volume.shape
         return (x, y, z), affine
 
@@ -98,7 +98,7 @@ class Outcome:
     def task(self) -> dict[str, Any]:
         """Return what was asked for, by name."""
         names = {"source_modality": self.source_modality, "target_modality": self.target_modality}
-        thickness = {"slice_thickness": self.source.slice_thickness, "relative_thickness": self.thickness}
+        thickness = {"slice_thickness": self.scan.slice_thickness, "relative_thickness": self.thickness}
         return names | {"factor": self.factor} | thickness
 
     @cached_property
@@ -107,7 +107,7 @@ class Outcome:
 
         `None` where it expects none, or there is no head.
         """
-        return None if self._error is None else expected_error(self._prediction[0], self._error)
+        return None if self._error is None else expected_error(self._samples[0], self._error)
 
     @property
     def intensity(self) -> dict[str, Any]:
@@ -128,23 +128,23 @@ class Outcome:
         """
         about = f"synthesized {self.target_modality} from {self.source_modality}, factor {self.factor:g}"
         images = {"image": self._image(about)}
-        if len(self._prediction) > 1:
-            images["standard_deviation"] = self._spread(self._prediction[1], "standard deviation", about)
+        if len(self._samples) > 1:
+            images["standard_deviation"] = self._spread(self._samples[1], "standard deviation", about)
         if error_map and self._error is not None:
             images["expected_error"] = self._spread(self._error, "expected error", about)
         return images
 
     def _image(self, about: str) -> Image:
-        where: dict[str, Any] = {"native": self._native, "source": self.source, "factor": self.factor}
+        where: dict[str, Any] = {"native": self._native, "scan": self.scan, "factor": self.factor}
         if self.same:
-            slices = finished_slices(self._prediction[0], seen=self._seen, **where)
-            stored = nifti_storage(Storage(self.source.dtype, self.source.slope, self.source.intercept))
+            slices = finished_slices(self._samples[0], seen=self._seen, **where)
+            stored = nifti_storage(self.scan.storage)
             return Image(slices, f"{MARK}: {about}", stored, display=self.scale)
-        slices = synthesized_slices(self._prediction[0], scale=self.scale, **where)
+        slices = synthesized_slices(self._samples[0], scale=self.scale, **where)
         words = f"{MARK}: {about}, scale {self.scale[0]:g}-{self.scale[1]:g}"
         return Image(slices, words, display=self.scale)
 
     def _spread(self, values: np.ndarray, name: str, about: str) -> Image:
-        slices = spread_slices(values, native=self._native, source=self.source, factor=self.factor, scale=self.scale)
+        slices = spread_slices(values, native=self._native, scan=self.scan, factor=self.factor, scale=self.scale)
         title = f"{name.capitalize()} of {self.target_modality} synthesized"
         return Image(slices, f"{MARK}: {name} of {about}", title=title)

@@ -8,11 +8,11 @@ import numpy as np
 from ..scans.intensity import scale_from_unit
 from ..slices.slice_group import thin_depths
 from .load_stack import in_plane_of
-from .source import Source
+from .loaded_scan import LoadedScan
 
 
 def finished_slices(
-    prediction: np.ndarray, *, native: np.ndarray, seen: np.ndarray, source: Source, factor: float
+    prediction: np.ndarray, *, native: np.ndarray, seen: np.ndarray, scan: LoadedScan, factor: float
 ) -> Iterator[np.ndarray]:
     """Yield thin slices of the scan's own modality, in its units, on its pixels.
 
@@ -29,17 +29,17 @@ def finished_slices(
         prediction: p, `(K, H', W')`, in [-1, 1], on the network's pixels.
         native: x, `(N, H, W)`, in the scan's units.
         seen: S x, `(N, H', W')`, in [-1, 1].
-        source: of the scan.
+        scan: that the slices are of.
         factor: thick over thin slice spacing.
 
     Yields:
         K times float32 `(H, W)`, within the scan's own smallest and largest value.
     """
-    pixels = in_plane_of(native.shape[-2:], source)
+    pixels = in_plane_of(native.shape[-2:], scan)
     limits = native.min(), native.max()
 
     def in_units(slices: np.ndarray) -> np.ndarray:
-        return scale_from_unit(pixels.back(slices), source.low, source.high)
+        return scale_from_unit(pixels.back(slices), scan.low, scan.high)
 
     @lru_cache(maxsize=2)
     def unseen(number: int) -> np.ndarray:
@@ -55,14 +55,14 @@ def finished_slices(
 
 
 def synthesized_slices(
-    prediction: np.ndarray, *, native: np.ndarray, source: Source, factor: float, scale: tuple[float, float]
+    prediction: np.ndarray, *, native: np.ndarray, scan: LoadedScan, factor: float, scale: tuple[float, float]
 ) -> Iterator[np.ndarray]:
     """Yield thin slices of another modality on the scan's pixels: -1 and 1 become the two numbers of `scale`.
 
     Another modality has no units to go back to. Outside of a brain without its skull the slices are 0; see
     `finished_slices`, also for the arguments.
     """
-    pixels = in_plane_of(native.shape[-2:], source)
+    pixels = in_plane_of(native.shape[-2:], scan)
     for image, depth in zip(prediction, thin_depths(np.arange(len(prediction)), factor), strict=True):
         below, above = neighbors(depth, len(native))
         values = scale_from_unit(pixels.back(image).clip(-1, 1), *scale)
@@ -71,7 +71,7 @@ def synthesized_slices(
 
 
 def spread_slices(
-    spread: np.ndarray, *, native: np.ndarray, source: Source, factor: float, scale: tuple[float, float]
+    spread: np.ndarray, *, native: np.ndarray, scan: LoadedScan, factor: float, scale: tuple[float, float]
 ) -> Iterator[np.ndarray]:
     """Yield how far values may lie from the output, `(K, H', W')` on the scale of [-1, 1], in the output's units.
 
@@ -79,7 +79,7 @@ def spread_slices(
 
     0 where the output is 0 whatever the network says; see `finished_slices`.
     """
-    pixels = in_plane_of(native.shape[-2:], source)
+    pixels = in_plane_of(native.shape[-2:], scan)
     for image, depth in zip(spread, thin_depths(np.arange(len(spread)), factor), strict=True):
         below, above = neighbors(depth, len(native))
         values = np.maximum(pixels.back(image), 0) * np.float32((scale[1] - scale[0]) / 2)

@@ -15,16 +15,15 @@ from monai.transforms import Transform
 from ..files.scratch import release, scratch_array
 from ..geometry.orientation import stack_view
 from ..keys import Keys
-from ..scans.dicom.series import choose_series, split_uid
-from ..scans.dicom.volume import read_series
+from ..scans.dicom.series import split_uid
 from ..scans.dicom.writer import write_derived_series
 from ..scans.image_paths import stem_of
 from ..scans.read_volume import Storage
 from ..scans.write_nifti import stored, write_nifti
 from .earlier_results import NOTE, check_replaceable
-from .prediction import SUFFIXES, Image, Outcome
+from .loaded_scan import NATIVE, LoadedScan, now
+from .prediction import SUFFIXES, Image, Prediction
 from .sidecar import bundle_of, seconds_of, sidecar, software_of, write_sidecar
-from .source import NATIVE, Source, now
 from .training_range import TrainingRange
 
 logger = logging.getLogger(__name__)
@@ -120,30 +119,30 @@ class SaveStackd(Transform):
             raise ValueError(f"the item lacks {missing}; the preprocessing needs LoadStackd and SetTaskd.")
         if Keys.INDICES in data:
             raise ValueError("the item holds single slices (indices); only a whole volume has a place in a file.")
-        outcome = Outcome(
+        prediction = Prediction(
             data,
             modalities=self.modalities,
             key=self.key,
             synthesis_range=self.synthesis_range,
             with_error=self.with_error,
         )
-        as_dicom = self._as_dicom(outcome.source)
-        stem = f"{self._stem(outcome.source)}_{outcome.target_modality}"
+        as_dicom = self._as_dicom(prediction.scan)
+        stem = f"{self._stem(prediction.scan)}_{prediction.target_modality}"
         write = self._write_dicom if as_dicom else self._write_nifti
         record = self.output_dir / f"{stem}.json"
-        self._make_room(stem, record, outcome)
+        self._make_room(stem, record, prediction)
         outputs: dict[str, Path] = {}
         try:
-            for role, image in outcome.images(error_map=self.error_map).items():
-                outputs[role] = write(self.output_dir / f"{stem}{SUFFIXES[role]}", role, image, outcome)
+            for role, image in prediction.images(error_map=self.error_map).items():
+                outputs[role] = write(self.output_dir / f"{stem}{SUFFIXES[role]}", role, image, prediction)
             told = sidecar(
-                outcome,
+                prediction,
                 outputs=outputs,
                 bundle=bundle_of(self.bundle_root),
                 weights=self.ckpt_path,
                 options=self.options | {"output_format": "dicom" if as_dicom else "nifti"},
-                seconds=seconds_of(outcome.source, writing),
-                warnings=self._doubts(outcome),
+                seconds=seconds_of(prediction.scan, writing),
+                warnings=self._doubts(prediction),
                 anonymous=self.deidentify,
             )
             write_sidecar(record, told)
@@ -154,61 +153,59 @@ class SaveStackd(Transform):
         logger.info("wrote %s and its .json", ", ".join(map(str, outputs.values())))
         return dict(data)
 
-    def _make_room(self, stem: str, record: Path, outcome: Outcome) -> None:
+    def _make_room(self, stem: str, record: Path, prediction: Prediction) -> None:
         """See that only earlier results are replaced, and take away those that will be wrong."""
         image, *others = (self.output_dir / f"{stem}{suffix}.nii.gz" for suffix in SUFFIXES.values())
-        self._spare_input(image, outcome.source.path)
+        self._spare_input(image, prediction.scan.path)
         check_replaceable([image, *others, record])
         for path in filter(Path.is_file, (record, *others)):
             path.unlink()
 
-    def _doubts(self, outcome: Outcome) -> list[str]:
+    def _doubts(self, prediction: Prediction) -> list[str]:
         """Say that the expected error is far above the training's."""
-        doubt = self.training_range.doubt_of_error(outcome.expected_error, same=outcome.same)
+        doubt = self.training_range.doubt_of_error(prediction.expected_error, same=prediction.same)
         if doubt is None:
             return []
-        logger.warning("scan '%s': %s.", outcome.source.path, doubt)
+        logger.warning("scan '%s': %s.", prediction.scan.path, doubt)
         return [doubt]
 
-    def _as_dicom(self, source: Source) -> bool:
+    def _as_dicom(self, scan: LoadedScan) -> bool:
         """Tell whether to write DICOM, which needs DICOM to start from."""
-        if self.output_format == "dicom" and source.format != "dicom":
+        if self.output_format == "dicom" and scan.format != "dicom":
             raise ValueError(
-                f"output_format is 'dicom', but '{source.path}' is not: whose study it belongs to has to come from a "
+                f"output_format is 'dicom', but '{scan.path}' is not: whose study it belongs to has to come from a "
                 "DICOM series. Give the series' folder as input, or choose 'nifti'."
             )
-        return source.format == "dicom" and self.output_format != "nifti"
+        return scan.format == "dicom" and self.output_format != "nifti"
 
-    def _stem(self, source: Source) -> str:
+    def _stem(self, scan: LoadedScan) -> str:
         """Name the outputs after the input, or after its checksum where nobody shall know who it is."""
-        return f"anonymous_{source.sha256[:12]}" if self.deidentify else stem_of(source.path)
+        return f"anonymous_{scan.sha256[:12]}" if self.deidentify else stem_of(scan.path)
 
-    def _write_nifti(self, stem: Path, role: str, image: Image, outcome: Outcome) -> Path:
+    def _write_nifti(self, stem: Path, role: str, image: Image, prediction: Prediction) -> Path:
         path = stem.with_name(f"{stem.name}.nii.gz")
-        voxels = self._voxels(image, image.storage, outcome)
+        voxels = self._voxels(image, image.storage, prediction)
         planes = (voxels[..., z] for z in range(voxels.shape[2]))
-        shape, affine = outcome.grid
+        shape, affine = prediction.grid
         write_nifti(path, shape, planes, affine, image.description, storage=image.storage, display=image.display)
         return path
 
-    def _write_dicom(self, stem: Path, role: str, image: Image, outcome: Outcome) -> Path:
-        place, uid = split_uid(outcome.source.path)
-        self._spare_input(stem, place)
-        series = read_series(choose_series(place, uid=uid, modality=outcome.source_modality))
-        number = (series.series.number or 0) + 1000 + 10 * outcome.target_index + list(SUFFIXES).index(role)
+    def _write_dicom(self, stem: Path, role: str, image: Image, prediction: Prediction) -> Path:
+        self._spare_input(stem, split_uid(prediction.scan.path)[0])
+        number = (prediction.scan.series_number or 0) + 1000 + 10 * prediction.target_index + list(SUFFIXES).index(role)
         write_derived_series(
             stem,
-            voxels=self._voxels(image, Storage(), outcome),
-            affine=outcome.grid[1],
-            source=series.source,
-            target_modality=outcome.target_modality,
-            source_modality=outcome.source_modality,
+            voxels=self._voxels(image, Storage(), prediction),
+            affine=prediction.grid[1],
+            source=prediction.scan.headers,
+            target_modality=prediction.target_modality,
+            source_modality=prediction.source_modality,
             description=image.title,
             notes=[image.description, NOTE],
             versions=software_of(bundle_of(self.bundle_root)),
             window=image.display,
             series_number=number,
-            keep_integers=outcome.same and role == "image",
+            keep_integers=prediction.same and role == "image",
             deidentify=self.deidentify,
             salt=self._salt,
         )
@@ -219,11 +216,11 @@ class SaveStackd(Transform):
         if os.path.realpath(output) == os.path.realpath(input):
             raise ValueError(f"the output would overwrite the input '{input}'. Choose another output_dir.")
 
-    def _voxels(self, image: Image, storage: Storage, outcome: Outcome) -> np.memmap:
+    def _voxels(self, image: Image, storage: Storage, prediction: Prediction) -> np.memmap:
         """Put the slices together on the disk, in the scan's axis order: `(x, y, z)`, x fastest, as files have it."""
-        shape, _ = outcome.grid
+        shape, _ = prediction.grid
         voxels = scratch_array(shape, storage.dtype, self.output_dir, order="F")
-        stack = stack_view(voxels, plane=outcome.source.plane, orientation=outcome.source.orientation)
+        stack = stack_view(voxels, plane=prediction.scan.plane, orientation=prediction.scan.orientation)
         slices = iter(image.slices)
         for start in range(0, len(stack), BLOCK):
             stack[start : start + BLOCK] = [stored(values, storage) for values in islice(slices, BLOCK)]

@@ -16,8 +16,8 @@ from ..files.atomic import atomic_path
 from ..geometry.orientation import spacing_of
 from ..scans.checksums import checksum
 from .earlier_results import NOTE
-from .prediction import Outcome
-from .source import Source, now
+from .loaded_scan import LoadedScan, now
+from .prediction import Prediction
 
 
 def bundle_of(folder: str | os.PathLike | None) -> dict[str, str]:
@@ -45,7 +45,7 @@ def geometry(shape: tuple[int, ...], affine: np.ndarray) -> dict[str, Any]:
 
 
 def sidecar(
-    outcome: Outcome,
+    prediction: Prediction,
     *,
     outputs: Mapping[str, Path],
     bundle: Mapping[str, str],
@@ -58,7 +58,7 @@ def sidecar(
     """Collect what was done.
 
     Args:
-        outcome: of one scan.
+        prediction: of one scan.
         outputs: what was written, by its role.
         bundle: its name and version.
         weights: file of the weights, whose checksum is taken; `None` or a missing file: none.
@@ -67,33 +67,33 @@ def sidecar(
         warnings: besides those of the scan.
         anonymous: leave out the name and the place of the scan.
     """
-    source = outcome.source
-    place = {} if anonymous else {"path": source.path}
+    scan = prediction.scan
+    place = {} if anonymous else {"path": scan.path}
     return {
         "note": NOTE,
-        "input": place | {"format": source.format, "sha256": source.sha256, "dtype": source.dtype},
-        "input_geometry": geometry(source.shape, np.array(source.affine)),
-        "task": outcome.task | {"through_plane": source.plane},
+        "input": place | {"format": scan.format, "sha256": scan.sha256, "dtype": scan.storage.dtype},
+        "input_geometry": geometry(scan.shape, scan.affine),
+        "task": prediction.task | {"through_plane": scan.plane},
         "outputs": {role: path.name for role, path in outputs.items()},
-        "output_geometry": geometry(*outcome.grid),
-        "intensity": outcome.intensity,
-        "expected_error": _error_of(outcome),
+        "output_geometry": geometry(*prediction.grid),
+        "intensity": prediction.intensity,
+        "expected_error": _error_of(prediction),
         "bundle": dict(bundle),
         "weights": None if weights is None or not Path(weights).is_file() else {"sha256": checksum([weights])},
         "software": {"unicoal_components": __version__, "torch": torch.__version__},
         "options": dict(options),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "warnings": [*source.warnings, *warnings],
+        "warnings": [*scan.warnings, *warnings],
     }
 
 
-def _error_of(outcome: Outcome) -> dict[str, float] | None:
+def _error_of(prediction: Prediction) -> dict[str, float] | None:
     """Return the mean expected error inside the head, on two scales; `None` where the network expects none."""
-    part = outcome.expected_error
+    part = prediction.expected_error
     if part is None:
         return None
-    low, high = outcome.scale
+    low, high = prediction.scale
     return {"part_of_range": part, "in_units": part * (high - low)}
 
 
@@ -103,6 +103,6 @@ def write_sidecar(path: Path, content: Mapping[str, Any]) -> None:
         partial.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
 
 
-def seconds_of(source: Source, written: float) -> dict[str, float]:
+def seconds_of(scan: LoadedScan, written: float) -> dict[str, float]:
     """Divide the time of a volume: reading, synthesis (up to `written`, the clock when writing began), writing."""
-    return {"reading": source.read - source.started, "synthesis": written - source.read, "writing": now() - written}
+    return {"reading": scan.read - scan.started, "synthesis": written - scan.read, "writing": now() - written}

@@ -10,7 +10,7 @@ from monai.transforms import Transform
 
 from ..keys import Keys
 from ..slices.slice_group import check_factor
-from .source import SOURCE, Source
+from .loaded_scan import SCAN, LoadedScan
 from .training_range import TrainingRange
 
 logger = logging.getLogger(__name__)
@@ -101,22 +101,22 @@ class SetTaskd(Transform):
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return the item with `modality`, `source_modality` (int), `factor` and `thickness` (float)."""
-        source = Source.of(data)
+        scan = LoadedScan.from_item(data)
         if self.slice_thickness is not None:
-            source = replace(source, slice_thickness=float(self.slice_thickness))
-        spacing = source.spacing[2]
+            scan = replace(scan, slice_thickness=float(self.slice_thickness))
+        spacing = scan.spacing[2]
         factor = self.factor
         if self.output_spacing is not None:
-            factor = factor_for(spacing, self.output_spacing, source.path)
-        thickness = 1.0 if factor == 1 or source.slice_thickness is None else source.slice_thickness / spacing
+            factor = factor_for(spacing, self.output_spacing, scan.path)
+        thickness = 1.0 if factor == 1 or scan.slice_thickness is None else scan.slice_thickness / spacing
         warnings = self.training_range.doubts(
             factor=factor, slice_spacing=spacing / factor, relative_thickness=thickness
         )
         for warning in warnings:
-            logger.warning("scan '%s': %s.", source.path, warning)
+            logger.warning("scan '%s': %s.", scan.path, warning)
         task = {Keys.MODALITY: self.target, Keys.SOURCE_MODALITY: self.source, Keys.FACTOR: factor}
         task[Keys.THICKNESS] = self.training_range.clipped("relative_thickness", thickness)
-        return {**data, **task, SOURCE: source.warned(*warnings).text()}
+        return {**data, **task, SCAN: scan.with_warnings(*warnings).as_entry()}
 
 
 def _is_mm(value: Any) -> bool:

@@ -43,7 +43,12 @@ def sha256_of(path: str | os.PathLike) -> str:
 
 def checksum(files: Iterable[str | os.PathLike]) -> str:
     """Return the SHA-256 of one file, or that of the sorted SHA-256 of several, whatever their names."""
-    sums = sorted(_file_sha256(file) for file in files)
+    return combined(_file_sha256(file) for file in files)
+
+
+def combined(checksums: Iterable[str]) -> str:
+    """Return the one SHA-256, or that of several sorted ones."""
+    sums = sorted(checksums)
     return sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
 
 

@@ -4,10 +4,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import pydicom
-
 from ..keys import Keys
-from .dicom.series import has_dicom, is_dicom, split_uid
+from .dicom.series import has_dicom, is_dicom, split_uid, study_uid
 
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
 ITK_SUFFIXES = (".mha", ".mhd", ".nrrd", ".nhdr")
@@ -135,4 +133,4 @@ def _studies_in(folder: Path) -> list[Path]:
 def _study_uid(folder: Path) -> str:
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name[0] != ".")
     first = next(path for path in files if path.name != "DICOMDIR" and is_dicom(path))
-    return str(pydicom.dcmread(first, force=True, specific_tags=["StudyInstanceUID"]).get("StudyInstanceUID", folder))
+    return study_uid(first) or str(folder)

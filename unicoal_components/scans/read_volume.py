@@ -3,6 +3,7 @@
 import gzip
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from monai.data.image_reader import ITKReader
+from pydicom import Dataset
 
 from .bids_sidecar import sidecar_facts, sidecar_thickness
-from .checksums import files_of
+from .checksums import checksum, combined, files_of
 from .dicom.series import choose_series, split_uid
 from .dicom.volume import read_series
 from .image_paths import is_nifti
@@ -46,10 +48,13 @@ class Volume:
         voxels: float32 `(x, y, z)`, in the scan's own units.
         affine: `(4, 4)`, float64, voxel (x, y, z, 1) to NIfTI RAS+ world mm.
         files: those that were read.
+        sha256: of the files, see `checksum`.
         storage: how they keep the numbers.
         modality: t1, t2, ... if its header, the JSON beside it or its name says so; `None` where nothing does.
         warnings: what a user should know of it, a clause each whose subject is the scan.
         slice_thickness: in mm along z, the axis of the scanner's slices; `None` where nothing tells.
+        headers: of a DICOM series, in the order of z and without pixels; empty for other formats.
+        series_number: of a DICOM series; `None` where it has none.
     """
 
     path: str
@@ -57,10 +62,13 @@ class Volume:
     voxels: np.ndarray
     affine: np.ndarray
     files: tuple[Path, ...]
+    sha256: str
     storage: Storage = Storage()
     modality: str | None = None
     warnings: tuple[str, ...] = ()
     slice_thickness: float | None = None
+    headers: Sequence[Dataset] = ()
+    series_number: int | None = None
 
 
 def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volume:
@@ -116,10 +124,13 @@ def _read_dicom(folder: Path, uid: str | None, modality: str | None) -> Volume:
         voxels=read.voxels,
         affine=read.affine,
         files=series.files,
+        sha256=combined(read.checksums),
         storage=Storage() if read.rescale is None else Storage(read.stored_dtype, *read.rescale),
         modality=series.modality,
         warnings=read.warnings,
         slice_thickness=read.slice_thickness,
+        headers=read.source,
+        series_number=series.number,
     )
 
 
@@ -140,13 +151,15 @@ def load_file(path: Path) -> Volume:
             "Copy or export the file again."
         ) from error
     voxels, affine, storage, warnings = parts
+    files = tuple(files_of(path))
     modality, more = sidecar_facts(path)
     return Volume(
         path=str(path),
         format="nifti" if is_nifti(path) else "itk",
         voxels=_one_volume(path, voxels),
         affine=np.asarray(affine, dtype=np.float64),
-        files=tuple(files_of(path)),
+        files=files,
+        sha256=checksum(files),
         storage=storage,
         modality=modality,
         warnings=(*warnings, *more),

@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ FIRST_ELEMENTS = (b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x08\x00\x12\x00",
 TAGS = [
     *(
         "SOPClassUID",
+        "StudyInstanceUID",
         "SeriesInstanceUID",
         "SeriesDescription",
         "ProtocolName",
@@ -83,24 +85,18 @@ def is_dicom(path: str | os.PathLike) -> bool:
     Raises:
         PermissionError: it may not be read; the error names it.
     """
-    path = Path(path)
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        head = file.read(132)
-    if head[128:] == b"DICM":
-        return True
-    if head[:4] not in FIRST_ELEMENTS:
-        return False
-    try:
-        return bool(_header(path, ["SOPClassUID"]).get("SOPClassUID"))
-    except (EOFError, OSError, ValueError, NotImplementedError, AttributeError, KeyError):
-        return False
+    return Path(path).is_file() and _header(Path(path)) is not None
 
 
 def has_dicom(folder: str | os.PathLike) -> bool:
     """Tell whether there is a DICOM file in the folder or below it; stops at the first."""
     return any(is_dicom(path) for path in _walk(Path(folder)))
+
+
+def study_uid(path: str | os.PathLike) -> str | None:
+    """Return the StudyInstanceUID of a DICOM file; `None` where it has none, or is none."""
+    header = _header(Path(path))
+    return str(header.get("StudyInstanceUID")) if isinstance(header, Dataset) and "StudyInstanceUID" in header else None
 
 
 def split_uid(path: str | os.PathLike) -> tuple[Path, str | None]:
@@ -128,7 +124,7 @@ def find_series(folder: str | os.PathLike) -> list[DicomSeries]:
     folder = Path(folder)
     grouped: dict[str, list[tuple[Path, Dataset]]] = {}
     for path in _walk(folder):
-        if is_dicom(path) and (header := _image_header(path)) is not None:
+        if (header := _image_header(path)) is not None:
             grouped.setdefault(str(header.get("SeriesInstanceUID") or ""), []).append((path, header))
     found = []
     for uid, slices in grouped.items():
@@ -178,20 +174,39 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (Path(place, name) for name in sorted(names) if not name.startswith(".") and name != "DICOMDIR")
 
 
-def _header(path: Path, tags: list[str]) -> Dataset:
-    """Read some elements before the pixels, quietly: scanners write values that pydicom warns about."""
-    with warnings.catch_warnings():
+def _header(path: Path) -> Dataset | str | None:
+    """Return the elements `TAGS` of a DICOM file, or why they cannot be read; `None` where it is none.
+
+    A file is opened once as long as it stays as it is.
+    """
+    state = path.stat()
+    return _read_header(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=20_000)
+def _read_header(path: Path, modified: int, size: int) -> Dataset | str | None:
+    """Read the elements before the pixels, quietly: scanners write values that pydicom warns about."""
+    with open(path, "rb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(tags))
+        head = file.read(132)
+        if head[128:] != b"DICM" and head[:4] not in FIRST_ELEMENTS:
+            return None
+        file.seek(0)
+        try:
+            header = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(TAGS))
+            header.get("SeriesDescription")  # decodes the character set
+        except (EOFError, OSError, ValueError, NotImplementedError, AttributeError, KeyError) as error:
+            return (str(error) or type(error).__name__) if head[128:] == b"DICM" else None
+    return header if head[128:] == b"DICM" or header.get("SOPClassUID") else None
 
 
 def _image_header(path: Path) -> Dataset | None:
-    """Return the header of an image, `None` for other objects."""
-    try:
-        header = _header(path, TAGS)
-        header.get("SeriesDescription")
-    except (EOFError, OSError, ValueError, NotImplementedError, KeyError) as error:
-        raise _damaged(path, str(error) or type(error).__name__) from error
+    """Return the header of an image, `None` for other objects and other files."""
+    header = _header(path) if path.is_file() else None
+    if isinstance(header, str):
+        raise _damaged(path, header)
+    if header is None:
+        return None
     meta = str(getattr(header, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
     is_image = "Rows" in header and "Columns" in header and header.get("Modality") not in NO_IMAGES
     if not is_image and "SOPClassUID" not in header and meta != MediaStorageDirectoryStorage:

@@ -1,5 +1,7 @@
 """One volume from one DICOM series, in scanner units and with its place in the world."""
 
+import hashlib
+import io
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -38,6 +40,7 @@ class DicomVolume:
             slice are applied, RealWorldValueMapping is not.
         affine: float64 `(4, 4)`, voxel (x, y, z, 1) to NIfTI RAS+ world mm.
         source: the data sets of the slices without their pixels, in the order of z.
+        checksums: SHA-256 of the files, in the order of `series.files`.
         stored_dtype: of the pixels in the files, such as "int16".
         rescale: slope and intercept that all slices share; `None` where they differ.
         slice_thickness: SliceThickness in mm; `None` where the slices tell none, or not one.
@@ -48,6 +51,7 @@ class DicomVolume:
     voxels: np.ndarray
     affine: np.ndarray
     source: tuple[Dataset, ...]
+    checksums: tuple[str, ...]
     stored_dtype: str
     rescale: tuple[float, float] | None
     slice_thickness: float | None
@@ -66,11 +70,12 @@ def read_series(series: DicomSeries) -> DicomVolume:
             are not evenly spaced, see `stack_geometry`.
     """
     name = f"{series.key} in '{series.folder}'"
-    headers, pixels = [], []
+    headers, pixels, checksums = [], [], []
     for path in series.files:
-        header, values = _read_slice(path)
+        header, values, sha256 = _read_slice(path)
         headers.append(header)
         pixels.append(values)
+        checksums.append(sha256)
     _check_one_series(headers, series, name)
     labels = [f"'{path.name}'" for path in series.files]
     planes = [slice_plane(header, name=str(path)) for header, path in zip(headers, series.files, strict=True)]
@@ -87,7 +92,7 @@ def read_series(series: DicomSeries) -> DicomVolume:
     thicknesses = {positive_number(header.get("SliceThickness")) for header in headers}
     thickness = thicknesses.pop() if len(thicknesses) == 1 else None
     doubts = tuple(_warnings(source, spacing, series))
-    return DicomVolume(series, voxels, affine, source, dtype, shared, thickness, doubts)
+    return DicomVolume(series, voxels, affine, source, tuple(checksums), dtype, shared, thickness, doubts)
 
 
 @contextmanager
@@ -105,16 +110,17 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _read_slice(path: Path) -> tuple[Dataset, np.ndarray]:
-    """Return the data set without its pixels, and the stored pixels `(rows, columns)`."""
+def _read_slice(path: Path) -> tuple[Dataset, np.ndarray, str]:
+    """Return the data set without its pixels, the stored pixels `(rows, columns)`, and the file's SHA-256."""
     with _reading(path):
-        header = dcmread(path, force=True)
+        content = path.read_bytes()
+        header = dcmread(io.BytesIO(content), force=True)
     _check_kind(header, path)
     _check_decoder(header, path)
     with _reading(path):
         values = pixel_array(header)
         del header.PixelData
-    return header, values
+    return header, values, hashlib.sha256(content).hexdigest()
 
 
 def _check_kind(header: Dataset, path: Path) -> None:
