@@ -22,11 +22,9 @@ from unicoal_components.command_line import _unusable
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("scripts/", "tools/")
 DOCUMENTS = sorted(
-    path.relative_to(ROOT)
-    for pattern in ("*.md", "docs/*.md", "bundles/*/docs/*.md")
-    for path in ROOT.glob(pattern)
-    if path.name != "method.md"  # equations
+    path.relative_to(ROOT) for pattern in ("*.md", "docs/*.md", "bundles/*/docs/*.md") for path in ROOT.glob(pattern)
 )
+EQUATIONS = {Path("docs/method.md")}  # its blocks are no commands
 INLINE = re.compile(r"(?<!`)`([^`\n]+(?:\n[^`\n]+)?)`(?!`)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TOOLS = {  # programs of others, with the subcommands that we use; None = it has none
@@ -43,9 +41,15 @@ TOOLS = {  # programs of others, with the subcommands that we use; None = it has
 PACKAGES = {"pre-commit", "mlflow"}  # that one may be told to install though no extra asks for them
 
 
+def commands_of(document: Path) -> list[str]:
+    """Give every command of a document, one of `DOCUMENTS`."""
+    found = commands((ROOT / document).read_text(encoding="utf-8"))
+    return [command for command in found if _begins_as_command(command)] if document in EQUATIONS else found
+
+
 def commands(text: str) -> list[str]:
     """Give every command: lines of code blocks, and words between backticks that begin as a command does."""
-    prose = FENCE.sub(lambda fence: "" if fence[1] == "python" else _indented(fence[2]), text)
+    prose = FENCE.sub(lambda fence: "" if fence[1] in ("python", "text") else _indented(fence[2]), text)
     blocks = [line.strip() for line in _joined(_code_lines(prose))]
     rest = "\n".join(line for line in prose.splitlines() if not line.startswith("    "))
     spans = [" ".join(span.split()) for span in INLINE.findall(rest)]

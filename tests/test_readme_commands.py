@@ -1,6 +1,7 @@
 """Every command that the documentation names can be given as it stands there."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -15,16 +16,34 @@ TRAIN = "bundles/unified/configs/train.json"
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_every_command_of_a_document_can_be_given_as_it_stands(document):
-    problems = {
-        command: problem(command)
-        for command in readme_commands.commands((ROOT / document).read_text(encoding="utf-8"))
-        if problem(command)
-    }
+    problems = {command: problem(command) for command in readme_commands.commands_of(document) if problem(command)}
     assert problems == {}
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_every_link_of_a_document_leads_to_a_file(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"https?://|#", link)]
+    assert [link for link in links if not (ROOT / document).parent.joinpath(link.partition("#")[0]).exists()] == []
+
+
+def test_every_page_is_in_the_index_and_every_bundle_in_the_readme():
+    index, readme = ((ROOT / path).read_text(encoding="utf-8") for path in ("docs/README.md", "README.md"))
+    pages = {path.name for path in DOCUMENTS if path.parent == Path("docs")} - {"README.md"}
+    assert pages == set(re.findall(r"^\| \[(\w+\.md)\]", index, flags=re.MULTILINE))
+    assert all(f"(docs/{page})" in readme for page in pages)
+    assert all(f"({path.as_posix()})" in readme for path in DOCUMENTS if path.parts[0] == "bundles")
+
+
+def test_the_readmes_are_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
+    for path in ROOT.glob("bundles/*/docs/README.md"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 120, path
+
+
 def test_the_documents_are_found_and_have_their_commands():
-    found = {str(path): readme_commands.commands((ROOT / path).read_text(encoding="utf-8")) for path in DOCUMENTS}
+    found = {str(path): readme_commands.commands_of(path) for path in DOCUMENTS}
+    assert len(found) >= 17
     assert "bash scripts/demo.sh    # thick T1 in, thin T1 and T2 with error maps out" in str(found["README.md"])
     assert "pip install pre-commit && pre-commit install" in found["CONTRIBUTING.md"]
     for task in ("cms", "sr", "cmsr", "unified"):
@@ -83,7 +102,7 @@ def test_a_right_command_passes(command):
 def test_commands_are_found_in_blocks_fences_and_words_but_not_in_python():
     text = (
         "Some `words here`, `bash a\nb`:\n\n    first \\\n        second\n    # no\n\nlist\n    not this\n\n"
-        "```bash\nthird\n```\n\n```python\nno = 1\n```\n"
+        "```bash\nthird\n```\n\n```python\nno = 1\n```\n\n```text\nno/folder\n```\n"
     )
     assert readme_commands.commands(text) == ["first second", "third", "bash a b"]
     assert readme_commands.python_blocks(text) == ["no = 1\n"]

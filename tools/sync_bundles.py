@@ -1,17 +1,22 @@
-"""Carry what all bundles share from bundles/unified to the others.
+"""Write what all bundles share: the wiring of bundles/unified into the others, and the READMEs from one template.
 
-    python tools/sync_bundles.py            # after a change of unified's wiring or of a shared file
-    python tools/sync_bundles.py --check    # only say what differs
+    python tools/sync_bundles.py            # after a change of unified, of a shared file, of the template or of results
+    python tools/sync_bundles.py --check    # only name the files that differ
 
-A bundle's own are the values of train.json and inference.json (all above "imports"), the overlays of its data sets, the
-descriptions in metadata.json, and docs.
+A bundle's own are the values of train.json and inference.json (all above "imports"), the overlays of its data sets and
+the descriptions in metadata.json. Its docs/README.md is made from bundle_readme.md.j2, the bundle's part of
+bundle_readme.toml and the results in its metadata.json.
 """
 
 import json
 import logging
-from collections.abc import Iterator
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from unicoal_components.command_line import run_command
 from unicoal_components.files.atomic import atomic_path
@@ -31,6 +36,10 @@ SAME_FILES = (
 )
 SAME_WIRING = ("configs/train.json", "configs/inference.json")
 METADATA = "configs/metadata.json"
+README = "docs/README.md"
+TEMPLATE = Path(__file__).with_name("bundle_readme.md.j2")
+README_VALUES = Path(__file__).with_name("bundle_readme.toml")
+RESULT = re.compile(r"(?P<source>\w+)_to_(?P<target>\w+)_x(?P<factor>[\d.]+)_psnr")
 OWN_METADATA = (
     "version",
     "changelog",
@@ -47,7 +56,7 @@ Config = dict[str, Any]
 
 
 def sync_bundles(*, check: bool = False, bundles: str = "bundles") -> None:
-    """Write the shared parts of unified into cms, sr and cmsr.
+    """Write the shared parts of unified into cms, sr and cmsr, and the README of all four.
 
     Args:
         check: write nothing; exit status 1 if something differs.
@@ -57,7 +66,10 @@ def sync_bundles(*, check: bool = False, bundles: str = "bundles") -> None:
     differing = [(path, text) for path, text in shared_texts(Path(bundles)) if text != text_or_none(path)]
     if check and differing:
         names = ", ".join(str(path) for path, _ in differing)
-        raise ValueError(f"not as in {Path(bundles) / HOME}: {names}. Run: python tools/sync_bundles.py")
+        raise ValueError(
+            f"not as in {Path(bundles) / HOME} (READMEs: not as from {TEMPLATE.name}): {names}. "
+            "Run: python tools/sync_bundles.py"
+        )
     for path, text in differing:
         with atomic_path(path) as partial:
             partial.write_text(text, encoding="utf-8")
@@ -67,18 +79,24 @@ def sync_bundles(*, check: bool = False, bundles: str = "bundles") -> None:
 
 
 def shared_texts(bundles: Path) -> Iterator[tuple[Path, str]]:
-    """Yield each file of the other bundles that unified decides upon, with the text that it must have.
+    """Yield each file that is not a bundle's own, with the text that it must have.
 
     Raises:
         FileNotFoundError: a file that holds a bundle's own values is not there.
         ValueError: its values are not named, or not ordered, as unified's.
     """
-    for name in OTHERS:
+    for name in (HOME, *OTHERS):
         yield from shared_texts_of(bundles, name)
 
 
 def shared_texts_of(bundles: Path, name: str) -> Iterator[tuple[Path, str]]:
-    """Yield those of one bundle, see `shared_texts`."""
+    """Yield those of one bundle, see `shared_texts`; unified's own are all but the README."""
+    if name != HOME:
+        yield from _texts_as_in_home(bundles, name)
+    yield bundles / name / README, readme_text(name, _read(bundles / name / METADATA))
+
+
+def _texts_as_in_home(bundles: Path, name: str) -> Iterator[tuple[Path, str]]:
     for file in SAME_FILES:
         yield bundles / name / file, (bundles / HOME / file).read_text(encoding="utf-8")
     for file in SAME_WIRING:
@@ -116,6 +134,43 @@ def with_metadata(path: Path, home: Path) -> Config:
     if missing:
         raise ValueError(f"'{path}' lacks {', '.join(missing)}; write what holds for this bundle.")
     return shared | {key: own[key] for key in OWN_METADATA}
+
+
+def readme_text(name: str, metadata: Mapping[str, Any]) -> str:
+    """Return the README of a bundle.
+
+    Args:
+        name: the bundle, such as "sr".
+        metadata: what its metadata.json holds; the results in it are used.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE.parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    values = {"finetune": None} | tomllib.loads(README_VALUES.read_text(encoding="utf-8"))[name]
+    results = [row for key in metadata["eval_metrics"] if (row := _result(key, metadata["eval_metrics"]))]
+    return environment.get_template(TEMPLATE.name).render(
+        task=name,
+        within=[row for row in results if row["source"] == row["target"]],
+        across=[row for row in results if row["source"] != row["target"]],
+        **values,
+    )
+
+
+def _result(key: str, metrics: Mapping[str, float]) -> dict[str, str] | None:
+    """Return a row of the README's tables, or None where the key names no case."""
+    case = RESULT.fullmatch(key)
+    if case is None:
+        return None
+    gain = metrics[key.removesuffix("psnr") + "gain"]
+    source, target = case["source"].upper(), case["target"].upper()
+    return {"source": source, "target": target, "factor": case["factor"]} | {
+        "psnr": f"{metrics[key]:.2f}",
+        "gain": f"{gain:+.2f}",
+    }
 
 
 def _split(path: Path) -> tuple[Config, Config]:

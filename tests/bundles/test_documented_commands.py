@@ -1,4 +1,4 @@
-"""Train, evaluate, infer, and use from Python, word for word as each bundle's README says, with tiny sizes appended."""
+"""Train, evaluate and infer as each bundle's README says, with tiny sizes appended; use from Python as the docs say."""
 
 import importlib.util
 import math
@@ -18,11 +18,6 @@ readme_commands = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(readme_commands)
 
 
-@pytest.fixture(params=TASKS)
-def task(request):
-    return request.param
-
-
 def readme(bundle):
     return (bundle.root / "docs" / "README.md").read_text(encoding="utf-8")
 
@@ -38,6 +33,7 @@ def documented(bundle, *names):
     raise AssertionError(f"the README has no command for {wanted}")
 
 
+@pytest.mark.parametrize("task", TASKS)
 def test_training_evaluation_and_inference_run_as_documented(bundle, task, cohort, save_scan, tmp_path):
     written = {"output_dir": str(tmp_path / "out"), "ckpt_path": str(tmp_path / "model.pt")}
     tiny = {"max_epochs": 1, "images_per_epoch": 4, "evaluation_panels": 0}
@@ -63,16 +59,18 @@ def test_training_evaluation_and_inference_run_as_documented(bundle, task, cohor
 
 
 @pytest.mark.filterwarnings("ignore:parsing config_file")
-def test_python_runs_as_documented(bundle, task, save_scan, tmp_path, monkeypatch):
-    """From a folder with the bundle as it is."""
-    root = tmp_path / "bundles" / task
+def test_python_runs_as_documented(bundle, save_scan, tmp_path, monkeypatch):
+    """From a folder with unified as it is."""
+    root = tmp_path / "bundles" / bundle.root.name
     ignored = shutil.ignore_patterns("__pycache__", "output", "data", "logging.conf")
     shutil.copytree(bundle.root, root, ignore=ignored)
-    for name in ("t1.nii.gz", "thick_t1.nii.gz"):
-        save_scan(tmp_path / name)
+    save_scan(tmp_path / "thick_t1.nii.gz")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry != str(bundle.root)])
-    use, export = readme_commands.python_blocks(readme(bundle))
+    (use,), (export,) = (
+        readme_commands.python_blocks((readme_commands.ROOT / "docs" / page).read_text(encoding="utf-8"))
+        for page in ("inference.md", "export.md")
+    )
     compile(export, "export.py", "exec")  # what it does is checked by verify_bundles
     names = {}
     exec(use, names)
@@ -81,4 +79,4 @@ def test_python_runs_as_documented(bundle, task, save_scan, tmp_path, monkeypatc
     columns, rows, slices = nib.load(written).shape
     rows, columns = (math.ceil(size * 2 / 1.33) for size in (rows, columns))  # pixels of 1.33 mm, the scan's have 2 mm
     assert tuple(names["pred"].shape) == (2, slices, rows, columns)
-    assert sorted(os.listdir()) == ["OUT", "bundles", "t1.nii.gz", "thick_t1.nii.gz"]
+    assert sorted(os.listdir()) == ["OUT", "bundles", "thick_t1.nii.gz"]

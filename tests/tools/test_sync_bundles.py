@@ -84,6 +84,42 @@ def test_a_shared_file_that_is_missing_is_written(bundles):
     assert (bundles / "cms/scripts/__init__.py").read_text() == (bundles / "unified/scripts/__init__.py").read_text()
 
 
+@pytest.mark.parametrize("name", ["unified", "sr"])
+def test_a_readme_that_was_edited_by_hand_is_reported_and_made_again(bundles, name):
+    path = bundles / name / "docs" / "README.md"
+    made = path.read_text(encoding="utf-8")
+    path.write_text(made + "More.\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"bundle_readme.md.j2.*{name}/docs/README.md.*Run: python tools/sync"):
+        sync_bundles(check=True, bundles=str(bundles))
+    sync_bundles(bundles=str(bundles))
+    assert path.read_text(encoding="utf-8") == made
+
+
+def test_a_readme_has_the_results_of_its_metadata(bundles):
+    results = {
+        "t1_to_t1_x2.5_psnr": 31.0,
+        "t1_to_t1_x2.5_gain": 0.5,
+        "t1_to_t2_x1_psnr": 20.456,
+        "t1_to_t2_x1_gain": -1.0,
+    }
+    change(bundles / "unified" / "configs" / "metadata.json", eval_metrics=results)
+    change(bundles / "cms" / "configs" / "metadata.json", eval_metrics={})
+    sync_bundles(bundles=str(bundles))
+    text, without = ((bundles / name / "docs" / "README.md").read_text(encoding="utf-8") for name in ("unified", "cms"))
+    assert "| T1, factor 2.5 | 31.00 | +0.50 |" in text
+    assert "| T1 to T2 | 20.46 | -1.00 |" in text
+    assert text.count("factor 2.5") == text.count("| T1 to T2 |") == 1
+    assert "Not measured." in without and "PSNR in dB" not in without
+
+
+def test_a_readme_is_one_text_without_gaps(bundles):
+    for path in bundles.glob("*/docs/README.md"):
+        text = path.read_text(encoding="utf-8")
+        assert "\n\n\n" not in text and text.endswith(".\n") and "{" not in text
+        prose = [line for line in text.splitlines() if not line.startswith(("    ", "|"))]
+        assert max(map(len, prose)) <= 120, path
+
+
 def test_values_with_other_names_or_in_another_order_are_refused_by_name(bundles):
     path = bundles / "cms" / "configs" / "train.json"
     change(path, "seed")
