@@ -8,7 +8,7 @@ checks, all on the CPU and without a download:
 
     files, json, metadata, versions     what must be there, and how it is written
     overlays                            each key of an overlay exists in its base
-    shared                              the wiring is unified's (not for a packed bundle)
+    shared                              the wiring is unified's, the README the template's (not for a packed bundle)
     properties_*                        MONAI's check_properties with every overlay
     shapes                              MONAI's verify_net_in_out
     metrics, weights                    results are told if there are weights; they fit, and are small
