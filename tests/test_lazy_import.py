@@ -35,3 +35,11 @@ def test_every_name_is_that_of_its_module():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="'unicoal_components' has no attribute 'Generatr'"):
         _ = unicoal_components.Generatr
+
+
+@pytest.mark.parametrize(
+    "module", ["preparation.cohort", "simulation.cohort", "datasets.packed_set", "report.html_report"]
+)
+def test_what_needs_no_network_loads_neither_torch_nor_monai(module):
+    code = f"import sys, unicoal_components.{module}; assert not {{'torch', 'monai', 'itk'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

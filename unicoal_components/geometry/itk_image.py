@@ -43,11 +43,18 @@ def to_itk(volume: np.ndarray, affine: np.ndarray) -> Any:
 
 
 def from_itk(image: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the voxels of an ITK image, copied, as `(x, y, z)` and its affine: the way back from `to_itk`."""
+    """Return the voxels of an ITK image, copied, as `(x, y, z)` and its affine: the way back from `to_itk`.
+
+    Images of more or fewer axes keep theirs; several components a voxel, such as colors, become a last axis.
+    """
+    axes = image.GetImageDimension()
+    matrix = itk.array_from_matrix(image.GetDirection()) * np.array(image.GetSpacing())
+    spatial = min(axes, 3)
     affine = np.eye(4)
-    affine[:3, :3] = itk.array_from_matrix(image.GetDirection()) * np.array(image.GetSpacing())
-    affine[:3, 3] = image.GetOrigin()
-    return itk.array_from_image(image).T, LPS @ affine
+    affine[:spatial, :spatial] = matrix[:spatial, :spatial]
+    affine[:spatial, 3] = list(image.GetOrigin())[:spatial]
+    array = itk.array_from_image(image)
+    return array.transpose(*reversed(range(axes)), *range(axes, array.ndim)), LPS @ affine
 
 
 @contextmanager

@@ -10,16 +10,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
 
-import torch
-
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 ITK_THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
-PRELOADED = ["monai.engines", "monai.handlers", "monai.visualize", "ignite.metrics", "matplotlib.figure", "h5py"]
-"""What this package needs and takes long to import, for the process that the others are forked from. Not the package
-itself: that process would not know which copy of it is in use.
-"""
 
 
 def default_workers(jobs: int) -> int:
@@ -82,7 +76,6 @@ def run_jobs(
 def _pool() -> ProcessPoolExecutor:
     if "forkserver" in multiprocessing.get_all_start_methods():
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
     else:
         context = multiprocessing.get_context("spawn")  # type: ignore[assignment]
     return ProcessPoolExecutor(1, mp_context=context, initializer=_begin)
@@ -97,23 +90,22 @@ def _start(
 def _begin() -> None:
     """Leave Ctrl-C to the process that started this one, and the other processors to the other workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _set_threads(1, "1")
+    _set_threads("1")
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch and ITK use one thread here; sums do not depend on the number of processors then."""
-    torch_threads, itk_threads = torch.get_num_threads(), os.environ.get(ITK_THREADS)
-    _set_threads(1, "1")
+    """Let ITK use one thread here; sums do not depend on the number of processors then."""
+    threads = os.environ.get(ITK_THREADS)
+    _set_threads("1")
     try:
         yield
     finally:
-        _set_threads(torch_threads, itk_threads)
+        _set_threads(threads)
 
 
-def _set_threads(torch_threads: int, itk_threads: str | None) -> None:
-    """Set the number of threads; ITK reads the environment when it is imported, which may not be yet."""
-    torch.set_num_threads(torch_threads)
+def _set_threads(itk_threads: str | None) -> None:
+    """Set ITK's number of threads; it reads the environment when it is imported, which may not be yet."""
     if itk_threads is None:
         os.environ.pop(ITK_THREADS, None)
     else:

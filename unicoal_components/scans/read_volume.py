@@ -10,7 +10,6 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from monai.data.image_reader import ITKReader
 from pydicom import Dataset
 
 from .bids_sidecar import sidecar_facts, sidecar_thickness
@@ -76,7 +75,7 @@ def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volum
 
     NIfTI goes through nibabel (scale factors applied; see `nifti_affine` for its place; MONAI's reader would alter the
     header before it can be judged), a folder through `read_series` as DICOM, every other file (`.mha`, `.nrrd`, ...)
-    through MONAI's `ITKReader`. A fourth axis of length 1 is dropped.
+    through ITK. A fourth axis of length 1 is dropped.
 
     Args:
         path: file, or folder with DICOM files; `folder::SeriesInstanceUID` for one of several series.
@@ -180,9 +179,12 @@ def _nifti_parts(path: Path) -> Parts:
 
 
 def _itk_parts(path: Path) -> Parts:
-    reader = ITKReader()
-    voxels, meta = reader.get_data(reader.read(path))
-    return np.asarray(voxels), meta["affine"], Storage(str(voxels.dtype)), []
+    import itk  # here, as it takes seconds and most scans are NIfTI or DICOM
+
+    from ..geometry.itk_image import from_itk
+
+    voxels, affine = from_itk(itk.imread(str(path)))
+    return voxels, affine, Storage(str(voxels.dtype)), []
 
 
 def _check_gzip(path: Path) -> None:

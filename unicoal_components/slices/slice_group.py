@@ -6,11 +6,10 @@ one center however it was computed, and comparisons leave room for `TOLERANCE`.
 """
 
 import math
-from collections.abc import Sequence
 from numbers import Real
+from typing import Any
 
 import numpy as np
-import torch
 
 DECIMALS = 8  # of thin slices
 SNAP = 1e-4  # thick slices; a depth this close to a thick slice is that slice
@@ -119,8 +118,10 @@ def _rounded(center: float) -> float:
     return round(float(center), DECIMALS)
 
 
-def thin_depths(indices: Sequence[int] | np.ndarray | torch.Tensor, factor: float) -> np.ndarray:
+def thin_depths(indices: Any, factor: float) -> np.ndarray:
     """Place thin slices on the depth axis of a thick stack: `b / factor`, in thick slices, shape (K,).
+
+    `indices` are whole numbers: a sequence, an array or a tensor on any device.
 
     Raises:
         ValueError: If the factor is below 1 or not finite.
@@ -130,7 +131,7 @@ def thin_depths(indices: Sequence[int] | np.ndarray | torch.Tensor, factor: floa
         [0.0, 0.5, 1.0, 1.5]
     """
     factor = check_factor(factor)
-    numbers = indices.detach().cpu().numpy() if isinstance(indices, torch.Tensor) else np.asarray(indices)
-    depths = numbers.reshape(-1).astype(np.float64) / factor
+    numbers = indices.detach().cpu() if hasattr(indices, "detach") else indices
+    depths = np.asarray(numbers).reshape(-1).astype(np.float64) / factor
     nearest = np.round(depths)
     return np.where(np.abs(depths - nearest) < SNAP, nearest, depths)
