@@ -3,9 +3,11 @@
 import math
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
+from unicoal_components.report import html_report
 from unicoal_components.report.html_report import write_report
 from unicoal_components.report.panels import INLINE_BYTES
 from unicoal_components.report.viewer import BUDGET, escaped_code
@@ -67,6 +69,12 @@ def test_all_parts_are_there_in_their_order(evaluation, niivue, moved):
     links = [a["href"][1:] for tag, a in outline.tags if tag == "a" and a["href"].startswith("#")]
     assert links == expected
     assert not outline.open and len(set(outline.ids)) == len(outline.ids)
+
+
+def test_style_and_script_are_in_the_page_as_they_are(evaluation):
+    page = page_of(evaluation)
+    for name in ("report.css", "report.js"):
+        assert (Path(html_report.__file__).with_name("templates") / name).read_text(encoding="utf-8") in page
 
 
 def test_title_marks_and_date_are_at_the_top(evaluation):
