@@ -63,7 +63,7 @@ def line_chart(
         x_range: of the axis; `None` fits it to the lines.
         y_range: likewise.
     """
-    title = f"{y_label} over {x_label}"
+    title = f"{y_label} over {x_label}: {', '.join(line.label for line in lines)}"
     text = io.StringIO()
     # names within the SVG come from the salt; other charts of the page must have others
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": title, "font.size": 8.5}):
