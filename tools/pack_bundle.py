@@ -28,6 +28,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = Path(unicoal_components.__file__).parent
 BUNDLES = ("cms", "sr", "cmsr", "unified")
 SOURCES = ("LICENSE", "configs/*.json", "configs/logging.conf", "docs/[!.]*", "scripts/__init__.py")
+MODULES = ("*.py", "*.j2", "*.css", "*.js", "*.txt")
+"""Of the package: code, and what its HTML pages are made of."""
+
 COMMANDS = ("prepare_data.py", "simulate_cohort.py")
 METADATA = "configs/metadata.json"
 WEIGHTS = "models/model.pt"
@@ -157,7 +160,7 @@ def _packed_command(path: Path) -> bytes:
 
 
 def _modules() -> list[Path]:
-    return list(PACKAGE.rglob("*.py"))
+    return [path for pattern in MODULES for path in PACKAGE.rglob(pattern)]
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def test_links_of_the_page_are_relative_and_lead_to_the_pictures(output):
 def test_failed_subjects_come_first_with_their_reason(output):
     page = (output / "quality" / "index.html").read_text(encoding="utf-8")
     assert re.findall(r'<tr data-status="([^"]+)"', page) == ["failed", "prepared", "prepared"]
-    assert "broken_t1.nii.gz&#x27; is empty" in page
+    assert "broken_t1.nii.gz&#39; is empty" in page
     assert 'data-filter="failed">failed (1)' in page
     assert "ArrowRight" in page
 

@@ -2,12 +2,16 @@
 
 import csv
 import json
+import re
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 from matplotlib.image import imsave
 
+from unicoal_components.report.evaluation import read_evaluation
+from unicoal_components.report.html_report import report_page
 from unicoal_components.report.rows import case_stem
 
 COLUMNS = [
@@ -153,3 +157,20 @@ def equivariance(name="alias_free", subject="p1"):
 def moved():
     """Maker of such content."""
     return equivariance
+
+
+def section(evaluation, name, *, panels=12, lines=False):
+    """Write the evaluation, and return a section of its page, or `None` where the page has none of that name.
+
+    What is one text to a reader is one line here, unless `lines` are asked for.
+    """
+    read = read_evaluation(evaluation.write())
+    page = report_page(read, viewer=Path("no viewer"), viewer_cases=0, panels=panels)
+    found = re.search(f'<section id="{name}">.*?</section>', page, re.S)
+    return found and (found[0] if lines else re.sub(r"\n\s*", " ", found[0]))
+
+
+@pytest.fixture
+def shown():
+    """Maker of sections."""
+    return section

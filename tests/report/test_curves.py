@@ -3,8 +3,7 @@
 import pytest
 from torch.utils.tensorboard import SummaryWriter
 
-from unicoal_components.report.curves import training_curves, training_section
-from unicoal_components.report.evaluation import read_evaluation
+from unicoal_components.report.curves import training_curves
 
 
 def write(folder, name, values, suffix=""):
@@ -34,27 +33,27 @@ def test_steps_made_again_after_a_resumption_replace_the_earlier_ones(tmp_path):
     assert training_curves(tmp_path)["loss"] == ([1, 2, 3, 4], [4.0, 3.0, 2.5, 1.0])
 
 
-def test_the_section_draws_loss_and_validation(evaluation, log):
+def test_the_section_draws_loss_and_validation(evaluation, shown, log):
     write(log, "val_psnr", [(1, 20.0), (2, 22.5)], suffix=".other")
     evaluation.run["training_log"] = str(log)
-    page = training_section(read_evaluation(evaluation.write()))
+    page = shown(evaluation, "training")
     assert page.count("<svg") == 2 and "validation volumes" in page and str(log) in page
     assert "not validated" not in page
 
 
-def test_a_training_without_validation_says_so(evaluation, log):
+def test_a_training_without_validation_says_so(evaluation, shown, log):
     evaluation.run["training_log"] = str(log)
-    page = training_section(read_evaluation(evaluation.write()))
+    page = shown(evaluation, "training")
     assert page.count("<svg") == 1 and "it has no val_psnr" in page
 
 
-def test_whose_curves_they_are_is_said_beside_the_weights(evaluation, log):
+def test_whose_curves_they_are_is_said_beside_the_weights(evaluation, shown, log):
     evaluation.run["training_log"] = str(log)
-    page = training_section(read_evaluation(evaluation.write()))
+    page = shown(evaluation, "training")
     assert f"Curves of the training logged in <code>{log}</code>" in page
     assert "The evaluated weights are <code>models/model.pt</code>" in page
     evaluation.run["weights"] = None
-    assert "The evaluated weights are no file" in training_section(read_evaluation(evaluation.write()))
+    assert "The evaluated weights are no file" in shown(evaluation, "training")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +63,7 @@ def test_whose_curves_they_are_is_said_beside_the_weights(evaluation, log):
         ("/none/here", "No record of a training was found in <code>/none/here</code>"),
     ],
 )
-def test_an_absent_record_is_said_to_be_absent(evaluation, place, words):
+def test_an_absent_record_is_said_to_be_absent(evaluation, shown, place, words):
     evaluation.run["training_log"] = place
-    page = training_section(read_evaluation(evaluation.write()))
+    page = shown(evaluation, "training")
     assert words in page and "<svg" not in page

@@ -3,13 +3,14 @@
 import math
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
+from unicoal_components.report import html_report
 from unicoal_components.report.html_report import write_report
-from unicoal_components.report.niivue import escaped_code
 from unicoal_components.report.panels import INLINE_BYTES
-from unicoal_components.report.volumes import BUDGET
+from unicoal_components.report.viewer import BUDGET, escaped_code
 
 FROM_OUTSIDE = re.compile(r"""(?:src|href)\s*=\s*["']?\s*(?:https?:)?//|@import|url\(\s*["']?\s*(?:https?:)?//""", re.I)
 
@@ -70,6 +71,12 @@ def test_all_parts_are_there_in_their_order(evaluation, niivue, moved):
     assert not outline.open and len(set(outline.ids)) == len(outline.ids)
 
 
+def test_style_and_script_are_in_the_page_as_they_are(evaluation):
+    page = page_of(evaluation)
+    for name in ("report.css", "report.js"):
+        assert (Path(html_report.__file__).with_name("templates") / name).read_text(encoding="utf-8") in page
+
+
 def test_title_marks_and_date_are_at_the_top(evaluation):
     page = page_of(evaluation)
     head = page[page.index("<h1>") : page.index("<section")]
@@ -80,7 +87,7 @@ def test_title_marks_and_date_are_at_the_top(evaluation):
 def test_nothing_comes_from_outside(evaluation, niivue, moved):
     page = page_of(complete(evaluation, moved), viewer=niivue)
     assert not FROM_OUTSIDE.search(page)
-    assert "default-src 'none'" in page.replace("&#x27;", "'")
+    assert "default-src 'none'" in page
     tags = Outline(page).tags
     sources = [a.get("src") or a.get("href") or "" for tag, a in tags if tag in ("img", "link", "script", "iframe")]
     assert all(source.startswith("data:") for source in sources if source)

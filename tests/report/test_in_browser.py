@@ -12,7 +12,7 @@ import pytest
 from matplotlib.image import imread
 
 from unicoal_components.report.html_report import write_report
-from unicoal_components.report.niivue import INSTALL, PLACE
+from unicoal_components.report.viewer import INSTALL, PLACE
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = (

@@ -3,12 +3,12 @@
 import math
 import re
 
-from unicoal_components.report.evaluation import read_evaluation
-from unicoal_components.report.summary_tables import summary_section
+import pytest
 
 
-def section(evaluation):
-    return summary_section(read_evaluation(evaluation.write()))
+@pytest.fixture
+def section(shown):
+    return lambda evaluation: shown(evaluation, "results")
 
 
 def rows(page, method):
@@ -17,26 +17,26 @@ def rows(page, method):
     return [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in found]
 
 
-def test_a_cell_holds_mean_deviation_and_interval(evaluation):
+def test_a_cell_holds_mean_deviation_and_interval(evaluation, section):
     cell = rows(section(evaluation), "ours")[0][1]
     assert cell.startswith("<b>23.00</b> ± 0.82")  # of 24, 23, 22: population
     assert "[22.00, 24.00]" in cell
 
 
-def test_our_rows_are_highlighted_and_no_others(evaluation):
+def test_our_rows_are_highlighted_and_no_others(evaluation, section):
     page = section(evaluation)
     assert len(re.findall(r'<tr class="ours"><th scope="row">ours', page)) == 2 * 3  # cases and groups of columns
     assert page.count('<tr class="ours">') == 6
 
 
-def test_the_best_mean_is_bold_and_an_oracle_does_not_compete(evaluation):
+def test_the_best_mean_is_bold_and_an_oracle_does_not_compete(evaluation, section):
     page = section(evaluation)
     ours, cubic, affine = (rows(page, name)[0] for name in ("ours", "cubic", "affine"))
     assert "<b>" in ours[1] and "<b>" in ours[2]  # PSNR higher, NMSE lower
     assert not any("<b>" in cell for cell in cubic + affine)
 
 
-def test_an_oracle_that_is_as_good_as_the_best_is_not_bold(evaluation):
+def test_an_oracle_that_is_as_good_as_the_best_is_not_bold(evaluation, section):
     evaluation.rows = [r | {"psnr": 20.0} if r["method"] == "affine" else r for r in evaluation.per_subject()]
     evaluation.rows = [r | {"psnr": 20.0} if r["method"] == "ours" else r for r in evaluation.rows]
     page = section(evaluation)
@@ -45,7 +45,7 @@ def test_an_oracle_that_is_as_good_as_the_best_is_not_bold(evaluation):
     assert rows(overview, "t1 → t2 ×4")[0][2] == "20.00"
 
 
-def test_where_no_test_was_made_no_mark_is_explained(evaluation):
+def test_where_no_test_was_made_no_mark_is_explained(evaluation, section):
     evaluation.subjects = ["p1"]
     untested = {"low": "", "high": "", "p": "", "p_holm": ""}
     evaluation.comparisons = [evaluation.comparison("psnr", "", n=1, **untested)]
@@ -53,7 +53,7 @@ def test_where_no_test_was_made_no_mark_is_explained(evaluation):
     assert "★" not in page and "No test: one subject allows none" in page
 
 
-def test_an_oracle_is_marked_in_every_table(evaluation):
+def test_an_oracle_is_marked_in_every_table(evaluation, section):
     page = section(evaluation)
     mark = 'affine<small class="oracle"> knows the truth</small></th>'
     assert page.count(f'<th scope="row">{mark}') == 2 * 3  # cases and groups of columns
@@ -61,12 +61,12 @@ def test_an_oracle_is_marked_in_every_table(evaluation):
     assert page.count("knows the truth</small>") == 7
 
 
-def test_of_a_ratio_the_nearest_to_1_is_best(evaluation):
+def test_of_a_ratio_the_nearest_to_1_is_best(evaluation, section):
     other = {name: rows(section(evaluation), name)[1] for name in ("ours", "cubic")}
     assert "<b>" in other["ours"][1] and "<b>" not in other["cubic"][1]  # 1.08 and 1.24
 
 
-def test_a_mark_stands_where_the_comparison_has_a_verdict(evaluation):
+def test_a_mark_stands_where_the_comparison_has_a_verdict(evaluation, section):
     evaluation.comparisons.append(evaluation.comparison("psnr", "worse", baseline="affine"))
     page = section(evaluation)
     first = {name: rows(page, name)[0] for name in ("cubic", "affine", "ours")}
@@ -77,33 +77,33 @@ def test_a_mark_stands_where_the_comparison_has_a_verdict(evaluation):
     assert "★" not in rows(page, "cubic")[3][1]  # the other case
 
 
-def test_few_subjects_are_told_which_p_they_can_reach(evaluation):
+def test_few_subjects_are_told_which_p_they_can_reach(evaluation, section):
     page = section(evaluation)
     assert "smallest p that 3 subjects can reach is 0.25" in page
     assert "2 comparisons 0.5: no difference, however clear, could have got a mark" in page
 
 
-def test_enough_subjects_are_not_discouraged(evaluation):
+def test_enough_subjects_are_not_discouraged(evaluation, section):
     evaluation.subjects = [f"p{k}" for k in range(9)]
     page = section(evaluation)
     assert "9 subjects can reach is 0.00391, after the correction for 2 comparisons 0.00781." in page
     assert "could have got" not in page
 
 
-def test_one_subject_has_no_test_and_no_deviation(evaluation):
+def test_one_subject_has_no_test_and_no_deviation(evaluation, section):
     evaluation.subjects, evaluation.comparisons = ["p1"], []
     page = section(evaluation)
     assert "No test: one subject allows none" in page
     assert rows(page, "ours")[0][1].startswith("<b>24.00</b><small")
 
 
-def test_an_empty_column_is_left_out_and_the_reason_is_given(evaluation):
+def test_an_empty_column_is_left_out_and_the_reason_is_given(evaluation, section):
     page = section(evaluation)
     assert "<li><b>LPIPS</b>: its weights are not there</li>" in page
     assert page.count("LPIPS") == 1
 
 
-def test_a_column_without_numbers_is_not_said_to_be_compared(evaluation):
+def test_a_column_without_numbers_is_not_said_to_be_compared(evaluation, section):
     empty = {"difference": "", "low": "", "high": "", "p": "", "p_holm": ""}
     evaluation.comparisons.append(evaluation.comparison("lpips", "", **empty))
     page = section(evaluation)
@@ -111,7 +111,7 @@ def test_a_column_without_numbers_is_not_said_to_be_compared(evaluation):
     assert "<summary>2 comparisons in numbers" in page
 
 
-def test_infinite_and_missing_means_are_shown_as_such(evaluation):
+def test_infinite_and_missing_means_are_shown_as_such(evaluation, section):
     evaluation.rows = evaluation.per_subject()
     for row in evaluation.rows:
         if row["method"] == "cubic":
@@ -123,13 +123,13 @@ def test_infinite_and_missing_means_are_shown_as_such(evaluation):
     assert rows(page, "affine")[0][2] == "–"
 
 
-def test_strict_measures_come_first_and_the_papers_last(evaluation):
+def test_strict_measures_come_first_and_the_papers_last(evaluation, section):
     page = section(evaluation)
     titles = re.findall("<h4>(.*?)</h4>", page)
-    assert titles == 2 * ["Strict protocol", "Other measures", "The paper&#x27;s protocol"]
+    assert titles == 2 * ["Strict protocol", "Other measures", "The paper&#39;s protocol"]
 
 
-def test_the_overview_has_a_row_for_each_case(evaluation):
+def test_the_overview_has_a_row_for_each_case(evaluation, section):
     page = section(evaluation)
     overview = page[page.index("All cases") : page.index("<h4>")]
     assert rows(overview, "t1 → t2 ×4")[0][0] == "<b>23.00</b>"

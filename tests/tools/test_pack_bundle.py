@@ -6,6 +6,9 @@ import os
 import re
 import runpy
 import shutil
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile
 
@@ -69,6 +72,23 @@ def test_a_zip_holds_the_bundle_the_package_and_the_commands_for_data_and_nothin
             assert not re.search(r"(from|import) unicoal_components", text)
         assert content == {f"unicoal_{name}/{path}": data for path, data in (expected[name] | package).items()}
     assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_templates_are_in_zips_and_in_wheels(bundles, tmp_path):
+    """What setuptools builds from the package's settings is what a wheel holds."""
+    templates = {path for path in files(PACKAGE) if not path.endswith(".py")}
+    assert {"report/templates/report.html.j2", "report/templates/report.css", "report/templates/report.js"} <= templates
+    pack_bundle(bundles="sr", folder=str(bundles), output=str(tmp_path))
+    assert {f"unicoal_sr/scripts/unicoal_components/{path}" for path in templates} <= packed(tmp_path, "sr").keys()
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    shutil.copytree(PACKAGE, tmp_path / "source" / PACKAGE.name, ignore=LEFT_BEHIND)
+    script = (
+        "import setuptools; setuptools.setup(name='x', version='1', "
+        f"packages=setuptools.find_namespace_packages(include={settings['packages']['find']['include']}), "
+        f"package_data={settings['package-data']}, script_args=['--quiet', 'build_py', '--build-lib', '../built'])"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path / "source", check=True)
+    assert files(tmp_path / "built" / PACKAGE.name) == files(PACKAGE)
 
 
 def test_the_same_files_give_the_same_bytes_at_any_time_for_any_user_in_any_folder(bundles, tmp_path, monkeypatch):

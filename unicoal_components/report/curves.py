@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from .chart import Line, line_chart
-from .evaluation import Evaluation
-from .html import Html, element, section
+from .chart import Chart, Line, line_chart
 
 Curve = tuple[list[int], list[float]]
 
@@ -39,45 +38,25 @@ def training_curves(folder: str | os.PathLike) -> dict[str, Curve]:
     return {name: (sorted(points), [points[step] for step in sorted(points)]) for name, points in curves.items()}
 
 
-def training_section(evaluation: Evaluation) -> Html:
-    """Draw loss and PSNR over the training, or say that there is no record of it.
+def training_charts(folder: str | os.PathLike | None) -> dict[str, Any]:
+    """Draw loss, distance and PSNR over the training.
 
-    The folder is that of the run, whatever weights are evaluated: both are named, so that foreign weights are noticed.
+    Returns:
+        `found`: whether there is any record, `charts`, and `validated`: whether validation volumes are among them.
     """
-    place = evaluation.run.get("training_log")
-    if not place:
-        return section("Training", "training", element("p", "No record of the training was given (training_log)."))
-    curves = training_curves(place)
-    if not curves:
-        text = ["No record of a training was found in ", element("code", place), ": no TensorBoard event file."]
-        return section("Training", "training", element("p", text))
-    charts = [
+    curves = training_curves(folder) if folder else {}
+    charts = (
         _chart(curves, LOSS, x_label="step", y_label="loss"),
         _chart(curves, DISTANCE, x_label="step", y_label="L1"),
         _chart(curves, QUALITY, x_label="epoch", y_label="PSNR [dB]"),
-    ]
-    absent = "This training was not validated, or not yet: it has no val_psnr."
-    missing = None if "val_psnr" in curves else element("p", absent)
-    return section("Training", "training", element("p", _whose(evaluation, place)), _side_by_side(charts), missing)
+    )
+    return {"found": bool(curves), "charts": list(filter(None, charts)), "validated": "val_psnr" in curves}
 
 
-def _whose(evaluation: Evaluation, place: str) -> list[object]:
-    path = (evaluation.run.get("weights") or {}).get("path")
-    weights = "no file" if path is None else element("code", path)
-    return [
-        *("Curves of the training logged in ", element("code", place), ". The evaluated weights are ", weights),
-        "; if they come from another training, these are not its curves.",
-    ]
-
-
-def _chart(curves: dict[str, Curve], names: dict[str, tuple[str, str]], *, x_label: str, y_label: str) -> Html | None:
+def _chart(curves: dict[str, Curve], names: dict[str, tuple[str, str]], *, x_label: str, y_label: str) -> Chart | None:
     lines = [
         Line(label, *curves[name], style)
         for name, (label, style) in names.items()
         if name in curves and np.isfinite(curves[name][1]).any()
     ]
     return line_chart(lines, x_label=x_label, y_label=y_label) if lines else None
-
-
-def _side_by_side(parts: list[Html | None]) -> Html:
-    return element("div", parts, class_="charts")

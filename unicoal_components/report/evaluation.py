@@ -76,6 +76,10 @@ class Evaluation:
         rows = [row for row in self.per_subject if row["method"] == self.method]
         return sorted(rows, key=lambda row: (math.isnan(row["psnr"]), row["psnr"]))
 
+    def competes(self, method: str) -> bool:
+        """Tell whether a method is no oracle, as its note says."""
+        return "oracle" not in str((self.run.get("method_notes") or {}).get(method, "")).lower()
+
 
 def read_evaluation(folder: str | os.PathLike) -> Evaluation:
     """Read the folder.

@@ -1,4 +1,4 @@
-"""Tables of what not every evaluation has: Dice of each class, and alias-freeness."""
+"""What not every evaluation has: Dice of each class, alias-freeness, and how well uncertainty foretells errors."""
 
 from __future__ import annotations
 
@@ -8,49 +8,71 @@ from typing import Any
 
 import numpy as np
 
+from .chart import Chart, Line, line_chart
 from .evaluation import Evaluation
-from .html import Html, element, section, table
 from .numbers import NONE, number
 from .rows import Row, case_name, case_of
-from .summary_tables import method_heading
 
 KINDS = {"translation": "EQ-T", "fractional": "EQ-T_frac", "rotation": "EQ-R"}
+"""Ways to move an input, in the manner of StyleGAN3."""
 
 
-def segmentation_section(evaluation: Evaluation) -> Html | None:
-    """Show the Dice of each class, mean ± standard deviation over subjects, with the mean volumes."""
-    rows = evaluation.segmentation
-    if not rows:
+def dice_tables(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Average the Dice of each class over subjects: for each case its `name`, `classes` and `rows`.
+
+    A row has its `method`, the number `n` of its subjects, and for each class a cell of `dice` and `volumes`.
+    """
+    cases: dict[tuple, list[Row]] = {}
+    for row in evaluation.segmentation:
+        cases.setdefault(case_of(row), []).append(row)
+    return [_dice_table(evaluation, rows) for rows in cases.values()]
+
+
+def _dice_table(evaluation: Evaluation, rows: Sequence[Row]) -> dict[str, Any]:
+    classes = list(dict.fromkeys(row["class"] for row in rows))
+    body = []
+    for method in evaluation.methods:
+        own = [row for row in rows if row["method"] == method]
+        count = len({row["subject"] for row in own})
+        cells = [_dice_cell([row for row in own if row["class"] == name], count=count) for name in classes]
+        body += [{"method": method, "n": count, "cells": cells}] if own else []
+    return {"name": case_name(rows[0]), "classes": classes, "rows": body}
+
+
+def _dice_cell(rows: Sequence[Row], *, count: int) -> dict[str, str] | None:
+    """Say how many subjects have the class where that is not all."""
+    dice = np.array([row["dice"] for row in rows])
+    dice = dice[np.isfinite(dice)]
+    if not len(dice):
         return None
-    cases = list(dict.fromkeys(map(case_of, rows)))
-    tables = [_dice_table(evaluation, [row for row in rows if case_of(row) == case]) for case in cases]
-    text = (
-        "Dice of what a segmentation finds in the prediction against the reference, mean ± standard deviation over "
-        "subjects; below it the mean volume in the prediction / in the reference."
-    )
-    return section("Anatomy", "anatomy", element("p", text), tables)
+    spread = f" ± {number(float(dice.std()))}" if len(dice) > 1 else ""
+    few = f" (n {len(dice)})" if len(dice) < count else ""
+    prediction, truth = (_mean(rows, f"volume_{name}_ml") for name in ("prediction", "truth"))
+    return {
+        "dice": f"{number(float(dice.mean()))}{spread}{few}",
+        "volumes": f"{number(prediction, 1)} / {number(truth, 1)} ml",
+    }
 
 
-def equivariance_section(evaluation: Evaluation) -> Html | None:
-    """Show what `tools/measure_equivariance.py` left in the folder: a row for each network and way to move it."""
+def _mean(rows: Sequence[Row], field: str) -> float:
+    values = [row[field] for row in rows if field in row and not math.isnan(row[field])]
+    return float(np.mean(values)) if values else math.nan
+
+
+def alias_freeness(evaluation: Evaluation) -> dict[str, Any] | None:
+    """Lay out what `tools/measure_equivariance.py` left in the folder: a row for each network and way to move it."""
     content = evaluation.equivariance
     if not content:
         return None
-    task = f"{', '.join(map(str, content['subjects']))}, {content['images']} slices"
-    body = [cells for name, network in content["networks"].items() for cells in _equivariance_rows(name, network)]
-    ceiling = [f"{number(content['ceiling'][kind], 1)} dB" for kind in ("fractional", "rotation")]
-    text = (
-        f"{case_name(content)}, {task}. Does the output move as the input does? PSNR in dB between the output of the "
-        "moved input and the moved output, ± standard error over slices; EQ-T by whole pixels, EQ-T_frac by fractions, "
-        f"EQ-R by rotation, in the manner of StyleGAN3. The resampling itself allows {ceiling[0]} and {ceiling[1]} in "
-        "the last two. Still, moved: whether the Fourier input of the network moves along. Beyond 0.35: part of the "
-        "output's power at more than 0.35 cycles per pixel. Bend and seam: how crooked the way is on which the output "
-        "goes as the slice position moves (0 is straight), and its step between two groups over the median step."
-    )
-    head = ("network", "Fourier input", *KINDS.values(), "beyond 0.35", "bend", "seam")
-    other = content.get("weights_sha256") != (evaluation.run.get("weights") or {}).get("sha256")
-    warning = element("p", "Measured with other weights than this evaluation.") if other else None
-    return section("Alias-freeness", "alias", element("p", text), warning, table(head, body, class_="numbers"))
+    return {
+        "case": case_name(content),
+        "subjects": content["subjects"],
+        "images": content["images"],
+        "ceiling": [number(content["ceiling"][kind], 1) for kind in ("fractional", "rotation")],
+        "kinds": list(KINDS.values()),
+        "rows": [cells for name, network in content["networks"].items() for cells in _equivariance_rows(name, network)],
+        "same_weights": content.get("weights_sha256") == (evaluation.run.get("weights") or {}).get("sha256"),
+    }
 
 
 def _equivariance_rows(name: str, network: dict[str, Any]) -> list[list[str]]:
@@ -70,33 +92,46 @@ def _decibels(row: dict[str, Any] | None) -> str:
     return NONE if row is None else f"{number(row['decibels'], 1)} ± {number(row['standard_error'], 1)}"
 
 
-def _dice_table(evaluation: Evaluation, rows: Sequence[Row]) -> Html:
-    classes = list(dict.fromkeys(row["class"] for row in rows))
-    methods = [name for name in evaluation.methods if any(row["method"] == name for row in rows)]
-    body = []
-    for method in methods:
-        own = [row for row in rows if row["method"] == method]
-        count = len({row["subject"] for row in own})
-        cells = [_dice_cell([row for row in own if row["class"] == name], count=count) for name in classes]
-        style = "ours" if method == evaluation.method else None
-        body.append(element("tr", method_heading(evaluation, method), element("td", count), cells, class_=style))
-    shown = table(["method", "n", *classes], body, class_="numbers")
-    return element("div", element("h4", case_name(rows[0])), shown)
+def uncertainty(evaluation: Evaluation) -> dict[str, Any] | None:
+    """Draw the `curve` of coverage, and average rank correlation, scale and gap over the subjects of each case."""
+    content = evaluation.calibration
+    if not content:
+        return None
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for case in content.get("cases", []):
+        if isinstance(case, dict):
+            groups.setdefault(case_name(case), []).append(case)
+    rows = [
+        (name, len(group), *(_mean_and_deviation(group, field) for field in ("spearman", "scale", "gap")))
+        for name, group in groups.items()
+    ]
+    return {"curve": _coverage(content), "rows": rows}
 
 
-def _dice_cell(rows: Sequence[Row], *, count: int) -> Html:
-    """Say how many subjects have the class where that is not all."""
-    dice = np.array([row["dice"] for row in rows])
-    dice = dice[np.isfinite(dice)]
-    if not len(dice):
-        return element("td", NONE, class_="none")
-    spread = f" ± {number(float(dice.std()))}" if len(dice) > 1 else None
-    few = f" (n {len(dice)})" if len(dice) < count else None
-    volumes = [_mean(rows, f"volume_{name}_ml") for name in ("prediction", "truth")]
-    small = element("small", f"{number(volumes[0], 1)} / {number(volumes[1], 1)} ml", class_="interval")
-    return element("td", number(float(dice.mean())), spread, few, small)
+def _coverage(content: dict[str, Any]) -> Chart | None:
+    nominal, observed = ([_number(x) for x in content.get(name) or []] for name in ("nominal", "observed"))
+    if not nominal or len(nominal) != len(observed) or not np.isfinite(observed).any():
+        return None
+    lines = [
+        Line("observed, mean over cases", nominal, observed),
+        Line("as it should be", (0.0, 1.0), (0.0, 1.0), "ideal"),
+    ]
+    return line_chart(
+        lines, x_label="nominal coverage", y_label="observed coverage", x_range=(0.0, 1.0), y_range=(0.0, 1.0)
+    )
 
 
-def _mean(rows: Sequence[Row], field: str) -> float:
-    values = [row[field] for row in rows if field in row and not math.isnan(row[field])]
-    return float(np.mean(values)) if values else math.nan
+def _mean_and_deviation(group: Sequence[dict[str, Any]], field: str) -> str:
+    values = np.array([_number(case.get(field)) for case in group])
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return NONE
+    with np.errstate(invalid="ignore"):
+        mean, deviation = float(values.mean()), float(values.std())
+    few = f" (n {len(values)})" if len(values) < len(group) else ""
+    return (number(mean) if len(values) == 1 else f"{number(mean)} ± {number(deviation)}") + few
+
+
+def _number(value: Any) -> float:
+    """Return a float; NaN for `null`, and for infinities written as text what they say."""
+    return math.nan if value is None else float(value)

@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from ..files.atomic import atomic_path
-from .curves import training_section
+from ..files.page import page_templates
+from .curves import training_charts
 from .evaluation import Evaluation, read_evaluation
-from .extra_tables import equivariance_section, segmentation_section
-from .facts import protocol_section, provenance_section
-from .html import Html, element
-from .niivue import PLACE, license_note
-from .numbers import NONE, counted
-from .panels import panel_section
-from .script import SCRIPT
-from .style import STYLE
-from .summary_tables import summary_section
-from .uncertainty import uncertainty_section
-from .viewer import viewer_section
-
-POLICY = (
-    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-    "connect-src data: blob:; worker-src blob:"
-)
-"""The browser is told to refuse whatever is not in the file, so that patients' images go nowhere."""
-
-CONTENTS = (
-    ("look", "Look at the images"),
-    ("results", "Results"),
-    ("anatomy", "Anatomy"),
-    ("alias", "Alias-freeness"),
-    ("uncertainty", "Uncertainty"),
-    ("panels", "Panels"),
-    ("training", "Training"),
-    ("protocols", "What is measured"),
-    ("provenance", "Where it comes from"),
-)
+from .extra_tables import alias_freeness, dice_tables, uncertainty
+from .numbers import counted
+from .panels import shown_panels
+from .summary_tables import summary_content
+from .viewer import PLACE, viewer_content
 
 
 def write_report(
@@ -81,52 +60,19 @@ def write_report(
 
 def report_page(evaluation: Evaluation, *, viewer: Path, viewer_cases: int, panels: int) -> str:
     """Make the page; arguments as of `write_report`."""
-    sections = [
-        viewer_section(evaluation, viewer=viewer, count=viewer_cases),
-        summary_section(evaluation),
-        segmentation_section(evaluation),
-        equivariance_section(evaluation),
-        uncertainty_section(evaluation),
-        panel_section(evaluation, count=panels),
-        training_section(evaluation),
-        protocol_section(),
-        provenance_section(evaluation),
-    ]
-    footer = element(
-        "footer",
-        element("p", "This page holds everything that it shows and asks no network for anything. Not for diagnosis."),
-        license_note(viewer) if viewer.is_file() else None,
+    templates = page_templates(Path(__file__).with_name("templates"), counted=counted, json_text=_json_text)
+    return templates.get_template("report.html.j2").render(
+        evaluation=evaluation,
+        look=viewer_content(evaluation, viewer=viewer, count=viewer_cases),
+        results=summary_content(evaluation),
+        anatomy=dice_tables(evaluation),
+        alias=alias_freeness(evaluation),
+        uncertainty=uncertainty(evaluation),
+        panels=shown_panels(evaluation, count=panels),
+        training=training_charts(evaluation.run.get("training_log")),
     )
-    main = element("main", _header(evaluation, [part for part in sections if part]), sections, footer)
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"{evaluation.method}: evaluation, {evaluation.run.get('section') or NONE}"),
-        element("link", rel="icon", href="data:,"),
-        element("style", Html(STYLE)),
-    )
-    body = element("body", main, element("script", Html(SCRIPT)))
-    return "<!doctype html>\n" + element("html", head, body, lang="en") + "\n"
 
 
-def _header(evaluation: Evaluation, sections: list[Html]) -> Html:
-    run = evaluation.run
-    subjects = len({row["subject"] for row in evaluation.ranked})
-    facts = (
-        f"Section {run.get('section') or NONE}",
-        counted(subjects, "subject"),
-        f"{len(evaluation.cases)} source → target × factor",
-        counted(len(evaluation.methods), "method"),
-        str(run.get("created") or "no date").replace("T", " "),
-    )
-    marks = [str(mark) for mark in run.get("marks") or []]
-    there = [(name, title) for name, title in CONTENTS if any(f'id="{name}"' in part[:200] for part in sections)]
-    return element(
-        "header",
-        element("h1", f"Evaluation of {evaluation.method}"),
-        element("p", " · ".join(facts), class_="facts"),
-        element("ul", [element("li", mark) for mark in marks], class_="marks") if marks else None,
-        element("nav", [element("a", title, href=f"#{name}") for name, title in there]),
-    )
+def _json_text(value: Any, indent: int | None = None) -> str:
+    """Write a value of a configuration; a text alone stays as it is."""
+    return value if isinstance(value, str) and indent is None else json.dumps(value, indent=indent, ensure_ascii=False)

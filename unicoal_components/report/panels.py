@@ -5,43 +5,40 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from .evaluation import Evaluation
-from .html import Html, details, element, section, table
-from .numbers import counted, number
+from .numbers import number
 from .rows import Row, case_name, case_stem
 
 INLINE_BYTES = 6_000_000
 """Of all panels within the page, in base64 a third more; what is beyond is linked."""
 
 
-def panel_section(evaluation: Evaluation, *, count: int) -> Html:
-    """Show the panels of the worst cases, then those of the best, and link all others.
+def shown_panels(evaluation: Evaluation, *, count: int) -> dict[str, Any]:
+    """Choose the panels of the worst cases, then those of the best, and list all.
 
     Args:
         evaluation: with PNG files in its folder panels.
         count: panels within the page; half of them the worst, half the best.
+
+    Returns:
+        `drawn`: how many panels there are; `worst` and `best`: panels with their `title`, `link` and, while there is
+        room for it, the picture as `base64`; `cases`: every case with its `subject`, `name`, `psnr` and `link`.
     """
     ranked = [row for row in evaluation.ranked if panel_path(evaluation, row).is_file()]
-    if not ranked:
-        return section("Panels", "panels", element("p", "No panels were drawn."), _case_list(evaluation))
-    text = (
-        f"{counted(len(ranked), 'panel')} of {counted(len(evaluation.ranked), 'case')}, by the PSNR of "
-        f"{evaluation.method} (strict protocol), the worst first. Left in the picture is the patient's right, in the "
-        "sagittal row the front; the last column is the error, on the same scale in every panel."
-    )
-    worst, best = chosen(ranked, count)
     left = INLINE_BYTES
-    parts: list[Html] = []
-    for title, rows in (("Worst", worst), ("Best", best)):
-        shown = []
-        for row in rows:
-            size = panel_path(evaluation, row).stat().st_size
-            shown.append(_panel(evaluation, row, inline=size <= left))
-            left -= size if size <= left else 0
-        parts += [element("h3", title), *shown] if shown else []
-    return section("Panels", "panels", element("p", text), parts, _case_list(evaluation))
+    groups = []
+    for rows in chosen(ranked, count):
+        groups.append([_panel(evaluation, row) for row in rows])
+        for panel, row in zip(groups[-1], rows, strict=True):
+            path = panel_path(evaluation, row)
+            if path.stat().st_size <= left:
+                left -= path.stat().st_size
+                panel["base64"] = base64.b64encode(path.read_bytes()).decode("ascii")
+    cases = [_panel(evaluation, row) for row in evaluation.ranked]
+    return {"drawn": len(ranked), "worst": groups[0], "best": groups[1], "cases": cases}
 
 
 def chosen(rows: Sequence[Row], count: int) -> tuple[list[Row], list[Row]]:
@@ -65,26 +62,14 @@ def title_of(row: Row) -> str:
     return f"{row['subject']}: {case_name(row)}, {number(row['psnr'], 2)} dB"
 
 
-def _panel(evaluation: Evaluation, row: Row, *, inline: bool) -> Html:
+def _panel(evaluation: Evaluation, row: Row) -> dict[str, str | None]:
     path = panel_path(evaluation, row)
-    if not inline:
-        return element("p", _link(path, title_of(row)))
-    content = base64.b64encode(path.read_bytes()).decode("ascii")
-    words = f"Slices of {title_of(row)}"
-    picture = element("img", src=f"data:image/png;base64,{content}", alt=words, loading="lazy")
-    return element("figure", element("figcaption", title_of(row)), picture, class_="panel")
-
-
-def _link(path: Path, words: object) -> Html:
-    return element("a", words, href=f"panels/{quote(path.name)}")
-
-
-def _case_list(evaluation: Evaluation) -> Html | None:
-    """List every case with its PSNR and a link to its panel."""
-    rows = []
-    for row in evaluation.ranked:
-        path = panel_path(evaluation, row)
-        link = _link(path, path.name) if path.is_file() else "not drawn"
-        rows.append((row["subject"], case_name(row), number(row["psnr"], 2), link))
-    shown = table(("subject", "case", f"PSNR of {evaluation.method} [dB]", "panel"), rows)
-    return details(f"{counted(len(rows), 'case')}, the worst first", shown) if rows else None
+    return {
+        "title": title_of(row),
+        "subject": row["subject"],
+        "name": case_name(row),
+        "psnr": number(row["psnr"], 2),
+        "file": path.name,
+        "link": f"panels/{quote(path.name)}" if path.is_file() else None,
+        "base64": None,
+    }

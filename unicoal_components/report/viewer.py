@@ -1,99 +1,170 @@
-"""Volumes of chosen cases, to be looked at in the page."""
+"""Volumes of chosen cases, to be looked at in the page with NiiVue, where that is installed."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .evaluation import Evaluation
-from .html import Html, data_script, element, joined, section
-from .niivue import code_script, how_to_get
-from .numbers import counted
 from .panels import title_of
-from .volumes import INPUT, TRUTH, ViewedCase, viewed_cases
+from .rows import Row, case_stem
 
-CANVASES = (("input", "Input"), ("prediction", "Prediction"), ("truth", "Truth"))
-PLANES = (("multi", "all three planes"), ("axial", "axial"), ("coronal", "coronal"), ("sagittal", "sagittal"))
-HELP = (
-    "Click or drag to move the crosshair, in all three at once; then scroll to go through the slices, scroll with Ctrl "
-    "to zoom, and drag with the right button to pan. Radiological convention: left in the picture is the patient's "
-    "right. All volumes are shown on one gray scale, from 0 (black) to 1 (white). The input lies on its own thick "
-    "slices."
-)
+INSTALL = "npm install --no-save @niivue/niivue@0.69.0"
+PLACE = Path("node_modules/@niivue/niivue/dist/niivue.umd.js")
+"""Under the working directory, where `INSTALL` puts it."""
+
+LICENSE = Path(__file__).with_name("templates") / "niivue_license.txt"
+"""Of NiiVue. Its npm package comes without this text, which must go with every copy of the code."""
+
+INPUT, TRUTH = "input", "truth"
+BUDGET = 10_000_000
+"""Bytes of all volumes, so that the page stays small enough to send; in base64 a third more. The first case is always
+taken."""
 
 
-def viewer_section(evaluation: Evaluation, *, viewer: Path, count: int) -> Html:
-    """Show input, prediction and truth of some cases side by side, linked.
+@dataclass
+class ViewedCase:
+    """A case within the page.
+
+    Attributes:
+        row: of the evaluated method.
+        rank: "worst", "median", "best", or the place between, such as "rank 4 of 9".
+        files: volume by name: input, methods, truth.
+        left_out: methods whose volumes are stored, but were too many bytes.
+    """
+
+    row: Row
+    rank: str
+    files: dict[str, Path]
+    left_out: list[str] = field(default_factory=list)
+
+
+def viewer_content(evaluation: Evaluation, *, viewer: Path, count: int) -> dict[str, Any]:
+    """Gather the volumes of some cases, and the code that shows them.
 
     Args:
         evaluation: with NIfTI files in its folder cases.
-        viewer: NiiVue's code; where it is not, the section says how to get it.
+        viewer: NiiVue's code; where it is not, only `place` and `install` say how to get it.
         count: cases within the page.
+
+    Returns:
+        `asked`: whether any case was asked for; `cases`: `rank` and `title` of each; `left_out`: methods of which
+        volumes are missing; `index` for the page's script; `volumes`: base64 by their ids in it; `code`; `license`.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: the code is no text.
     """
     cases = viewed_cases(evaluation, count=count)
-    if not cases:
-        text = "No volumes were stored with this evaluation." if count else "No volumes were asked for (viewer_cases)."
-        return section("Look at the images", "look", element("p", text))
+    content = {"asked": count > 0, "place": viewer, "install": INSTALL, "cases": cases, "code": None, "license": None}
     if not viewer.is_file():
-        return section("Look at the images", "look", how_to_get(viewer))
-    tool = element("div", _controls(cases), element("div", map(_canvas, CANVASES), class_="canvases"), id="viewer")
-    status = element("p", "The viewer starts when it is seen.", id="viewer-status", role="status")
-    content = data_script("viewer-data", _index(evaluation, cases))
-    volumes = [_volume_script(case, place) for place, case in enumerate(cases)]
-    parts = (element("p", _words(evaluation, cases)), tool, status, element("p", HELP, class_="hint"))
-    return section("Look at the images", "look", parts, content, volumes, code_script(viewer))
-
-
-def _words(evaluation: Evaluation, cases: Sequence[ViewedCase]) -> str:
-    """Say which cases these are, and what was left out."""
-    ranks = ", ".join(case.rank for case in cases)
-    text = (
-        f"{counted(len(cases), 'case')} of {len(evaluation.ranked)}: {ranks} by the PSNR of {evaluation.method} "
-        "(strict protocol)."
-    )
-    left_out = dict.fromkeys(name for case in cases for name in case.left_out)
-    if left_out:
-        text += f" To keep the page small, some volumes are only in the folder cases: {', '.join(left_out)}."
-    return text
-
-
-def _index(evaluation: Evaluation, cases: Sequence[ViewedCase]) -> dict:
-    """Name cases and volumes for the page's script."""
-    return {
-        "method": evaluation.method,
-        "input": INPUT,
-        "truth": TRUTH,
-        "cases": [
-            {"volumes": [{"name": name, "id": f"volume-{place}-{k}"} for k, name in enumerate(case.files)]}
-            for place, case in enumerate(cases)
-        ],
+        return content
+    content["license"] = _license(viewer)
+    if not cases:
+        return content
+    ids = [{name: f"volume-{place}-{k}" for k, name in enumerate(case.files)} for place, case in enumerate(cases)]
+    return content | {
+        "code": _code(viewer),
+        "cases": [{"rank": case.rank, "title": f"{case.rank} · {title_of(case.row)}"} for case in cases],
+        "left_out": dict.fromkeys(name for case in cases for name in case.left_out),
+        "index": {
+            "method": evaluation.method,
+            "input": INPUT,
+            "truth": TRUTH,
+            "cases": [{"volumes": [{"name": name, "id": key} for name, key in named.items()]} for named in ids],
+        },
+        "volumes": {
+            key: base64.b64encode(case.files[name].read_bytes()).decode("ascii")
+            for case, named in zip(cases, ids, strict=True)
+            for name, key in named.items()
+        },
     }
 
 
-def _volume_script(case: ViewedCase, place: int) -> Html:
-    """Hold the files of a case in base64."""
-    scripts = []
-    for k, path in enumerate(case.files.values()):
-        content = Html(base64.b64encode(path.read_bytes()).decode("ascii"))
-        scripts.append(element("script", content, type="text/plain", id=f"volume-{place}-{k}"))
-    return joined(scripts)
+def escaped_code(code: str) -> str:
+    r"""Take from code what could end its element; in its strings and patterns a backslash before / or ! says nothing.
+
+    >>> print(escaped_code("write('<script></script><!--')"))
+    write('<script><\/script><\!--')
+    """
+    return re.sub("</(script)", r"<\\/\1", code, flags=re.IGNORECASE).replace("<!--", "<\\!--")
 
 
-def _controls(cases: Sequence[ViewedCase]) -> Html:
-    titles = [(place, f"{case.rank} · {title_of(case.row)}") for place, case in enumerate(cases)]
-    smooth = element("label", element("input", type="checkbox", id="viewer-smooth"), " smooth between voxels")
-    reset = element("button", "Reset", type="button", id="viewer-reset")
-    parts = (_select("case", "Case", titles), _select("method", "Prediction", ()), _select("plane", "View", PLANES))
-    return element("div", parts, smooth, reset, class_="controls")
+def viewed_cases(evaluation: Evaluation, *, count: int, budget: int = BUDGET) -> list[ViewedCase]:
+    """Choose the worst, the median and the best case (or as many, evenly spread in rank) and their volumes.
+
+    Input, prediction and truth of all cases are taken first, then the other methods, those that were learned before
+    those that were computed, as long as the budget lasts.
+
+    Args:
+        evaluation: with NIfTI files in its folder cases.
+        count: of cases.
+        budget: in bytes.
+    """
+    method = evaluation.method
+    needed = (INPUT, method, TRUTH)
+    stored = [row for row in evaluation.ranked if all(_path(evaluation, row, name).is_file() for name in needed)]
+    cases: list[ViewedCase] = []
+    left = budget
+    for place in spread(len(stored), count):
+        files = {name: _path(evaluation, stored[place], name) for name in needed}
+        size = sum(path.stat().st_size for path in files.values())
+        if size <= left or not cases:
+            cases.append(ViewedCase(stored[place], _rank(place, len(stored)), files))
+            left -= size
+    for name in reversed([name for name in evaluation.methods if name != method]):
+        for case in cases:
+            left -= _add(evaluation, case, name, left)
+    for case in cases:  # in the order of the tables, the method first
+        order = [INPUT, method, *evaluation.methods, TRUTH]
+        case.files = {name: case.files[name] for name in dict.fromkeys(order) if name in case.files}
+    return sorted(cases, key=lambda case: evaluation.ranked.index(case.row))
 
 
-def _select(name: str, label: str, options: Sequence[tuple[object, str]]) -> Html:
-    made = [element("option", text, value=value) for value, text in options]
-    return element("label", f"{label} ", element("select", made, id=f"viewer-{name}"))
+def spread(total: int, count: int) -> list[int]:
+    """Choose ranks: the ends first, then what lies between.
+
+    >>> spread(9, 3), spread(2, 3), spread(9, 1)
+    ([0, 8, 4], [0, 1], [0])
+    """
+    between = [round(index * (total - 1) / max(count - 1, 1)) for index in range(count)]
+    return list(dict.fromkeys((between[:1] + between[-1:] + between[1:-1]) if total else []))
 
 
-def _canvas(entry: tuple[str, str]) -> Html:
-    name, title = entry
-    caption = element("figcaption", element("b", title, id=f"title-{name}"), element("span", id=f"value-{name}"))
-    return element("figure", caption, element("div", element("canvas", id=f"canvas-{name}"), class_="screen"))
+def _code(path: Path) -> str:
+    try:
+        return escaped_code(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"viewer '{path}' is no JavaScript. Give niivue.umd.js, from: {INSTALL}") from error
+
+
+def _license(path: Path) -> str:
+    """Return the license beside the code, or `LICENSE`."""
+    found = next((file for file in path.resolve().parent.parent.glob("LICENSE*") if file.is_file()), LICENSE)
+    return found.read_text(encoding="utf-8", errors="replace")
+
+
+def _add(evaluation: Evaluation, case: ViewedCase, name: str, left: int) -> int:
+    """Add a method's volume if it is stored and not too large; return the bytes that it takes."""
+    path = _path(evaluation, case.row, name)
+    if not path.is_file():
+        return 0
+    size = path.stat().st_size
+    if size > left:
+        case.left_out.append(name)
+        return 0
+    case.files[name] = path
+    return size
+
+
+def _rank(place: int, total: int) -> str:
+    if place in (0, total - 1):
+        return "worst" if place == 0 else "best"
+    return "median" if place == (total - 1) // 2 or place == total // 2 else f"rank {place + 1} of {total}"
+
+
+def _path(evaluation: Evaluation, row: Row, name: str) -> Path:
+    return evaluation.folder / "cases" / case_stem(row) / f"{name}.nii.gz"

@@ -1,6 +1,3 @@
-"""The page's own script: it starts the viewer when it comes into sight."""
-
-SCRIPT = r"""
 (() => {
   "use strict";
   const root = document.documentElement;
@@ -166,4 +163,3 @@ SCRIPT = r"""
   setTimeout(beginWhenSeen, 50);  // the page is painted first
   for (const type of ["load", "scroll", "resize"]) addEventListener(type, beginWhenSeen, { passive: true });
 })();
-"""

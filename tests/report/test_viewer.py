@@ -1,9 +1,11 @@
 """The worst, the median and the best case come into the page, as far as there is room."""
 
+from pathlib import Path
+
 import pytest
 
 from unicoal_components.report.evaluation import read_evaluation
-from unicoal_components.report.volumes import viewed_cases
+from unicoal_components.report.viewer import LICENSE, viewed_cases, viewer_content
 
 
 @pytest.fixture
@@ -50,3 +52,13 @@ def test_the_budget_takes_the_ends_first_and_other_methods_last(stored):
 
 def test_the_first_case_is_taken_however_large(stored):
     assert [case.rank for case in viewed_cases(read_evaluation(stored.folder), count=3, budget=1)] == ["worst"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_code_in_the_working_directory_comes_with_its_license(stored, tmp_path, monkeypatch, there):
+    (tmp_path / "dist").mkdir()
+    monkeypatch.chdir(tmp_path / "dist")
+    Path("niivue.umd.js").write_text("")
+    (tmp_path / "LICENSE.md").write_text("theirs") if there else None
+    content = viewer_content(read_evaluation(stored.folder), viewer=Path("niivue.umd.js"), count=1)
+    assert content["license"] == ("theirs" if there else LICENSE.read_text(encoding="utf-8"))
