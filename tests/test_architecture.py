@@ -7,9 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "unicoal_components"
-MODULES = sorted(PACKAGE.rglob("*.py"))
-NAMES = [str(path.relative_to(PACKAGE)) for path in MODULES]
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+SOURCES = {path.relative_to(PACKAGE): path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
+TREES = {path: ast.parse(source) for path, source in SOURCES.items()}
 
 # what a folder may import from beside itself
 ALLOWED = {
@@ -34,31 +33,75 @@ EVERYWHERE = {"keys", "errors", "_version", "__version__"}
 MAX_LINES = 300
 
 
-def imports(path):
+def imports(tree):
     """Yield (relative level, module path) of everything that a module imports, inside functions too."""
-    for node in ast.walk(TREES[path]):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((0, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node.level, node.module or ""
 
 
-def imported_parts(path):
+def imported_parts(path, tree):
     """Yield the first folder, module or name below the package that each relative import of a module reaches."""
-    place = list(path.relative_to(PACKAGE).parent.parts)
-    for node in ast.walk(TREES[path]):
+    place = list(path.parent.parts)
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
             target = place[: len(place) - node.level + 1] + (node.module.split(".") if node.module else [])
             yield from target[:1] or [alias.name for alias in node.names]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=NAMES)
-def test_imports_run_downward_only(path):
-    folder = path.relative_to(PACKAGE).parts[0]
-    if folder not in ALLOWED:
-        pytest.skip("a module at the top of the package")
-    for part in imported_parts(path):
-        assert part in ALLOWED[folder] | EVERYWHERE | {folder}, f"{folder} imports {part}"
+def offences(rule):
+    """Give all that breaks a rule, `rule(path below the package, syntax tree)`, with the module's name."""
+    return [f"{path}: {what}" for path, tree in TREES.items() for what in rule(path, tree)]
+
+
+def wrong_imports(path, tree):
+    folder = path.parts[0]
+    if folder in ALLOWED:  # not a module at the top of the package
+        right = ALLOWED[folder] | EVERYWHERE | {folder}
+        yield from (f"{folder} imports {part}" for part in imported_parts(path, tree) if part not in right)
+
+
+def own_name(path, tree):
+    for level, module in imports(tree):
+        if not level and module.split(".")[0] in ("unicoal_components", "scripts"):
+            yield f"imports {module} by its full name"
+        if level > len(path.parts):
+            yield f"imports {module} from above the package"
+
+
+def missing_docstrings(path, tree):
+    for node in (tree, *public_definitions(tree)):
+        if not ast.get_docstring(node):
+            yield f"{node.name}, line {node.lineno}" if node is not tree else "the module"
+
+
+def public_definitions(tree):
+    """Yield public classes, functions and methods (overrides of dunder methods aside)."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                yield from public_definitions(node)
+
+
+def prints_and_asserts(path, tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert):
+            yield f"assert in line {node.lineno}"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+            yield f"print in line {node.lineno}"
+
+
+def swallowed_names(path, tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__" and node.args.kwarg is not None:
+            yield f"line {node.lineno}"
+
+
+def test_imports_run_downward_only():
+    assert not offences(wrong_imports)
 
 
 def test_every_folder_has_a_level():
@@ -74,47 +117,25 @@ def test_the_levels_have_no_circle():
             del left[name]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=NAMES)
-def test_the_package_names_itself_nowhere_so_that_a_copy_works_under_any_parent(path):
-    for level, module in imports(path):
-        assert level or module.split(".")[0] not in ("unicoal_components", "scripts")
-        assert level <= len(path.relative_to(PACKAGE).parts)
+def test_the_package_names_itself_nowhere_so_that_a_copy_works_under_any_parent():
+    assert not offences(own_name)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=NAMES)
-def test_no_module_is_longer_than_300_lines(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) < MAX_LINES
+def test_no_module_is_longer_than_300_lines():
+    lengths = {str(path): len(source.splitlines()) for path, source in SOURCES.items()}
+    assert not {path: length for path, length in lengths.items() if length >= MAX_LINES}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=NAMES)
-def test_public_modules_classes_and_functions_have_docstrings(path):
-    assert ast.get_docstring(TREES[path]), "the module"
-    for node in public_definitions(TREES[path]):
-        assert ast.get_docstring(node), f"{node.name}, line {node.lineno}"
+def test_public_modules_classes_and_functions_have_docstrings():
+    assert not offences(missing_docstrings)
 
 
-def public_definitions(tree):
-    """Yield public classes, functions and methods (overrides of dunder methods aside)."""
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
-            yield node
-            if isinstance(node, ast.ClassDef):
-                yield from public_definitions(node)
+def test_the_package_neither_prints_nor_asserts():
+    assert not offences(prints_and_asserts)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=NAMES)
-def test_the_package_neither_prints_nor_asserts(path):
-    for node in ast.walk(TREES[path]):
-        assert not isinstance(node, ast.Assert), f"assert in line {node.lineno}"
-        is_print = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
-        assert not is_print, f"print in line {node.lineno}"
-
-
-@pytest.mark.parametrize("path", MODULES, ids=NAMES)
-def test_constructors_swallow_no_names(path):
-    for node in ast.walk(TREES[path]):
-        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-            assert node.args.kwarg is None, f"line {node.lineno}"
+def test_constructors_swallow_no_names():
+    assert not offences(swallowed_names)
 
 
 def test_the_scripts_folder_is_no_package():
@@ -122,16 +143,25 @@ def test_the_scripts_folder_is_no_package():
 
 
 def test_every_folder_of_the_package_is_a_package_that_holds_no_code_of_its_own():
-    for folder in {path.parent for path in MODULES} - {PACKAGE}:
-        body = ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body
-        assert len(body) == 1, f"{folder.name}/__init__.py"
+    for folder in {path.parent for path in SOURCES} - {Path()}:
+        assert len(TREES[folder / "__init__.py"].body) == 1, f"{folder}/__init__.py"
 
 
-def test_a_wrong_import_would_be_seen():
-    place = PACKAGE / "networks" / "layers.py"
-    TREES[place], kept = ast.parse("from ..engines.trainer import UniCOALTrainer"), TREES[place]
-    try:
-        with pytest.raises(AssertionError, match="networks imports engines"):
-            test_imports_run_downward_only(place)
-    finally:
-        TREES[place] = kept
+@pytest.mark.parametrize(
+    ("rule", "code", "found"),
+    [
+        (wrong_imports, "from ..engines.trainer import UniCOALTrainer", ["networks imports engines"]),
+        (wrong_imports, "def f():\n    from .. import losses", ["networks imports losses"]),
+        (own_name, "import scripts.other", ["imports scripts.other by its full name"]),
+        (own_name, "from unicoal_components import keys", ["imports unicoal_components by its full name"]),
+        (own_name, "from ...other import name", ["imports other from above the package"]),
+        (missing_docstrings, "class A:\n    def f(self): ...", ["the module", "A, line 1", "f, line 2"]),
+        (prints_and_asserts, "assert f\nprint(f)", ["assert in line 1", "print in line 2"]),
+        (swallowed_names, "class A:\n    def __init__(self, **rest): ...", ["line 2"]),
+    ],
+)
+def test_what_breaks_a_rule_is_seen(monkeypatch, rule, code, found):
+    place = Path("networks", "layers.py")
+    assert place in TREES
+    monkeypatch.setitem(TREES, place, ast.parse(code))
+    assert offences(rule) == [f"{place}: {what}" for what in found]

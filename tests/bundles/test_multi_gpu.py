@@ -1,4 +1,7 @@
-"""The bundle in two processes, as torchrun starts them; on the CPU, where they talk through gloo."""
+"""The bundle in two processes, as torchrun starts them; on the CPU, where they talk through gloo.
+
+The packed bundle trains an epoch, without the package and from another folder; the one of the repository goes on.
+"""
 
 import csv
 import json
@@ -6,41 +9,71 @@ import json
 import pytest
 import torch
 
-TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "monai.bundle")
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
 KEEP = "$torch.save(@{}.state_dict(), @output_dir + '/{}_' + str(torch.distributed.get_rank()) + '.pt')"
+ONE_AFTER_ANOTHER = """
+import json, os, sys
+import monai.bundle
+for number, options in enumerate(json.loads(sys.argv[1])):
+    os.environ["TORCHELASTIC_RESTART_COUNT"] = str(number)  # where the processes of a run look for one another
+    monai.bundle.run(**options)
+"""
+CASES = [("t1", "t1", 4), ("t1", "t2", 1), ("t2", "t1", 2.5)]
+TEST_CASES = [dict(zip(("source", "target", "factor"), case, strict=True)) for case in CASES]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, bundle_class, cohort):
-    """Run unified with tiny sizes on top of the overlays; give the process, which must end well."""
-    bundle = bundle_class("unified")
-    sizes = tmp_path_factory.mktemp("overlays") / "sizes.json"
+def ran(tmp_path_factory, bundle_class, elsewhere, cohort):
+    """What torchrun did and said.
 
-    def call(*overlays, folder, values=None, **options):
-        sizes.write_text(json.dumps(bundle.network | bundle.training | {"batch_size": 2} | (values or {})))
-        files = [bundle.configs / "train.json", sizes, *(bundle.configs / f"{name}.json" for name in overlays)]
-        paths = {"dataset_dir": cohort, "output_dir": folder / "output", "ckpt_path": folder / "model.pt"}
-        process = bundle.command(*files, **(paths | options))
-        assert process.returncode == 0, process.stderr[-3000:]
-        return process
+    Returns:
+        the folder of a training of one epoch and, after a restart, a second one, with the evaluation of its weights in
+        two processes; what the first process group said; what the second one said.
+    """
+    bundle, folder = bundle_class("unified"), tmp_path_factory.mktemp("trained")
+    paths = {"dataset_dir": cohort, "output_dir": folder / "output", "ckpt_path": folder / "model.pt"}
+    train, multi_gpu = (elsewhere.root / "configs" / f"{name}.json" for name in ("train", "multi_gpu_train"))
+    options = {"bundle_root": elsewhere.root, "max_epochs": 1, "batch_size": 2, "num_workers": 1} | paths
+    module = (*TORCHRUN, "-m", "monai.bundle")
+    said = [succeeded(elsewhere.command(train, elsewhere.sizes[0], multi_gpu, cwd=folder, before=module, **options))]
 
-    return call
-
-
-@pytest.fixture(scope="module")
-def trained(run, tmp_path_factory):
-    """Folder of a training of one epoch and, after a restart, a second one; what the restart said."""
-    folder = tmp_path_factory.mktemp("trained")
-    run("multi_gpu_train", folder=folder, before=TORCHRUN, max_epochs=1)
+    (folder / "runs.py").write_text(ONE_AFTER_ANOTHER)
     steps = ["$@check", "$@train::trainer.run()", *(KEEP.format(name, name) for name in ("network", "average"))]
-    values = {"run": steps, "validation_cases": [{"source": "t1", "target": "t1", "factor": 4}]}
-    process = run("multi_gpu_train", folder=folder, before=TORCHRUN, max_epochs=2, values=values)
-    return folder, process.stdout + process.stderr
+    common = bundle.network | bundle.training | {name: str(path) for name, path in paths.items()} | {"batch_size": 2}
+    common |= {"bundle_root": str(bundle.root)}
+    second = {"max_epochs": 2, "run": steps, "validation_cases": TEST_CASES[:1]}
+    runs = [
+        {"config_file": [str(bundle.configs / f"{name}.json") for name in ("train", *overlays)]} | common | more
+        for overlays, more in (
+            (["multi_gpu_train"], second),
+            (["evaluate", "multi_gpu_evaluate"], {"test_cases": TEST_CASES}),
+        )
+    ]
+    said.append(succeeded(bundle.python(*TORCHRUN, str(folder / "runs.py"), json.dumps(runs))))
+    return folder, *said
+
+
+def succeeded(process):
+    assert process.returncode == 0, process.stderr[-3000:]
+    return process.stdout + process.stderr
+
+
+@pytest.fixture(scope="module")
+def trained(ran):
+    """Folder of the training; what the restart said."""
+    return ran[0], ran[2]
 
 
 def rows(path):
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def test_a_packed_bundle_trains_in_two_processes_with_workers_from_elsewhere(ran):
+    folder, said, _ = ran
+    assert "scripts.unicoal_components" in said
+    assert "Epoch[1] Metrics -- " in said
+    assert (folder / "model.pt").is_file()
 
 
 def test_two_processes_train_one_network_and_go_on_after_a_restart(trained):
@@ -76,13 +109,13 @@ def test_a_single_case_for_two_processes_counts_once(trained):
     assert f"Epoch[2] Metrics -- strict_psnr: {float(row['psnr']):.4f}" in trained[1]
 
 
-def test_an_evaluation_in_two_processes_gives_what_one_gives(run, trained, tmp_path):
-    cases = [("t1", "t1", 4), ("t1", "t2", 1), ("t2", "t1", 2.5)]
-    options = {"test_cases": [dict(zip(("source", "target", "factor"), case, strict=True)) for case in cases]}
-    options |= {"ckpt_path": trained[0] / "model.pt"}
-    run("evaluate", folder=tmp_path / "one", **options)
-    run("evaluate", "multi_gpu_evaluate", folder=tmp_path / "two", before=TORCHRUN, **options)
-    one, two = (tmp_path / name / "output" / "evaluation" for name in ("one", "two"))
+def test_an_evaluation_in_two_processes_gives_what_one_gives(trained, bundle_class, cohort, tmp_path):
+    bundle, sizes = bundle_class("unified"), tmp_path / "sizes.json"
+    sizes.write_text(json.dumps(bundle.network | bundle.training | {"batch_size": 2}))
+    configs = [bundle.configs / "train.json", sizes, bundle.configs / "evaluate.json"]
+    paths = {"dataset_dir": cohort, "output_dir": tmp_path, "ckpt_path": trained[0] / "model.pt"}
+    bundle.command_here(*configs, **paths, test_cases=TEST_CASES)
+    one, two = tmp_path / "evaluation", trained[0] / "output" / "evaluation"
     for name in ("per_subject.csv", "summary.csv"):
         assert rows(one / name) == rows(two / name)
     assert len(rows(one / "per_subject.csv")) == 3 * 5

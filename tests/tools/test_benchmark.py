@@ -29,6 +29,9 @@ CASES = {
     "volume_double": ("input_and_output_gb",),
     "preparation": (),
 }
+KINDS = ("r1", "sam", "checkpointing", "compiled")
+MEASURED = [name for name in CASES if not name.startswith(tuple(f"training_step_{size}_" for size in ("mid", "paper")))]
+"""Every kind of training in the first size, and every size."""
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,15 @@ def test_every_case_is_known_here(benchmark):
     assert set(benchmark.CASES) == set(CASES)
 
 
-@pytest.mark.parametrize("name", CASES)
+def test_a_kind_of_training_is_the_same_in_every_size(benchmark):
+    for size, preset in (("", "compact"), ("_mid", "mid"), ("_paper", "paper")):
+        for kind in ("", *KINDS):
+            case = benchmark.CASES["_".join(filter(None, (f"training_step{size}", kind)))]
+            assert case.func is benchmark.CASES["training_step"].func and not case.args
+            assert case.keywords == {"preset": preset, "variant": kind}
+
+
+@pytest.mark.parametrize("name", MEASURED)
 def test_a_case_gives_all_its_numbers(benchmark, tmp_path, name):
     benchmark.main(case=name, output=str(tmp_path / "row.json"), **TINY)
     row = json.loads((tmp_path / "row.json").read_text())
@@ -83,7 +94,7 @@ def test_a_case_gives_all_its_numbers(benchmark, tmp_path, name):
     assert row["items"] == {"volume": 8, "volume_double": 16, "preparation": 3}.get(name, 4 if "load" in name else 2)
     for value in (row["seconds"]["min"], row["limit_seconds"]["min"], row["first_seconds"], row["memory_before_gb"]):
         assert value > 0
-    assert row["peak_memory_gb"] >= row["memory_before_gb"]
+    assert row["peak_memory_gb"] > row["memory_before_gb"] - 1e-3  # Linux counts to some pages
     assert set(CASES[name]) <= set(row["details"])
     assert all(math.isfinite(value) for value in row["details"].values())
     assert benchmark.table_of([row]).count("\n") == 1
