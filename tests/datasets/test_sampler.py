@@ -64,10 +64,6 @@ def test_processes_share_the_stream_of_one_process_without_overlap(replicas, num
     assert len({len(epoch) for part in parts for epoch in part}) == 1
 
 
-def test_without_shuffling_the_order_is_that_of_the_data():
-    assert list(SliceSampler(dataset=range(3), shuffle=False)) == [(0, 0), (0, 1), (0, 2)]
-
-
 @pytest.mark.parametrize("workers", [{}, {"num_workers": 1, "persistent_workers": True}])
 def test_a_monai_engine_moves_the_epoch_on(workers):
     sampler = SliceSampler(dataset=Echo(), num_samples=4, seed=2)

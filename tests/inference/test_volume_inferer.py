@@ -186,13 +186,6 @@ def test_an_unknown_precision_is_refused():
         VolumeInferer(resolution=8, precision="half")
 
 
-def test_the_output_lies_where_it_is_asked_for():
-    """The meta device stands for one that is not the input's."""
-    image = stack()
-    assert VolumeInferer(resolution=8)(image, Recorder()).device == image.device
-    assert VolumeInferer(resolution=8, output_device="meta")(image, Recorder()).device.type == "meta"
-
-
 class Noisy:
     """Returns the two first numbers of the latent code, mixed by position: known mean and deviation over codes."""
 

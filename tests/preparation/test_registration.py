@@ -94,15 +94,6 @@ def test_scans_far_apart_start_from_their_centers_of_mass():
     assert mean_error(result.matrix, truth, BRAIN) < 0.3
 
 
-def test_a_mask_limits_the_comparison():
-    truth = rigid(3, (2, 1, -1))
-    both = scans(truth)
-    both["fixed"][:, :, :8] = np.random.default_rng(0).uniform(0, 900, (48, 56, 8))
-    mask = np.zeros(FIXED_SHAPE)
-    mask[:, :, 8:] = 1
-    assert mean_error(register_rigid(**both, fixed_mask=mask).matrix, truth, BRAIN) < 0.3
-
-
 @pytest.mark.parametrize(
     ("moved", "overlap"), [(rigid(50, (0, 0, 0)), 1.0), (rigid(0, (0, 90, 90)), 1.0), (np.eye(4), 0.2)]
 )
@@ -116,8 +107,6 @@ def test_bad_input_is_refused_with_the_way_out():
     both = scans(np.eye(4))
     with pytest.raises(ValueError, match="seed is -1"):
         register_rigid(**both, seed=-1)
-    with pytest.raises(ValueError, match="fixed_mask of shape .* does not fit"):
-        register_rigid(**both, fixed_mask=np.ones((3, 3, 3)))
     with pytest.raises(ValueError, match="no foreground"):
         register_rigid(**{**both, "moving": np.zeros(MOVING_SHAPE)})
     with pytest.raises(ValueError, match="cannot be registered.*same person"):

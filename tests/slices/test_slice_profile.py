@@ -1,14 +1,20 @@
+import math
+
 import numpy as np
 import pytest
 
-from unicoal_components.slices.slice_group import anchor_of, slice_centers
+from unicoal_components.slices.slice_group import slice_centers
 from unicoal_components.slices.slice_profile import (
     PROFILES,
     profile_weights,
-    thick_slice,
     thick_slices,
     thick_volume,
 )
+
+
+def anchor_of(thin_index, factor):
+    """The center of the last thick slice that is not above a thin slice, where the first lies at 0."""
+    return round(math.floor(thin_index / factor + 1e-6) * factor, 8)
 
 
 @pytest.fixture
@@ -33,7 +39,9 @@ def test_dropping_at_an_integer_factor_is_plain_indexing(volume, factor):
 
 
 def test_dropping_between_two_slices_interpolates_linearly(volume):
-    np.testing.assert_allclose(thick_slice(volume, 7.25, 2.5, "drop"), 0.75 * volume[7] + 0.25 * volume[8], atol=1e-6)
+    np.testing.assert_allclose(
+        thick_slices(volume, [7.25], 2.5, "drop")[0], 0.75 * volume[7] + 0.25 * volume[8], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -49,7 +57,7 @@ def test_single_slices_agree_with_the_volume_to_the_bit(volume, profile, factor)
         for center in slice_centers(anchor_of(b, factor), factor):
             n = round(center / factor)
             expected = stack[n] if 0 <= n < len(stack) else np.full(volume.shape[1:], -1)
-            np.testing.assert_array_equal(thick_slice(Recorder(volume), center, factor, profile), expected)
+            np.testing.assert_array_equal(thick_slices(Recorder(volume), [center], factor, profile)[0], expected)
 
 
 @pytest.mark.parametrize("factor", [4, 8, 10.0])
@@ -109,7 +117,7 @@ def test_a_phase_that_leaves_a_slice_out_is_refused(volume, phase, depth):
 @pytest.mark.parametrize("thickness", [0, -1, float("inf"), True, "4"])
 def test_a_thickness_that_is_none_is_refused(volume, thickness):
     with pytest.raises(ValueError, match=f"thickness is {thickness!r}"):
-        thick_slice(volume, 4, thickness, "box")
+        thick_slices(volume, [4], thickness, "box")[0]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -123,12 +131,12 @@ def test_weights_sum_to_one_also_at_the_ends(profile, center):
 def test_a_constant_volume_stays_constant_and_a_ramp_keeps_its_slope_inside(profile):
     ramp = np.linspace(-1, 1, 41, dtype=np.float32).reshape(41, 1, 1)
     np.testing.assert_allclose(thick_volume(np.full((9, 2, 2), 0.3), 2.5, profile), 0.3, atol=1e-6)
-    np.testing.assert_allclose(thick_slice(ramp, 20.5, 4, profile), ramp[20:22].mean(0), atol=1e-6)
+    np.testing.assert_allclose(thick_slices(ramp, [20.5], 4, profile)[0], ramp[20:22].mean(0), atol=1e-6)
 
 
 @pytest.mark.parametrize("center", [-1e-3, -4, 22.001, 30])
 def test_slices_outside_the_volume_are_blank(volume, center):
-    np.testing.assert_array_equal(thick_slice(volume, center, 4, "gaussian"), np.full((5, 7), -1))
+    np.testing.assert_array_equal(thick_slices(volume, [center], 4, "gaussian")[0], np.full((5, 7), -1))
 
 
 def test_only_the_slices_needed_are_read_and_each_once(volume):

@@ -8,11 +8,17 @@ from scipy.ndimage import affine_transform
 
 from unicoal_components.datasets.cases import CaseDataset
 from unicoal_components.datasets.hdf5 import read_volume, write_subject
-from unicoal_components.slices.slice_group import anchor_of, slice_centers, slice_position
-from unicoal_components.slices.slice_profile import PROFILES, thick_slice, thick_volume
+from unicoal_components.slices.slice_group import slice_centers, slice_position
+from unicoal_components.slices.slice_profile import PROFILES, thick_slices, thick_volume
 from unicoal_components.training.draw import DrawSliceTaskd, SliceDraw
 from unicoal_components.training.intensity_draw import IntensityDraw, add_noise, bias_field, shade
 from unicoal_components.training.load_slice_group import LoadSliceGroupd
+
+
+def anchor_of(thin_index, factor):
+    """The center of the last thick slice that is not above a thin slice, where the first lies at 0."""
+    return round(math.floor(thin_index / factor + 1e-6) * factor, 8)
+
 
 SHAPE = (23, 10, 12)
 IDENTITY = np.linspace(0, 1, 256)
@@ -86,7 +92,7 @@ def test_training_anchors_off_the_thick_grid_give_slices_around_them(path):
     volume = read_volume(path, "t1")
     image = LoadSliceGroupd()(task(path, index=9, anchor=7))["image"]
     for slice_, center in zip(image.numpy(), slice_centers(7, 4), strict=True):
-        np.testing.assert_array_equal(slice_, thick_slice(volume, center, 4, "gaussian"))
+        np.testing.assert_array_equal(slice_, thick_slices(volume, [center], 4, "gaussian")[0])
 
 
 def test_dropping_reads_the_slices_at_the_centers(path):
@@ -111,14 +117,16 @@ def test_evaluation_and_training_make_the_same_slices_of_a_thickness_in_mm(tmp_p
     )
     assert torch.equal(found["image"], item["image"][0, 1:5])
     expected = 1 if factor == 1 else 1.5 if thickness is None else factor + thickness
-    np.testing.assert_array_equal(found["image"][1], thick_slice(scaled(volumes["t1"]), 2 * factor, expected, "box"))
+    np.testing.assert_array_equal(
+        found["image"][1], thick_slices(scaled(volumes["t1"]), [2 * factor], expected, "box")[0]
+    )
 
 
 def test_slices_at_a_random_phase_lie_around_the_target(path):
     result = LoadSliceGroupd(profile="box")(task(path, index=9, anchor=6.8125, factor=2.5))
     volume = read_volume(path, "t1")
     for image, center in zip(result["image"].numpy(), [4.3125, 6.8125, 9.3125, 11.8125], strict=True):
-        np.testing.assert_array_equal(image, thick_slice(volume, center, 2.5, "box"))
+        np.testing.assert_array_equal(image, thick_slices(volume, [center], 2.5, "box")[0])
     assert result["position"] == np.float32(0.875)
 
 
@@ -147,7 +155,7 @@ def test_slices_along_an_axis_are_those_of_the_volume_with_this_axis_first(path,
     window = (0, volumes[0].shape[1], 0, volumes[0].shape[2])
     found = LoadSliceGroupd()(task(path, axis=axis, index=5, anchor=anchor, factor=factor, window=window))
     for image, center in zip(found["image"].numpy(), slice_centers(anchor, factor), strict=True):
-        np.testing.assert_array_equal(image, thick_slice(volumes[0], center, factor, "gaussian"))
+        np.testing.assert_array_equal(image, thick_slices(volumes[0], [center], factor, "gaussian")[0])
     np.testing.assert_array_equal(found["label"][0], volumes[1][5])
     assert found["slice_index"] == 5
 
@@ -184,7 +192,7 @@ def test_a_draw_may_name_the_profile_and_the_thickness(path):
     found = LoadSliceGroupd(profile="drop")(task(path, profile="box", thickness=0.75))
     volume = read_volume(path, "t1")
     for image, center in zip(found["image"].numpy(), slice_centers(8, 4), strict=True):
-        np.testing.assert_array_equal(image, thick_slice(volume, center, 3, "box"))
+        np.testing.assert_array_equal(image, thick_slices(volume, [center], 3, "box")[0])
     assert found["thickness"] == 0.75
     assert LoadSliceGroupd()(task(path))["thickness"] == 1
     assert LoadSliceGroupd(slice_gap=1)(task(path))["thickness"] == 0.75  # thin slices of 1 mm
@@ -243,7 +251,7 @@ def test_a_contrast_curve_acts_on_thin_slices_before_they_are_averaged(path):
     recolored = (2 * curve[stored] - 1).astype(np.float32)
     found = LoadSliceGroupd()(task(path, target="t1", intensity=intensity(curve)))
     for image, center in zip(found["image"].numpy(), slice_centers(8, 4), strict=True):
-        np.testing.assert_allclose(image, thick_slice(recolored, center, 4, "gaussian"), atol=1e-6)
+        np.testing.assert_allclose(image, thick_slices(recolored, [center], 4, "gaussian")[0], atol=1e-6)
     np.testing.assert_allclose(found["label"][0], recolored[9], atol=1e-6)
     averaged_first = curve[np.rint((LoadSliceGroupd()(task(path))["image"].numpy() + 1) * 127.5).astype(int)]
     assert np.abs(found["image"].numpy() - (2 * averaged_first - 1)).max() > 0.1

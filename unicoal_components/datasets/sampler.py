@@ -21,7 +21,6 @@ class SliceSampler(DistributedSampler):
         dataset: The `SliceDataset`; only its length is used.
         num_samples: Slices per epoch over all processes; `None` = all. Rounded up to a multiple of the processes.
         seed: Non-negative integer, the same in every process.
-        shuffle: Whether to permute at all.
         num_replicas: Number of processes; `None` = of torch.distributed if it is initialized, else 1.
         rank: Number of this process; `None` = of torch.distributed if it is initialized, else 0.
 
@@ -35,7 +34,6 @@ class SliceSampler(DistributedSampler):
         dataset: Sized,
         num_samples: int | None = None,
         seed: int = 0,
-        shuffle: bool = True,
         num_replicas: int | None = None,
         rank: int | None = None,
     ):
@@ -46,7 +44,7 @@ class SliceSampler(DistributedSampler):
             raise ValueError("dataset is empty; training needs at least one slice")
         if num_samples is not None and (not isinstance(num_samples, int) or num_samples < 1):
             raise ValueError(f"num_samples is {num_samples!r}; it must be a positive integer, or null for all slices")
-        super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=shuffle, seed=seed)  # type: ignore[arg-type]
+        super().__init__(dataset, num_replicas=num_replicas, rank=rank, seed=seed)  # type: ignore[arg-type]
         self.length = len(dataset)
         self.num_samples = math.ceil((num_samples or self.length) / num_replicas)  # of this process
         self.total_size = self.num_samples * num_replicas
@@ -63,6 +61,4 @@ class SliceSampler(DistributedSampler):
 
     def _order(self, number: int) -> np.ndarray:
         """Return the permutation of a round."""
-        if not self.shuffle:
-            return np.arange(self.length)
         return np.random.default_rng(np.random.SeedSequence([self.seed, number])).permutation(self.length)

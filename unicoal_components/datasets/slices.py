@@ -30,7 +30,6 @@ class SliceDataset(Dataset):
             times in a round.
         transform: Applied to each item, usually a MONAI `Compose`; `None` gives the dictionary itself.
         seed: Non-negative integer; another one gives other draws.
-        foreground_only: Only the slices in the foreground box, which leaves out the empty ones at both ends.
 
     Raises:
         ValueError: If there is no subject, an entry has no subject or path, or the seed is negative.
@@ -44,7 +43,6 @@ class SliceDataset(Dataset):
         data: Sequence[Mapping[str, Any]],
         transform: Callable[[Any], Any] | None,
         seed: int = 0,
-        foreground_only: bool = True,
     ):
         if not data:
             raise ValueError(
@@ -66,9 +64,8 @@ class SliceDataset(Dataset):
         ]
         self._shapes = np.array([header.shape for header in headers], dtype=np.int32)
         self._boxes = np.array([header.foreground_box for header in headers], dtype=np.int32)
-        self._first = self._boxes[:, 0] if foreground_only else np.zeros(len(data), dtype=np.int32)
-        stop = self._boxes[:, 1] if foreground_only else self._shapes[:, 0]
-        self._counts = (stop - self._first).astype(np.int64)
+        self._first = self._boxes[:, 0]
+        self._counts = (self._boxes[:, 1] - self._first).astype(np.int64)
         self._ends = np.cumsum(self._counts * [int(entry.get("repeat", 1)) for entry in data])
         logger.info("%d subjects, %d slices", len(data), len(self))
 

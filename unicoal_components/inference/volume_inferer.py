@@ -42,8 +42,7 @@ class VolumeInferer(Inferer):
     volume, so that neighboring slices agree. Where the whole group is blank there is no anatomy: the output is blank
     without asking the network. Slices larger than the network's resolution are covered by overlapping windows with
     Gaussian blending (MONAI's), smaller ones are padded with -1 and cropped back. Apart from the input and the output,
-    memory depends on `batch_size` alone, not on the number of slices; with `output_device` "cpu" the output leaves
-    the network's device batch by batch.
+    memory depends on `batch_size` alone, not on the number of slices.
 
     The official code reads the target file for the output's size and runs at the training factors only; here the output
     follows from the input, at any real factor.
@@ -56,8 +55,6 @@ class VolumeInferer(Inferer):
         precision: "float32", or "bfloat16" for the dense convolutions where the device has it: faster, about 50 dB or
             better from float32.
         whole_batches: Fill the last batch up, so that a compiled network always sees one shape.
-        output_device: Where the output is put together, such as "cpu" for volumes larger than a GPU's memory. None: on
-            the input's device.
         scratch_dir: Folder for a nameless file in which the output is put together on the CPU, for volumes larger than
             main memory; gone with the output. None: in memory.
         num_samples: Number of latent codes. 1: the one that is given, or the network's own default. More: drawn, and
@@ -80,7 +77,6 @@ class VolumeInferer(Inferer):
         overlap: float = 0.25,
         precision: str = "float32",
         whole_batches: bool = False,
-        output_device: str | None = None,
         scratch_dir: str | None = None,
         num_samples: int = 1,
         z_dim: int | None = None,
@@ -106,7 +102,6 @@ class VolumeInferer(Inferer):
         self.overlap = overlap
         self.precision = precision
         self.whole_batches = whole_batches
-        self.output_device = output_device
         self.scratch_dir = scratch_dir
         self.num_samples = num_samples
         self.z_dim = z_dim
@@ -165,7 +160,7 @@ class VolumeInferer(Inferer):
         if on_disk is not None:
             output = torch.from_numpy(on_disk)
         else:
-            output = torch.empty(shape, dtype=stack.dtype, device=self.output_device or stack.device)
+            output = torch.empty(shape, dtype=stack.dtype, device=stack.device)
         known = {"modality": modality, "same_modality": same, "source_modality": source_modality}
         known |= {"factor": stack.new_tensor([number]), "thickness": thickness}
         conditions = [{"z": code, **known} for code in self._codes(z, stack)]

@@ -55,11 +55,6 @@ class Motion:
         """Tell whether every pixel comes from a pixel: a shift by whole pixels."""
         return self.angle == 0 and float(self.right).is_integer() and float(self.down).is_integer()
 
-    def inverse(self) -> Motion:
-        """Return the motion that undoes this one."""
-        cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
-        return Motion(-self.angle, -cos * self.right - sin * self.down, sin * self.right - cos * self.down)
-
 
 def low_pass(images: Tensor) -> Tensor:
     """Take away what lies beyond a disc in the spectrum; nothing else survives a rotation of the pixel grid.

@@ -64,7 +64,6 @@ def register_rigid(
     moving: np.ndarray,
     moving_affine: np.ndarray,
     seed: int = 0,
-    fixed_mask: np.ndarray | None = None,
 ) -> Registration:
     """Find the rotation and translation that align the moving scan with the fixed scan.
 
@@ -81,14 +80,13 @@ def register_rigid(
         moving_affine: `(4, 4)`, its voxels to RAS+ world mm.
         seed: of the random sample points, 0 or more. The same seed gives the same result bit for bit, however many
             threads ITK may use (the comparison runs in one: persons run in parallel processes).
-        fixed_mask: `(x, y, z)`, non-zero where the scans shall be compared; `None`: everywhere.
 
     Returns:
         The map, and what tells how good it is.
 
     Raises:
-        ValueError: a scan is constant or its affine sheared, the mask does not fit, or the result is not plausible:
-            overlap below 25 %, or a way from the start of more than 100 mm or 45 degrees.
+        ValueError: a scan is constant or its affine sheared, or the result is not plausible: overlap below
+            25 %, or a way from the start of more than 100 mm or 45 degrees.
     """
     if seed < 0:
         raise ValueError(f"seed is {seed}; it must be 0 or more.")
@@ -101,7 +99,7 @@ def register_rigid(
     transform = _euler(fixed_points.mean(0), start[:3, 3])
     with one_thread():
         images = to_itk(fixed, fixed_affine), to_itk(moving, moving_affine)
-        value = _optimize(*images, transform, seed=seed, mask=_mask(fixed_mask, fixed))
+        value = _optimize(*images, transform, seed=seed)
     matrix = _matrix(transform)
     overlap = _overlap(fixed_points, moving_points, views, matrix)
     _check_plausible(matrix @ np.linalg.inv(start), moving_points.mean(0), overlap)
@@ -152,29 +150,15 @@ def _matrix(transform: Any) -> np.ndarray:
     return LPS @ matrix @ LPS
 
 
-def _mask(mask: np.ndarray | None, fixed: np.ndarray) -> np.ndarray | None:
-    """Return the mask as booleans, once it is seen to fit the fixed scan."""
-    if mask is None:
-        return None
-    if mask.shape != fixed.shape or not mask.any():
-        raise ValueError(
-            f"fixed_mask of shape {mask.shape} with {np.count_nonzero(mask)} voxels set does not fit the fixed scan of "
-            f"shape {fixed.shape}: it must lie on the same grid and not be empty. Give such a mask, or none."
-        )
-    return mask != 0
-
-
-def _optimize(fixed: Any, moving: Any, transform: Any, *, seed: int, mask: np.ndarray | None) -> float:
+def _optimize(fixed: Any, moving: Any, transform: Any, *, seed: int) -> float:
     """Move the transform to the optimum, in place, and return the metric there (negative mutual information)."""
     metric = _metric(type(fixed))
-    if mask is not None:
-        metric.SetFixedImageMask(_spatial_mask(mask, fixed))
     optimizer = _optimizer(metric)
     method = itk.ImageRegistrationMethodv4[type(fixed), type(moving)].New(
         FixedImage=fixed, MovingImage=moving, Metric=metric, Optimizer=optimizer, InitialTransform=transform
     )
     method.InPlaceOn()
-    _set_levels(method, fixed, 1.0 if mask is None else float(mask.mean()))
+    _set_levels(method, fixed)
     method.SetMetricSamplingStrategy(itk.ImageRegistrationMethodv4Enums.MetricSamplingStrategy_RANDOM)
     method.MetricSamplingReinitializeSeed(seed + 1)  # 0 would draw from the clock
     try:
@@ -211,8 +195,8 @@ def _optimizer(metric: Any) -> Any:
     return optimizer
 
 
-def _set_levels(method: Any, fixed: Any, share: float) -> None:
-    """Set smoothing, grid and number of samples; `share` of the fixed scan, in (0, 1], is compared at all."""
+def _set_levels(method: Any, fixed: Any) -> None:
+    """Set smoothing, grid and number of samples."""
     spacing = np.array(fixed.GetSpacing())
     shape = np.array(fixed.GetLargestPossibleRegion().GetSize())
     percentages = []
@@ -220,19 +204,10 @@ def _set_levels(method: Any, fixed: Any, share: float) -> None:
     for index, level in enumerate(LEVELS):
         factors = np.clip(np.floor(level.spacing / spacing + 1e-3), 1, np.maximum(shape // 8, 1)).astype(int)
         method.SetShrinkFactorsPerDimension(index, factors.tolist())
-        percentages.append(float(min(1.0, level.samples / (share * np.prod(shape // factors)))))
+        percentages.append(float(min(1.0, level.samples / np.prod(shape // factors))))
     method.SetMetricSamplingPercentagePerLevel(percentages)
     method.SetSmoothingSigmasPerLevel([level.sigma for level in LEVELS])
     method.SetSmoothingSigmasAreSpecifiedInPhysicalUnits(True)
-
-
-def _spatial_mask(mask: np.ndarray, fixed: Any) -> Any:
-    """Return a mask on the grid of an ITK image as ITK's metric takes it."""
-    image = itk.image_from_array(np.ascontiguousarray(mask.T, dtype=np.uint8))
-    image.CopyInformation(fixed)
-    spatial = itk.ImageMaskSpatialObject[3].New(Image=image)
-    spatial.Update()
-    return spatial
 
 
 def _check_plausible(moved: np.ndarray, center: np.ndarray, overlap: float) -> None:

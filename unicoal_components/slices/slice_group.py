@@ -33,19 +33,6 @@ def check_factor(factor: float) -> float:
     return float(factor)
 
 
-def anchor_of(thin_index: int, factor: float) -> float:
-    """Return the center of the last thick slice that is not above a thin slice, at test time.
-
-    a = ⌊b / k⌋ · k, with b = `thin_index` and k = `factor` (docs/method.md, section 6). Quotients a rounding
-    error below an integer count as that integer.
-
-    >>> anchor_of(7, 4), anchor_of(7, 2.5), anchor_of(33, 1.1)
-    (4.0, 5.0, 33.0)
-    """
-    factor = check_factor(factor)
-    return _rounded(math.floor(thin_index / factor + TOLERANCE) * factor)
-
-
 def slice_centers(anchor: float, factor: float, *, size: int = 4) -> list[float]:
     """Return the centers of the thick slices of a group: a-k, a, a+k, a+2k for the usual size of 4.
 
@@ -87,7 +74,7 @@ def slice_position(thin_index: int, anchor: float, factor: float) -> float:
     if not -2 * TOLERANCE <= position <= 1 - TOLERANCE / 2:
         raise ValueError(
             f"thin slice {thin_index} has position {position:.6g} after anchor {anchor} at factor {factor}; it must "
-            "be in [0, 1): take the anchor from `anchor_of`, or the thin index minus less than `anchor_count(factor)`"
+            "be in [0, 1): take as anchor the thin index minus less than `anchor_count(factor)`"
         )
     return max(position, 0.0)
 

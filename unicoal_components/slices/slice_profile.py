@@ -136,15 +136,6 @@ def thick_slices(stack: Stack, centers: Sequence[float], thickness: float, profi
     return slices
 
 
-def thick_slice(stack: Stack, center: float, thickness: float, profile: str) -> np.ndarray:
-    """Return one thick slice `(H, W)`; the same, bit for bit, as that slice of `thick_volume`.
-
-    >>> thick_slice(np.arange(5.0).reshape(5, 1, 1), 2, 2, "drop").item()
-    2.0
-    """
-    return thick_slices(stack, [center], thickness, profile)[0]
-
-
 def thick_volume(
     stack: Stack, factor: float, profile: str, *, thickness: float | None = None, phase: float = 0.0
 ) -> np.ndarray:

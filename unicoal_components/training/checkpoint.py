@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,14 @@ AFRESH = "set resume to false or output_dir to a new folder to start afresh"
 class ResumeCheckpoint:
     """Save everything at the end of each epoch, and go on from there at the next start.
 
-    `checkpoint.pt` in `output_dir` holds generator, discriminator, average, optimizers, schedulers, counters, the best
+    `checkpoint.pt` in `output_dir` holds generator, discriminator, average, optimizers, counters, the best
     score, the states of all random generators and whom the training saw; it is replaced as a whole, so a process killed
     at any time leaves a good one. `model.pt` holds the plain state of the averaged generator (of the generator where
     there is no average) and is replaced when the evaluator's key metric improves, by the evaluator's own comparison.
     After a restart MONAI's saver takes the first validation for the best; here the best score is restored. Without an
     evaluator, or if it never ran, `model.pt` is written at the end of training.
 
-    It saves after all other handlers of the epoch's end, validation and schedulers included, wherever it stands in the
+    It saves after all other handlers of the epoch's end, validation included, wherever it stands in the
     list of handlers; put it first, so that it restores before others act on the start.
 
     Each epoch takes the random numbers up where the last iteration before it left them: what validation and the start
@@ -42,7 +42,6 @@ class ResumeCheckpoint:
         model_path: file for the best model; `None` = `model.pt` in `output_dir`.
         evaluator: engine whose key metric decides, the one of the `ValidationHandler`.
         resume: go on from `checkpoint.pt` if it is there; otherwise start afresh and overwrite it.
-        schedulers: torch schedulers (or anything with a state), saved in this order. `LearningRateDecay` needs none.
         subjects: whose scans the training sees, from `training_subjects`: written beside every best model, so that an
             evaluation knows; `None` = no record.
         validation_subjects: whose scans the evaluator sees, from `training_subjects`: once it ran, the record says that
@@ -61,7 +60,6 @@ class ResumeCheckpoint:
         model_path: str | None = None,
         evaluator: Workflow | None = None,
         resume: bool = True,
-        schedulers: Sequence[Any] = (),
         subjects: Subjects | None = None,
         validation_subjects: Subjects | None = None,
         pretrained: str | None = None,
@@ -70,7 +68,6 @@ class ResumeCheckpoint:
         self.model_path = Path(model_path) if model_path else Path(output_dir) / "model.pt"
         self.evaluator = evaluator
         self.resume = resume
-        self.schedulers = tuple(schedulers)
         self.subjects = subjects
         self.validation_subjects = validation_subjects
         self._selected_before: Subjects = {} if pretrained is None else read_selected_by(pretrained) or {}
@@ -184,7 +181,6 @@ class ResumeCheckpoint:
             "discriminator_optimizer": trainer.discriminator_optimizer,
             "average": trainer.average,
             "nonfinite": trainer.guard,
-            **{f"scheduler_{index}": scheduler for index, scheduler in enumerate(self.schedulers)},
         }
         return {name: part for name, part in candidates.items() if part is not None}
 
