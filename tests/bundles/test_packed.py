@@ -17,10 +17,12 @@ import torch
 from monai.bundle import ConfigParser
 
 ROOT = Path(__file__).parents[2]
-IN_ITS_OWN_FOLDER = """
-import runpy, sys
+IN_ITS_OWN_FOLDER_AND_FROM_ELSEWHERE = """
+import os, runpy, sys
 import monai.bundle
-sizes = dict(zip(("train", "inference"), sys.argv[1:]))
+packed, *files = sys.argv[1:]
+sizes = dict(zip(("train", "inference"), files))
+path = list(sys.path)
 def command(name, *arguments):
     sys.argv = [name, *arguments]
     runpy.run_module("scripts." + name, run_name="__main__", alter_sys=True)
@@ -36,6 +38,15 @@ run("inference", input="scans/a/t1.nii.gz", source_modality="t1", target_modalit
 monai.bundle.verify_net_in_out(
     net_id="network_def", meta_file="configs/metadata.json", config_file="configs/inference.json", device="cpu"
 )
+for name in [name for name in sys.modules if name.split(".")[0] == "scripts"]:
+    del sys.modules[name]
+sys.path[:] = path
+os.chdir("..")
+monai.bundle.run(
+    config_file=[packed + "/configs/inference.json", sizes["inference"]], bundle_root=packed, output_dir="out",
+    input="scan.nii.gz", source_modality="t1", target_modality="t2", factor=2.5,
+)
+assert sys.modules["scripts"].__file__ == packed + "/scripts/__init__.py"
 sys.exit("unicoal_components" in sys.modules)
 """
 
@@ -57,23 +68,20 @@ def save_scan(path):
     nib.save(nib.Nifti1Image(scan, np.diag([2.0, 2.0, 5.0, 1.0])), path)
 
 
-def test_it_prepares_data_trains_infers_and_verifies_in_its_own_folder(elsewhere, packed, tmp_path):
+def test_it_prepares_data_trains_infers_and_verifies_in_its_own_folder_and_infers_from_elsewhere(
+    elsewhere, packed, tmp_path
+):
     root = Path(shutil.copytree(packed, tmp_path / "renamed"))
+    save_scan(tmp_path / "scan.nii.gz")
     for scan in [f"{person}/{modality}.nii.gz" for person in "ab" for modality in ("t1", "t2", "pd", "flair")]:
         save_scan(root / "scans" / scan)
     before = (root / "models" / "model.pt").read_bytes()
-    succeeded(elsewhere.python("-c", IN_ITS_OWN_FOLDER, *elsewhere.sizes, cwd=root))
+    words = (IN_ITS_OWN_FOLDER_AND_FROM_ELSEWHERE, str(packed), *elsewhere.sizes)
+    succeeded(elsewhere.python("-c", *words, cwd=root))
     assert (root / "models" / "model.pt").read_bytes() != before
     assert {path.name for path in (root / "output").iterdir()} >= {"checkpoint.pt", "inference", "validation"}
     assert nib.load(root / "output/inference/t1_t2.nii.gz").shape == (12, 12, 10)
-
-
-def test_it_infers_with_the_weights_that_it_brought_from_elsewhere(elsewhere, packed, tmp_path):
-    save_scan(tmp_path / "scan.nii.gz")
-    options = {"input": "scan.nii.gz", "source_modality": "t1", "target_modality": "t2", "factor": 2.5}
-    configs = [packed / "configs/inference.json", elsewhere.sizes[1]]
-    succeeded(elsewhere.command(*configs, cwd=tmp_path, bundle_root=packed, output_dir="out", **options))
-    thin = nib.load(tmp_path / "out" / "scan_t2.nii.gz")
+    thin = nib.load(tmp_path / "out" / "scan_t2.nii.gz")  # with the weights that it brought
     assert thin.shape == (12, 12, round(5 * 2.5))
     assert 0 <= thin.get_fdata().min() <= thin.get_fdata().max() <= 1
 
