@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tqdm.auto import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -171,8 +172,16 @@ def _make(job: Job) -> tuple[str, str]:
     history = None if job.overwrite else read_history(job.path)
     reason = "done again, as told" if job.overwrite and job.path.exists() else ""
     status = UP_TO_DATE
-    if history is None or (reason := _difference(job, history)):
-        prepare_subject(job.item, job.path, modalities=job.modalities, allow_missing=job.allow_missing, steps=job.steps)
+    recipe = make_recipe(job.item, present_modalities(job.item, job.modalities, job.allow_missing), job.steps)
+    if history is None or (reason := _difference(recipe, history["recipe"])):
+        prepare_subject(
+            job.item,
+            job.path,
+            modalities=job.modalities,
+            allow_missing=job.allow_missing,
+            steps=job.steps,
+            recipe=recipe,
+        )
         status = PREPARED
     panel = job.output / quality_name(job.item.subject)
     if job.quality and (status == PREPARED or not panel.exists()):
@@ -180,10 +189,9 @@ def _make(job: Job) -> tuple[str, str]:
     return status, reason
 
 
-def _difference(job: Job, history: Mapping) -> str:
+def _difference(recipe: Mapping[str, Any], before: Mapping[str, Any]) -> str:
     """Say in what a finished subject differs from what would be made of it now; empty if in nothing."""
-    recipe = make_recipe(job.item, present_modalities(job.item, job.modalities, job.allow_missing), job.steps)
-    changed = [name for name in sorted(recipe | history["recipe"]) if recipe.get(name) != history["recipe"].get(name)]
+    changed = [name for name in sorted({*recipe, *before}) if recipe.get(name) != before.get(name)]
     return f"done again, as changed: {', '.join(changed)}" if changed else ""
 
 

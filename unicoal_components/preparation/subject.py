@@ -1,7 +1,8 @@
 """From the scans of one subject to its subject file."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ def prepare_subject(
     modalities: Sequence[str],
     allow_missing: bool = False,
     steps: PreparationSteps = NO_STEPS,
+    recipe: Mapping[str, Any] | None = None,
 ) -> None:
     """Read one subject's scans, do the steps, scale their intensities and write the subject file with its history.
 
@@ -34,6 +36,7 @@ def prepare_subject(
         modalities: those to store; the first that the subject has is the reference unless the steps name another.
         allow_missing: accept a subject that lacks some of them (not all).
         steps: what to do before the scaling; by default nothing, the scans must share a grid then.
+        recipe: of `make_recipe` for these scans and steps; `None` = made here, which reads all scans.
 
     Raises:
         ValueError: a missing modality, an unusable scan, different grids, nothing to crop to, a person's only scan
@@ -41,7 +44,7 @@ def prepare_subject(
         OSError: a scan that cannot be read, a file that cannot be written.
     """
     present = present_modalities(item, modalities, allow_missing)
-    recipe = make_recipe(item, present, steps)
+    recipe = make_recipe(item, present, steps) if recipe is None else recipe
     originals = {name: _read(item, name) for name in present}
     mask = read_mask(item.mask) if item.mask is not None and steps.crop == "brain" else None
     finals, records = apply_steps(originals, steps, mask)
