@@ -5,6 +5,7 @@ import inspect
 import itertools
 import json
 import sys
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -21,6 +22,7 @@ from .scans.image_paths import Input, check_images
 BASE_FILES = ("train.json", "inference.json")
 SECTIONS = ("train", "validate")
 TRACKING: dict[str, Any] = DEFAULT_EXP_MGMT_SETTINGS  # by the name that `--tracking` takes
+_checked: list[weakref.ref[ConfigWorkflow]] = []  # that of this process, if it still runs
 MONAI_KEYS = {"_meta_", "monai_bundle"}.union(*(settings["configs"] for settings in TRACKING.values()))
 
 
@@ -42,7 +44,9 @@ def check_config(*, output_dir: str | None = None, input: Input | None = None) -
         OSError: the folder cannot be written, or there are no scans.
     """
     workflow = _running_workflow()
+    _checked.clear()
     if workflow is not None:
+        _checked.append(weakref.ref(workflow))
         _check_workflow(workflow)
     if input is not None:
         check_images(input)
@@ -63,13 +67,13 @@ def _check_workflow(workflow: ConfigWorkflow) -> None:
 
 
 def user_values() -> dict[str, Any]:
-    """Return the values of the running training or evaluation that are the user's, for its report.
+    """Return the values of the training or evaluation that are the user's, for its report.
 
     Returns:
-        The values above `imports` in `train.json`, by name, as they are in this run, with overlays and options; `{}`
-        where no workflow runs.
+        The values above `imports` in `train.json`, by name, as they are in the run that `check_config` has checked,
+        with overlays and options; `{}` where there is none.
     """
-    workflow = _running_workflow()
+    workflow = _checked_workflow()
     if workflow is None:
         return {}
     content = json.loads((Path(workflow.config_root_path) / BASE_FILES[0]).read_text(encoding="utf-8"))
@@ -78,15 +82,15 @@ def user_values() -> dict[str, Any]:
 
 
 def raw_parts(*, names: Sequence[str]) -> dict[str, Any]:
-    """Return parts of the running workflow's configuration as they are written, references not followed.
+    """Return parts of the checked workflow's configuration as they are written, references not followed.
 
     Args:
         names: of the parts, such as `network_def` or `validate::inferer`.
 
     Returns:
-        The parts by name; `{}` where no workflow runs.
+        The parts by name; `{}` where `check_config` has checked none.
     """
-    workflow = _running_workflow()
+    workflow = _checked_workflow()
     return {} if workflow is None else {name: workflow.parser.get(name) for name in names}
 
 
@@ -127,6 +131,10 @@ def _keys(config: Mapping[str, Any]) -> set[str]:
     """Return the keys at the top, and those of the sections as `section::key`."""
     sections = {name: config[name] for name in SECTIONS if isinstance(config.get(name), Mapping)}
     return {*map(str, config), *(f"{name}::{key}" for name, section in sections.items() for key in section)}
+
+
+def _checked_workflow() -> ConfigWorkflow | None:
+    return _checked[0]() if _checked else None
 
 
 def _running_workflow() -> ConfigWorkflow | None:
