@@ -13,7 +13,7 @@ from unicoal_components.networks.generator import Generator
 
 ROOT = Path(__file__).parents[2]
 TASKS = ("cms", "sr", "cmsr", "unified")
-SMALL = {"resolution": 32, "core_resolution": 16, "num_layers": 5, "channel_base": 128, "channel_max": 8, "w_dim": 12}
+SMALL = {"resolution": 32, "core_resolution": 16, "num_layers": 4, "channel_base": 128, "channel_max": 8, "w_dim": 12}
 SMALL |= {"image_style_dim": 10, "detail_channels": 4, "detail_blocks": 1}
 OF_FILES = ("files", "json", "metadata", "versions", "overlays", "shapes", "metrics")
 OF_PROPERTIES = ("properties_train", "properties_evaluate", "properties_inference", "properties_processes")

@@ -77,26 +77,20 @@ def test_a_table_is_prepared_with_status_0(scans, tmp_path):
     assert read_modalities(tmp_path / "out" / "datalist.json") == ["flair", "t1"]
 
 
-def test_a_layout_is_prepared_with_all_its_modalities_in_processes_and_gone_on_with(scans, tmp_path):
+def test_a_layout_is_prepared_with_all_its_modalities_in_processes_and_gone_on_with(scans, tmp_path, run, caplog):
     for subject in ("p1", "p2", "p3"):
         place = tmp_path / "bids" / f"sub-{subject}" / "anat"
         place.mkdir(parents=True)
         for name, suffix in (("T1w", "T1w"), ("flair", "FLAIR")):
             (scans / subject / f"{name}.nii.gz").rename(place / f"sub-{subject}_{suffix}.nii.gz")
-    command = [sys.executable, str(SCRIPT), "--input", str(tmp_path / "bids"), "--layout=bids"]
-    said = []
-    for workers in (2, 1):
-        result = subprocess.run(
-            [*command, "--output", str(tmp_path / "out"), "--spacing=2", f"--workers={workers}"],
-            capture_output=True,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-            check=False,
+    for workers, expected in ((2, "3 prepared"), (1, "3 up to date")):
+        caplog.clear()
+        status, said = run(
+            *("--input", tmp_path / "bids", "--layout=bids", "--output", tmp_path / "out"),
+            *("--spacing=2", f"--workers={workers}"),
         )
-        assert result.returncode == 0, result.stderr
-        said.append(result.stderr)
-    assert "3 prepared" in said[0]
-    assert "3 up to date" in said[1]
+        assert status == 0, said
+        assert expected in said
     assert read_modalities(tmp_path / "out" / "datalist.json") == ["t1", "flair"]
     pictures = sorted(path.name for path in (tmp_path / "out" / "quality").iterdir())
     assert pictures == ["index.html", "sub-p1.png", "sub-p2.png", "sub-p3.png"]

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -134,24 +135,28 @@ def test_an_output_that_cannot_be_written_is_an_error_that_names_it(tmp_path, la
         make(tmp_path / "file", label_map, subjects=1, split=(1, 0, 0))
 
 
-def test_the_command_simulates_from_nilearns_maps_and_reports_errors(tmp_path):
-    def run(*arguments):
-        return subprocess.run(
-            [sys.executable, SCRIPT, "--output", tmp_path / "out", *arguments],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])},
-        )
+def test_the_command_simulates_from_nilearns_maps_and_reports_errors(tmp_path, monkeypatch, capsys):
+    command = [str(SCRIPT), "--output", str(tmp_path / "out")]
 
-    done = run("--subjects", "2", "--split", "1,0,1", "--spacing", "6", "--lesions", "3")
-    assert done.returncode == 0, done.stderr
+    def run(*arguments):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", [*command, *arguments])
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+
+    run("--subjects", "2", "--split", "1,0,1", "--spacing", "6", "--lesions", "3")
     assert len(read_datalist(tmp_path / "out" / "datalist.json", "test")) == 1
-    refused = run("--subjects", "2", "--spacing", "6")
+    assert "simulating" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as misspelled:
+        run("--subject", "2", "--overwrite")
+    assert misspelled.value.code == 2
+    said = capsys.readouterr().err
+    assert "subject" in said and "simulating" not in said
+
+    command += ["--subjects", "2", "--spacing", "6"]
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])}
+    refused = subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment, check=False)
     assert refused.returncode == 1
     assert refused.stderr.startswith("error: ") and "--overwrite" in refused.stderr
-    misspelled = run("--subject", "2", "--overwrite")
-    assert misspelled.returncode == 2
-    assert "subject" in misspelled.stderr and "simulating" not in misspelled.stderr
 
 
 @pytest.fixture(scope="module")
