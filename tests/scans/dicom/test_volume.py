@@ -151,7 +151,7 @@ def change(**values):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"NumberOfFrames": "3"}, "multi-frame DICOM object .3 frames.*dcm2niix"),
+        ({"NumberOfFrames": "3"}, "3 frames without functional groups"),
         ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "color image .*RGB"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "color image .*PALETTE"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "is a mosaic.*dcm2niix"),
@@ -183,10 +183,10 @@ def test_files_of_several_series_or_matrices_are_refused(tmp_path, dicom_series)
     one = choose_series(dicom_series(3))
     other = choose_series(dicom_series(3, tags={"SeriesInstanceUID": "1.9"}))
     with pytest.raises(ValueError, match=r"belongs to the series 1\.9"):
-        read_series(replace(one, files=one.files + other.files))
+        read_series(replace(one, files=one.files + other.files, frames=one.frames + other.frames))
     larger = choose_series(dicom_series(3, shape=(14, 14)))
     with pytest.raises(ValueError, match="mixes matrices.*14 x 14"):
-        read_series(replace(one, files=one.files + larger.files))
+        read_series(replace(one, files=one.files + larger.files, frames=one.frames + larger.frames))
 
 
 def test_parts_of_a_series_are_read_one_by_one(dicom_series):

@@ -13,6 +13,7 @@ import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.uid import MediaStorageDirectoryStorage, MRImageStorage
 
+from .frames import FRAME_NUMBER, PER_FRAME, SHARED, frame_headers, is_multi_frame
 from .modality_rules import modality_of_header
 
 NO_IMAGES = {"SR", "PR", "KO", "REG", "SEG", "DOC", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTRECORD", "ECG", "AU", "HD"}
@@ -34,6 +35,7 @@ FIRST_ELEMENTS = (b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x08\x00\x12\x00",
 TAGS = [
     *(
         "SOPClassUID",
+        "SOPInstanceUID",
         "StudyInstanceUID",
         "SeriesInstanceUID",
         "SeriesDescription",
@@ -44,6 +46,8 @@ TAGS = [
     ),
     *("InstanceNumber", "Rows", "Columns", "ImageOrientationPatient", "ImagePositionPatient", "RepetitionTime"),
     *("InversionTime", "ScanningSequence", "ContrastBolusAgent", "NumberOfFrames", "SpecificCharacterSet", *SPLIT_BY),
+    *(SHARED, PER_FRAME, "EchoPulseSequence", "EchoPlanarPulseSequence", "PulseSequenceName"),
+    "ContrastBolusAgentSequence",
 ]
 
 
@@ -57,7 +61,8 @@ class DicomSeries:
         number: SeriesNumber, `None` where there is none.
         description: SeriesDescription, or ProtocolName, or "".
         modality: a guess, see `modality_of_header`; `None` when unsure.
-        files: in order of InstanceNumber.
+        files: of each slice, in order of InstanceNumber; an enhanced object is the file of many.
+        frames: number of each slice within its file, from 1 on; `None` where the file is that slice alone.
         folder: where it was looked for; messages name it.
     """
 
@@ -67,6 +72,7 @@ class DicomSeries:
     description: str
     modality: str | None
     files: tuple[Path, ...]
+    frames: tuple[int | None, ...]
     folder: Path
 
     @property
@@ -125,7 +131,9 @@ def find_series(folder: str | os.PathLike) -> list[DicomSeries]:
     grouped: dict[str, list[tuple[Path, Dataset]]] = {}
     for path in _walk(folder):
         if (header := _image_header(path)) is not None:
-            grouped.setdefault(str(header.get("SeriesInstanceUID") or ""), []).append((path, header))
+            images = frame_headers(header) if is_multi_frame(header) else [header]
+            slices = grouped.setdefault(str(header.get("SeriesInstanceUID") or ""), [])
+            slices.extend((path, image) for image in images)
     found = []
     for uid, slices in grouped.items():
         parts = _parts(slices)
@@ -229,7 +237,14 @@ def _series(folder: Path, uid: str, part: int, slices: list[tuple[Path, Dataset]
     description = str(first.get("SeriesDescription") or first.get("ProtocolName") or "")
     number = int_or_none(first.get("SeriesNumber"))
     return DicomSeries(
-        uid, part, number, description, modality_of_header(first), tuple(path for path, _ in slices), folder
+        uid,
+        part,
+        number,
+        description,
+        modality_of_header(first),
+        tuple(path for path, _ in slices),
+        tuple(int_or_none(header.get(FRAME_NUMBER)) if FRAME_NUMBER in header else None for _, header in slices),
+        folder,
     )
 
 
@@ -243,8 +258,11 @@ def _parts(slices: list[tuple[Path, Dataset]]) -> list[list[tuple[Path, Dataset]
 def _unrepeated(slices: list, tags: tuple[str, ...]) -> list[list]:
     """Split by one tag after the other until no part has a position twice, or no tag is left."""
     positions = [str(header.get("ImagePositionPatient")) for _, header in slices]
-    if len(set(positions)) == len(positions) or not tags or set(positions) == {"None"}:
+    if len(set(positions)) == len(positions) or set(positions) == {"None"}:
         return [slices]
+    if not tags:  # volumes that no element tells apart may still be objects of their own
+        files = _grouped(slices, lambda header: header.get("SOPInstanceUID")) if FRAME_NUMBER in slices[0][1] else []
+        return files if len(files) > 1 else [slices]
     parts = _grouped(slices, lambda header: str(header.get(tags[0])))
     return [whole for part in parts for whole in _unrepeated(part, tags[1:])]
 

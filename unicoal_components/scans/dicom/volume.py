@@ -15,6 +15,7 @@ from pydicom import Dataset, dcmread
 from pydicom.pixels import get_decoder, pixel_array
 from pydicom.uid import UID
 
+from .frames import frame_headers, is_multi_frame
 from .geometry import slice_plane, stack_geometry
 from .series import DicomSeries, int_or_none
 
@@ -40,7 +41,7 @@ class DicomVolume:
             slice are applied, RealWorldValueMapping is not.
         affine: float64 `(4, 4)`, voxel (x, y, z, 1) to NIfTI RAS+ world mm.
         source: the data sets of the slices without their pixels, in the order of z.
-        checksums: SHA-256 of the files, in the order of `series.files`.
+        checksums: SHA-256 of the files, in their order in `series.files`, each once.
         stored_dtype: of the pixels in the files, such as "int16".
         rescale: slope and intercept that all slices share; `None` where they differ.
         slice_thickness: SliceThickness in mm; `None` where the slices tell none, or not one.
@@ -71,14 +72,17 @@ def read_series(series: DicomSeries) -> DicomVolume:
     """
     name = f"{series.key} in '{series.folder}'"
     headers, pixels, checksums = [], [], []
-    for path in series.files:
-        header, values, sha256 = _read_slice(path)
-        headers.append(header)
-        pixels.append(values)
+    for path, frames in _frames_of_files(series).items():
+        images, values, sha256 = _read_file(path, frames)
+        headers += images
+        pixels += values
         checksums.append(sha256)
-    _check_one_series(headers, series, name)
-    labels = [f"'{path.name}'" for path in series.files]
-    planes = [slice_plane(header, name=str(path)) for header, path in zip(headers, series.files, strict=True)]
+    names = [(path, frame) for path, frames in _frames_of_files(series).items() for frame in frames]
+    _check_one_series(headers, [path for path, _ in names], series, name)
+    labels = [f"'{path.name}'{_frame(frame)}" for path, frame in names]
+    planes = [
+        slice_plane(header, name=f"{path}{_frame(frame)}") for header, (path, frame) in zip(headers, names, strict=True)
+    ]
     order, affine = stack_geometry(planes, name=name, labels=labels)
     rows, columns = pixels[0].shape
     voxels = np.empty((columns, rows, len(order)), dtype=np.float32, order="F")
@@ -110,26 +114,48 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _read_slice(path: Path) -> tuple[Dataset, np.ndarray, str]:
-    """Return the data set without its pixels, the stored pixels `(rows, columns)`, and the file's SHA-256."""
+def _frames_of_files(series: DicomSeries) -> dict[Path, list[int | None]]:
+    """Return the frames that are wanted of each file, in order."""
+    wanted: dict[Path, list[int | None]] = {}
+    for path, frame in zip(series.files, series.frames, strict=True):
+        wanted.setdefault(path, []).append(frame)
+    return wanted
+
+
+def _frame(number: int | None) -> str:
+    return "" if number is None else f", frame {number}"
+
+
+def _read_file(path: Path, frames: Sequence[int | None]) -> tuple[list[Dataset], list[np.ndarray], str]:
+    """Return headers without pixels and stored pixels `(rows, columns)` of a file's slices, and the file's SHA-256."""
     with _reading(path):
         content = path.read_bytes()
         header = dcmread(io.BytesIO(content), force=True)
     _check_kind(header, path)
     _check_decoder(header, path)
     with _reading(path):
-        values = pixel_array(header)
-        del header.PixelData
-    return header, values, hashlib.sha256(content).hexdigest()
+        if is_multi_frame(header):
+            every = list(frame_headers(header))
+            headers = [every[frame - 1] for frame in frames if frame is not None]
+            values = [pixel_array(header, index=frame - 1) for frame in frames if frame is not None]
+        else:
+            headers, values = [header], [pixel_array(header)]
+            del header.PixelData
+    return headers, values, hashlib.sha256(content).hexdigest()
 
 
 def _check_kind(header: Dataset, path: Path) -> None:
     """Refuse multi-frame, tiled, color and inverted images."""
     frames = int_or_none(header.get("NumberOfFrames")) or 1
-    if frames > 1 or "PerFrameFunctionalGroupsSequence" in header:
+    if frames > 1 and not is_multi_frame(header):
         raise ValueError(
-            f"'{path}' is a multi-frame DICOM object ({frames} frames in one file), which is not read here. Convert "
-            "it to NIfTI first, for example with dcm2niix, or export it from the archive as single-frame MR."
+            f"'{path}' is a DICOM object of {frames} frames without functional groups, so that nothing says where each "
+            "lies. Export the series from the scanner or the archive as enhanced or single-frame MR."
+        )
+    if is_multi_frame(header) and len(header.PerFrameFunctionalGroupsSequence) != frames:
+        raise ValueError(
+            f"'{path}' has {frames} frames and functional groups for {len(header.PerFrameFunctionalGroupsSequence)}. "
+            "It is damaged; export the series again."
         )
     if "MOSAIC" in (header.get("ImageType") or ()):
         raise ValueError(
@@ -165,9 +191,9 @@ def _check_decoder(header: Dataset, path: Path) -> None:
         )
 
 
-def _check_one_series(headers: Sequence[Dataset], series: DicomSeries, name: str) -> None:
+def _check_one_series(headers: Sequence[Dataset], files: Sequence[Path], series: DicomSeries, name: str) -> None:
     """Refuse files of several series or matrix sizes."""
-    for header, path in zip(headers, series.files, strict=True):
+    for header, path in zip(headers, files, strict=True):
         uid = str(header.get("SeriesInstanceUID") or "")
         if uid != series.uid:
             raise ValueError(
@@ -178,7 +204,7 @@ def _check_one_series(headers: Sequence[Dataset], series: DicomSeries, name: str
         if size != first:
             raise ValueError(
                 f"series {name} mixes matrices: '{path.name}' has {size[0]} x {size[1]} rows and columns, "
-                f"'{series.files[0].name}' {first[0]} x {first[1]}. Put each stack into a folder of its own."
+                f"'{files[0].name}' {first[0]} x {first[1]}. Put each stack into a folder of its own."
             )
 
 

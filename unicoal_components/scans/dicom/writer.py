@@ -16,6 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from ...files.atomic_folder import atomic_folder
 from .codes import code_item, decimal_strings
 from .deidentify import hashed_uid
+from .frames import FRAME_NUMBER
 from .header import derived_header
 from .placement import Placement, Plane, place_slices, plane_of
 from .series import is_dicom
@@ -233,6 +234,8 @@ def _reference(header: Dataset, salt: str | None) -> Dataset:
     item = Dataset()
     item.ReferencedSOPClassUID = header.get("SOPClassUID", MRImageStorage)
     item.ReferencedSOPInstanceUID = uid if salt is None else hashed_uid(salt, uid)
+    if FRAME_NUMBER in header:
+        item.ReferencedFrameNumber = header[FRAME_NUMBER].value
     item.PurposeOfReferenceCodeSequence = [code_item(codes.DCM.SourceImageForImageProcessingOperation)]
     return item
 
