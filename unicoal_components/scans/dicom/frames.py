@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
+from pydicom.datadict import dictionary_VR
 from pydicom.multival import MultiValue
 
 SHARED = "SharedFunctionalGroupsSequence"
@@ -78,8 +79,8 @@ def frame_headers(header: Dataset) -> Iterator[Dataset]:
     for number, own in enumerate(header[PER_FRAME].value, start=1):
         frame = Dataset()
         frame.update(common)
-        frame.InstanceNumber = number
-        setattr(frame, FRAME_NUMBER, number)
+        _set(frame, "InstanceNumber", number)
+        _set(frame, FRAME_NUMBER, number)
         _flatten(shared, frame)
         _flatten(own, frame)
         yield frame
@@ -95,11 +96,11 @@ def _flatten(groups: Dataset, frame: Dataset) -> None:
         group = _first(groups, name)
         for keyword in filter(group.__contains__, renamed):
             if group[keyword].value is not None:
-                setattr(frame, renamed[keyword], _value(group, keyword))
+                _set(frame, renamed[keyword], _value(group, keyword))
     for name in CONVERTED:
         frame.update(_first(groups, name))
     if _first(groups, "MRModifierSequence").get("InversionRecovery") == "YES":
-        frame.ScanningSequence = [*_codes(frame.get("ScanningSequence")), "IR"]
+        _set(frame, "ScanningSequence", [*_codes(frame.get("ScanningSequence")), "IR"])
 
 
 def _add_sequence(frame: Dataset, header: Dataset) -> None:
@@ -120,6 +121,11 @@ def _first(dataset: Dataset, keyword: str) -> Dataset:
     """Return the first item of a sequence, an empty one where it is missing or has none."""
     items = dataset.get(keyword)
     return items[0] if items else Dataset()
+
+
+def _set(frame: Dataset, keyword: str, value: Any) -> None:
+    """Put an element into one frame; to assign its value would change it in all frames that share the element."""
+    frame[keyword] = DataElement(keyword, dictionary_VR(keyword), value)
 
 
 def _value(group: Dataset, keyword: str) -> Any:
