@@ -46,37 +46,39 @@ def prepare_data(
     workers: int | None = None,
     quality: bool = True,
 ) -> None:
-    """Prepare scans for training: subject files, datalist.json, manifest.csv, and quality/index.html to look through.
+    """Prepare scans for training: subject files, datalist.json, manifest.csv and quality/index.html.
 
-    Without --register_to and --spacing the scans of one subject must lie on one grid. Stopped or failed, go on with the
-    same command: finished subjects are left alone unless their scans or the options have changed.
+    Without --register_to and --spacing the scans of one subject must be on one grid. The same command continues a
+    preparation that was stopped or failed: finished subjects are kept unless their scans or the options have changed.
 
-    Exit status 0: all subjects prepared; 1: at least one failed (named at the end, the others are there) or none could.
+    Exit status 0: all subjects were prepared; 1: at least one failed (listed at the end; the others are prepared), or
+    there was an error.
 
     Args:
         output: folder for the results.
         input: folder with the scans; or give table.
-        layout: how they are named: ixi, brats, bids, or dicom (one folder per subject); or give pattern.
-        pattern: place of a scan below input, with {subject} and {modality}; * stands for anything. The default is
+        layout: layout of the input folder: ixi, brats, bids, or dicom (one folder per subject); or give pattern.
+        pattern: path of a scan below input, with {subject} and {modality}; * stands for anything. The default is
             {subject}/{modality}.nii.gz; a folder that matches is read as DICOM.
         table: CSV with the columns subject, one per modality (paths relative to the CSV), optionally section, person
             (whose scans never go into different sections) and mask.
-        modalities: names in the order that gives the class index, such as t1,t2,flair; for a table or a layout, all.
+        modalities: names in the order that gives the class index, such as t1,t2,flair; by default all of a table or
+            layout.
         names: spelling in file names where it differs, such as t1=T1w,t2=T2w.
-        bias_correction: correct the shading of the receive coils in every scan (N4).
+        bias_correction: correct the bias field of the receive coils in every scan (N4).
         register_to: modality that all others are registered to, rigidly, and whose grid they get.
-        spacing: edge in mm of the cubic voxels that all get; without register_to in the place that the headers tell.
+        spacing: edge in mm of the cubic voxels of all scans; without register_to they are aligned by their headers.
         crop: none, foreground (around the head), or brain (around the mask, 0 outside of it).
-        margin: in mm around what is cropped to.
-        mask: pattern of the brain masks below input, with {subject}, in the space of the reference.
-        thin_axes: planes in which every scan has truly thin slices, such as axial,sagittal, or none; auto measures it
-            of each scan's spectrum. Only along these are slices made thick, in training and in evaluation.
+        margin: margin in mm around the cropped region.
+        mask: pattern of the brain masks below input, with {subject}, in the world space of the reference.
+        thin_axes: planes in which every scan has truly thin slices, such as axial,sagittal, or none; auto measures them
+            from each scan's spectrum. Only along these are slices made thick, in training and in evaluation.
         split: fractions for training, validation and test, 0.8,0.1,0.1 by default; not with a section column.
-        seed: of the draw of the split.
+        seed: seed of the random split.
         allow_missing: accept subjects that lack some modalities.
-        overwrite: do finished subjects again too, and replace files of theirs that do not tell how they were made.
-        workers: processes, each with one subject and one thread; by default one per processor.
-        quality: draw a picture of each subject (--noquality: do not).
+        overwrite: rebuild finished subjects too, and replace their files even without a record of how they were made.
+        workers: number of processes, each with one subject and one thread; by default one per processor.
+        quality: draw a quality panel of each subject (--noquality: do not).
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     steps = PreparationSteps(
@@ -103,8 +105,8 @@ def prepare_data(
             quality=quality,
         )
     except KeyboardInterrupt:
-        sys.exit("stopped; finished subjects are kept. Go on with the same command.")
-    _tell(report, quality)
+        sys.exit("stopped; finished subjects are kept. Run the same command again to continue.")
+    _log_report(report, quality)
     if report.failed:
         sys.exit(1)
 
@@ -123,7 +125,7 @@ def _subjects(
             "give either --input (a folder, with --layout, or --pattern and --modalities) or --table (a CSV)."
         )
     if layout is not None and (pattern is not None or table is not None):
-        raise ValueError(f"--layout {layout} knows where the scans are; give no --pattern and no --table beside it.")
+        raise ValueError(f"--layout {layout} defines where the scans are; give it without --pattern and --table.")
     if table is not None:
         return read_table(str(table), modalities=modalities)
     if layout is not None:
@@ -136,16 +138,16 @@ def _subjects(
 def _masked(
     subjects: list[SubjectFiles], folder: str | None, mask: str | None, steps: PreparationSteps
 ) -> list[SubjectFiles]:
-    """Add the masks that the pattern finds."""
+    """Add the masks that match the pattern."""
     if mask is None:
         return subjects
     if folder is None or steps.crop != "brain":
-        raise ValueError("--mask is for --crop brain with --input; in a --table, a column mask has the masks.")
+        raise ValueError("--mask is for --crop brain with --input; in a --table, give the masks in a column mask.")
     return add_masks(subjects, str(folder), pattern=str(mask))
 
 
 def _all_modalities(subjects: Sequence[SubjectFiles]) -> list[str]:
-    """Return every modality that somebody has, in the order of the first who has most."""
+    """Return all modalities, in the order of the first subject with the most."""
     by_number = sorted(subjects, key=lambda item: -len(item.files))
     return list(dict.fromkeys(name for item in by_number for name in item.files))
 
@@ -159,7 +161,7 @@ def _words(value: str | Sequence[str] | None) -> list[str] | None:
 
 
 def _planes(value: str | Sequence[str]) -> tuple[str, ...] | None:
-    """Read auto, none, or planes."""
+    """Return the named planes; `None` for auto, empty for none."""
     words = tuple(_words(value) or ())
     if words == ("auto",):
         return None
@@ -167,7 +169,7 @@ def _planes(value: str | Sequence[str]) -> tuple[str, ...] | None:
 
 
 def _spellings(value: str | Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:
-    """Read t1=T1w,t2=T2w."""
+    """Return spellings such as t1=T1w,t2=T2w as a dict."""
     if isinstance(value, Mapping):
         return {str(key): str(spelling) for key, spelling in value.items()}
     result = {}
@@ -179,23 +181,23 @@ def _spellings(value: str | Sequence[str] | Mapping[str, str] | None) -> dict[st
     return result
 
 
-def _tell(report: PreparationReport, quality: bool) -> None:
-    """Say what was written, who failed and why, and where to look."""
+def _log_report(report: PreparationReport, quality: bool) -> None:
+    """Log the written files, the number of subjects per status, and the failures with their reasons."""
     counts = ", ".join(f"{len(subjects)} {section}" for section, subjects in report.sections.items())
     logger.info("wrote %s: %s", report.datalist, counts)
     for section, subjects in report.sections.items():
         if not subjects:
             logger.info("note: no subject for %s", section)
-    numbers = Counter(outcome.status for outcome in report.outcomes)
+    numbers = Counter(result.status for result in report.results)
     logger.info("%s", ", ".join(f"{number} {status}" for status, number in numbers.items()))
-    again = Counter(outcome.reason for outcome in report.outcomes if outcome.status == PREPARED and outcome.reason)
-    for reason, number in again.items():
+    rebuilt = Counter(result.reason for result in report.results if result.status == PREPARED and result.reason)
+    for reason, number in rebuilt.items():
         logger.info("%d %s", number, reason)
     for words, number in _thin_counts(report).items():
         logger.info("truly thin slices: %s (%d)", words, number)
-    logger.info("what became of each scan: %s", report.datalist.with_name(MANIFEST_NAME))
+    logger.info("manifest of all scans: %s", report.datalist.with_name(MANIFEST_NAME))
     if quality:
-        logger.info("look through them: %s", report.datalist.parent / INDEX_NAME)
+        logger.info("quality panels: %s", report.datalist.parent / INDEX_NAME)
     for subject, reason in report.failed.items():
         logger.error("FAILED %s: %s", subject, reason)
 
@@ -204,11 +206,13 @@ def _thin_counts(report: PreparationReport) -> Counter[str]:
     """Count the scans by modality and the planes in which they are truly thin."""
     return Counter(
         f"{name} {', '.join(known['thin_axes']['planes']) or 'in no plane'}"
-        for outcome in report.outcomes
-        for name, known in outcome.history.get("modalities", {}).items()
+        for result in report.results
+        for name, known in result.history.get("modalities", {}).items()
     )
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is that of Ctrl-C
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # batch systems stop a job with SIGTERM: treat it as Ctrl-C
     run_command(prepare_data)

@@ -1,4 +1,4 @@
-"""Simulate a cohort of persons with T1, T2, PD and FLAIR: `--output data/simulated --subjects 20 --spacing 2`.
+"""Simulate a cohort of subjects with T1, T2, PD and FLAIR: `--output data/simulated --subjects 20 --spacing 2`.
 
 Nothing is downloaded: the anatomy comes from nilearn's wheel, or from `--label_map`.
 """
@@ -28,21 +28,21 @@ def simulate_cohort(
     nifti: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Simulate a cohort; the same seed gives the same bytes.
+    """Simulate a cohort of subjects; the same seed gives the same bytes.
 
     Args:
         output: folder for the subject files and datalist.json.
-        subjects: number of persons.
-        split: fractions of training, validation, test (0.7,0.1,0.2), or numbers of persons (7,1,2).
-        spacing: voxel edge in mm.
-        seed: of everything drawn.
-        lesions: largest number of white matter lesions per person.
+        subjects: number of subjects.
+        split: fractions of training, validation, test (0.7,0.1,0.2), or numbers of subjects (7,1,2).
+        spacing: edge of the cubic voxels in mm.
+        seed: seed of all random values.
+        lesions: largest number of white matter lesions per subject.
         noise: standard deviation of the noise relative to the 99th percentile of each modality.
         label_map: label map (FreeSurfer, SynthSeg or your own), or a folder of them, instead of the MNI152 brain.
-        label_classes: JSON file label -> tissue for labels of your own, such as {"0": "background", "1": "gray"}.
-        brain_only: leave out skull, scalp and face of the label map; a number such as 0.5 does so for that share of
-            the persons.
-        contrast_spread: how widely pulse sequences and field strengths vary, from 0 (each modality's standard) to 1.
+        label_classes: JSON file label -> tissue for your own labels, such as {"0": "background", "1": "gray"}.
+        brain_only: remove skull, scalp and face from the label map; a number such as 0.5 does so for that fraction of
+            the subjects.
+        contrast_spread: variation of pulse sequences and field strengths, from 0 (each modality's standard) to 1.
         nifti: also write nifti/<subject>/<modality>.nii.gz.
         overwrite: replace an earlier cohort in output.
     """

@@ -1,7 +1,7 @@
-"""Compare the tissues' intensities of simulated and real persons: `--real R/datalist.json --simulated S/datalist.json`.
+"""Compare tissue intensities of simulated and real subjects: `--real R/datalist.json --simulated S/datalist.json`.
 
-White matter, gray matter and CSF are found by k-means on the T1, freed of its bias field, of stripped brains; whole
-heads are left out. Intensities are those of the subject files: 0 to 1 between the percentiles 0.5 and 99.5.
+White matter, gray matter and CSF are segmented by k-means on the bias-corrected T1 of stripped brains; whole heads are
+skipped. Intensities are those of the subject files: 0 to 1 between the percentiles 0.5 and 99.5.
 """
 
 import logging
@@ -22,14 +22,14 @@ logger = logging.getLogger("compare_tissues")
 TISSUES = ("csf", "gray", "white")  # from dark to bright on T1
 MODALITIES = ("t1", "t2", "pd", "flair")
 QUANTILES = np.linspace(0.0, 1.0, 201)
-RIM = 4  # voxels at the brain's surface that do not count: remains of the meninges
+RIM = 4  # voxels at the surface of the brain that are ignored: remains of the meninges
 
 
 def segment(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Find the tissues of a stripped T1 by one-dimensional k-means.
+    """Segment the tissues of a stripped T1 by one-dimensional k-means.
 
     Args:
-        volume: `(D, H, W)`, 0 = background.
+        volume: `(D, H, W)`; 0 is background.
         affine: `(4, 4)`, voxel (w, h, d, 1) to world mm.
 
     Returns:
@@ -50,7 +50,7 @@ def segment(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 def tissue_quantiles(path: Path) -> dict[tuple[str, str], np.ndarray]:
-    """Return per (modality, tissue) the quantiles `QUANTILES` of a person's intensities; none if no stripped T1."""
+    """Return per (modality, tissue) the `QUANTILES` of a subject's intensities; empty without a stripped T1."""
     with h5py.File(path) as file:
         volumes = {name.lower(): item[()] for name, item in file.items()}
         affine = file.attrs["affine"]
@@ -67,7 +67,7 @@ def tissue_quantiles(path: Path) -> dict[tuple[str, str], np.ndarray]:
 
 
 def read_cohort(datalist: str, least: int) -> dict[str, dict[tuple[str, str], np.ndarray]]:
-    """Return `tissue_quantiles` per person with at least `least` modalities, of all sections of a datalist."""
+    """Return `tissue_quantiles` per subject with at least `least` modalities, of all sections of a datalist."""
     entries = [entry for section in SECTIONS for entry in read_datalist(datalist, section)]
     result = {}
     for entry in entries:
@@ -83,7 +83,7 @@ def table(
     real: Mapping[str, Mapping[tuple[str, str], np.ndarray]],
     simulated: Mapping[str, Mapping[tuple[str, str], np.ndarray]],
 ) -> str:
-    """Return a Markdown table of means and of Wasserstein distances between each real and all simulated persons."""
+    """Return a Markdown table of means and of Wasserstein distances between each real and all simulated subjects."""
     lines = [
         "| modality | tissue | simulated mean ± SD (range) | "
         + " | ".join(f"{name} (distance)" for name in real)
@@ -107,18 +107,18 @@ def table(
 
 
 def compare_tissues(*, real: str, simulated: str, least: int = 2) -> None:
-    """Print how bright the tissues of real and simulated persons are, and how far their distributions lie apart.
+    """Print the mean intensities of tissues of real and simulated subjects and the distances of their distributions.
 
     Args:
-        real: datalist of prepared real persons.
+        real: datalist of prepare_data.py.
         simulated: datalist of simulate_cohort.py.
-        least: number of modalities that a person must have to count.
+        least: smallest number of modalities of a subject; others are skipped.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     cohorts = {name: read_cohort(str(path), least) for name, path in (("real", real), ("simulated", simulated))}
     for name, cohort in cohorts.items():
         if not cohort:
-            raise ValueError(f"{name} has no person with a stripped T1 and {least} modalities; name another datalist.")
+            raise ValueError(f"{name} has no subject with a stripped T1 and {least} modalities; give another datalist.")
     logger.info("%s", table(cohorts["real"], cohorts["simulated"]))
 
 

@@ -16,7 +16,7 @@ WHITE = sum(axis**2 for axis in AXES) < 0.6**2
 
 
 def scan(bias=BIAS):
-    """A stripped brain of gray around white matter, with 2 % noise."""
+    """Return a stripped brain of gray around white matter, with 2 % noise."""
     tissue = np.where(WHITE, 200.0, np.where(BRAIN, 120.0, 0)) * bias
     return (tissue * (1 + 0.02 * np.random.default_rng(0).standard_normal(SHAPE))).astype(np.float32)
 
@@ -27,7 +27,7 @@ def variation(values):
 
 @pytest.fixture(scope="module")
 def corrected():
-    """A scan, and what the correction made of it and of its input."""
+    """Return a scan, its correction, and the array given to the correction."""
     before = scan()
     given = before.copy()
     return before, correct_bias_field(given, AFFINE), given
@@ -75,9 +75,9 @@ def test_thin_slabs_work():
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(ValueError, match="mask of shape .* Give such a mask, or none"):
+    with pytest.raises(ValueError, match=r"mask of shape \(50, 60, 30\) has no voxel above 0"):
         correct_bias_field(scan(), AFFINE, mask=np.zeros(SHAPE))
-    with pytest.raises(ValueError, match="mask of shape"):
+    with pytest.raises(ValueError, match=r"mask of shape \(2, 2, 2\)"):
         correct_bias_field(scan(), AFFINE, mask=np.ones((2, 2, 2)))
     with pytest.raises(ValueError, match="spacing is 0"):
         correct_bias_field(scan(), AFFINE, spacing=0)
@@ -88,7 +88,7 @@ def test_bad_input_is_refused():
 @pytest.mark.slow
 @pytest.mark.skipif(not CSTAR.is_dir(), reason="the scans of ../shared/data are not here")
 @pytest.mark.parametrize(("name", "factor"), [("T1", 3), ("FLAIR", 3)])
-def test_the_octants_of_a_real_brain_get_alike(name, factor):
+def test_the_octants_of_a_real_brain_become_similar(name, factor):
     image = nibabel.load(CSTAR / f"{name}.nii.gz")
     before = image.get_fdata(dtype=np.float32)
     after = correct_bias_field(before, image.affine)
@@ -96,7 +96,7 @@ def test_the_octants_of_a_real_brain_get_alike(name, factor):
 
 
 def octant_variation(volume, mask):
-    """How much the upper quartile differs between the eight octants of a brain."""
+    """Return the variation of the upper quartile between the eight octants of a brain."""
     center = np.argwhere(mask).mean(0)
     side = (np.indices(mask.shape) > center[:, None, None, None]).astype(int)
     octant = side[0] * 4 + side[1] * 2 + side[2]

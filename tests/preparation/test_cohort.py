@@ -1,4 +1,5 @@
 import csv
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -85,8 +86,8 @@ def test_grids_within_a_thousandth_of_the_spacing_are_common():
         (brain(shape=(8, 9, 8)), AFFINE),
     ],
 )
-def test_different_grids_name_both_files_and_registration(stack, affine):
-    with pytest.raises(ValueError, match=r"'t1\.nii' and 't2\.nii' lie on different grids.*Register"):
+def test_different_grids_name_both_files_and_the_remedy(stack, affine):
+    with pytest.raises(ValueError, match=r"'t1\.nii' and 't2\.nii' .*on different grids.*--register_to"):
         check_common_grid([scan(brain()), scan(stack, affine, "t2.nii")])
 
 
@@ -148,7 +149,7 @@ def test_given_sections_are_kept_and_may_be_empty(tmp_path):
     assert report.sections == {"training": ["p0", "p1"], "validation": [], "test": ["p9"]}
 
 
-def test_one_failure_is_reported_and_moves_nobody_else(tmp_path):
+def test_one_failure_is_reported_and_moves_no_other_subject(tmp_path):
     subjects = cohort(tmp_path, 4)
     whole = prepare_cohort(subjects, modalities=["t1", "t2"], output=tmp_path / "whole")
     broken = subjects[1].files["t2"]
@@ -161,9 +162,9 @@ def test_one_failure_is_reported_and_moves_nobody_else(tmp_path):
     assert not (tmp_path / "out" / "p1.h5").exists()
 
 
-def test_when_all_fail_the_reasons_are_told_and_no_datalist_is_written(tmp_path):
+def test_when_all_fail_the_reasons_are_given_and_no_datalist_is_written(tmp_path):
     subjects = [save(tmp_path, f"p{n}", t1=np.zeros((4, 4, 4), np.float32)) for n in range(5)]
-    with pytest.raises(ValueError, match=r"none of the 5 subjects could be prepared.*p0: scan .*p0_t1.*empty") as error:
+    with pytest.raises(ValueError, match=r"none of the 5 subjects.*manifest\.csv.*p0: scan .*p0_t1.*empty") as error:
         prepare_cohort(subjects, modalities=["t1"], output=tmp_path / "out")
     assert "\n" not in str(error.value)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["manifest.csv"]
@@ -191,11 +192,11 @@ def make_unknown_subject_file(output):
         (lambda output: (output / "datalist.json").write_text("{}"), "datalist.json"),
     ],
 )
-def test_results_that_do_not_tell_how_they_were_made_are_replaced_with_overwrite_only(tmp_path, make, name):
+def test_results_without_a_history_are_replaced_with_overwrite_only(tmp_path, make, name):
     (tmp_path / "out").mkdir()
     make(tmp_path / "out")
     before = (tmp_path / "out" / name).read_bytes()
-    with pytest.raises(ValueError, match=rf"out' already holds results.*'{name}'.*--overwrite"):
+    with pytest.raises(ValueError, match=rf"out'.*'{name}'.*--overwrite"):
         prepare_cohort(cohort(tmp_path), modalities=["t1"], output=tmp_path / "out")
     assert (tmp_path / "out" / name).read_bytes() == before
     report = prepare_cohort(cohort(tmp_path), modalities=["t1"], output=tmp_path / "out", overwrite=True)
@@ -203,42 +204,42 @@ def test_results_that_do_not_tell_how_they_were_made_are_replaced_with_overwrite
     assert report.failed == {}
 
 
-def test_an_output_folder_with_other_subjects_is_refused_and_left_alone(tmp_path):
+def test_an_output_folder_with_other_subjects_is_an_error_and_not_changed(tmp_path):
     output = tmp_path / "out"
     output.mkdir()
     (output / "stranger.h5").write_text("theirs")
-    with pytest.raises(ValueError, match=r"out' holds 1 files of other subjects, such as 'stranger\.h5'"):
+    with pytest.raises(ValueError, match=r"out'.* 1 files.*'stranger\.h5'"):
         prepare_cohort(cohort(tmp_path), modalities=["t1", "t2"], output=output, overwrite=True)
     assert [path.name for path in output.iterdir()] == ["stranger.h5"]
 
 
 def test_an_output_folder_that_cannot_be_written_is_named_before_any_work(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OSError, match="cannot write into the output folder .*file/out"):
+    with pytest.raises(OSError, match="cannot write .*file/out"):
         prepare_cohort(cohort(tmp_path), modalities=["t1", "t2"], output=tmp_path / "file" / "out")
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden"])
-def test_subject_names_that_cannot_be_file_names_are_refused(tmp_path, name):
-    with pytest.raises(ValueError, match="can be a file name"):
+def test_subject_names_that_cannot_be_file_names_are_errors(tmp_path, name):
+    with pytest.raises(ValueError, match=rf"subjects.*file name.*'{re.escape(name)}'"):
         prepare_cohort([SubjectFiles(name, {})], modalities=["t1"], output=tmp_path / "out")
 
 
-def test_sections_for_some_subjects_only_or_beside_a_split_are_refused(tmp_path):
+def test_sections_for_some_subjects_only_or_next_to_a_split_are_errors(tmp_path):
     some = [SubjectFiles("a", {}, "test"), SubjectFiles("b", {})]
-    with pytest.raises(ValueError, match="1 of 2 subjects have a section"):
+    with pytest.raises(ValueError, match="1 of 2 subjects.* section"):
         prepare_cohort(some, modalities=["t1"], output=tmp_path / "out")
-    with pytest.raises(ValueError, match="no split"):
+    with pytest.raises(ValueError, match=r"split is \(1, 0, 0\)"):
         prepare_cohort(some[:1], modalities=["t1"], output=tmp_path / "out", split=(1, 0, 0))
 
 
 def interpolated(*axes, seed=0, shape=(40, 44, 48)):
-    """Return a head of noise on a ground, interpolated linearly from every third slice along some axes."""
+    """Return noise with a positive mean, interpolated linearly from every third slice along some axes."""
     array = np.random.default_rng(seed).uniform(300, 700, shape).astype(np.float32)
     for axis in axes:
-        places = np.arange(shape[axis]) / 3
-        low = np.floor(places).astype(int)
-        part = (places - low).reshape([-1 if a == axis else 1 for a in range(3)]).astype(np.float32)
+        positions = np.arange(shape[axis]) / 3
+        low = np.floor(positions).astype(int)
+        part = (positions - low).reshape([-1 if a == axis else 1 for a in range(3)]).astype(np.float32)
         array = np.take(array, low, axis=axis) * (1 - part) + np.take(array, low + 1, axis=axis) * part
     return array
 
@@ -257,7 +258,7 @@ def test_the_axes_along_which_scans_are_truly_thin_are_measured_and_recorded(tmp
     assert report.failed == {}
 
 
-def test_a_scan_of_no_thin_axis_is_refused_where_it_is_a_persons_only_one_unless_named(tmp_path):
+def test_a_scan_without_a_thin_axis_is_an_error_if_it_is_a_subjects_only_one_unless_named(tmp_path):
     item, path = save(tmp_path, "p1", t1=interpolated(0, 1, 2)), tmp_path / "p1.h5"
     with pytest.raises(
         ValueError, match=r"p1_t1\.nii\.gz' is truly thin along no axis.*coronal 0\.0.*--thin_axes axial"
@@ -280,7 +281,7 @@ def test_voxels_of_any_size_are_kept_as_they_are(tmp_path):
     np.testing.assert_allclose(back, np.clip(array[::-1, ::-1].transpose(2, 1, 0), low, high), atol=(high - low) / 255)
 
 
-def test_modalities_of_different_voxel_sizes_are_refused_by_name(tmp_path):
+def test_modalities_of_different_voxel_spacings_are_an_error_that_names_both(tmp_path):
     item = save(tmp_path, "p1", t1=brain())
     other = save(tmp_path, "p2", affine=np.diag([1.0, 1.0, 1.5, 1.0]), t2=brain(1))
     with pytest.raises(ValueError, match=r"p1_t1.*p2_t2.*different grids: .*1 x 1 x 2 mm.*1 x 1 x 1\.5 mm"):

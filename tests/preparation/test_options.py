@@ -22,13 +22,13 @@ def test_options_are_json_and_hold_what_has_an_effect_only():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"crop": "head"}, "crop is 'head'; it must be one of none, foreground, brain"),
-        ({"spacing": 0}, "spacing is 0; it must be a number of mm"),
+        ({"crop": "head"}, "crop is 'head'.*none, foreground, brain"),
+        ({"spacing": 0}, "spacing is 0; .* mm between 0.05 and 100"),
         ({"spacing": "1mm"}, "spacing is '1mm'"),
         ({"spacing": True}, "spacing is True"),
         ({"margin": -1}, "margin is -1"),
         ({"margin": float("nan")}, "margin is nan"),
-        ({"bias_correction": "n4"}, "bias_correction is 'n4'; it must be true or false"),
+        ({"bias_correction": "n4"}, "bias_correction is 'n4'.*true or false"),
     ],
 )
 def test_values_outside_their_range_are_named(options, message):
@@ -38,5 +38,5 @@ def test_values_outside_their_range_are_named(options, message):
 
 def test_a_reference_that_is_no_modality_is_named():
     PreparationSteps().check_modality(["t1"])
-    with pytest.raises(ValueError, match=r"register_to is 'flair', which is none of the modalities \['t1'\]"):
+    with pytest.raises(ValueError, match=r"register_to is 'flair'.*\['t1'\]"):
         PreparationSteps(register_to="flair").check_modality(["t1"])

@@ -6,7 +6,7 @@ import pytest
 from matplotlib import image as images
 
 from unicoal_components.preparation.cohort import prepare_cohort
-from unicoal_components.preparation.manifest import FAILED, PREPARED, UP_TO_DATE, Outcome, describe_step
+from unicoal_components.preparation.manifest import FAILED, PREPARED, UP_TO_DATE, SubjectResult, describe_step
 from unicoal_components.preparation.quality_index import write_quality_index
 from unicoal_components.preparation.quality_panel import checkerboard, ordered_modalities, save_quality_panel
 from unicoal_components.preparation.subject_files import SubjectFiles
@@ -29,7 +29,7 @@ def output(tmp_path_factory):
     return folder / "out"
 
 
-def test_there_is_a_picture_of_every_subject_that_succeeded(output):
+def test_every_prepared_subject_has_a_panel(output):
     assert sorted(path.name for path in (output / "quality").iterdir()) == ["anna & co.png", "bert.png", "index.html"]
     picture = images.imread(output / "quality" / "bert.png")
     assert picture.shape[1] > 2 * picture.shape[0]
@@ -41,7 +41,7 @@ def test_the_same_file_gives_the_same_picture(output, tmp_path):
     assert (tmp_path / "again.png").read_bytes() == (output / "quality" / "bert.png").read_bytes()
 
 
-def test_links_of_the_page_are_relative_and_lead_to_the_pictures(output):
+def test_links_of_the_page_are_relative_and_name_the_panels(output):
     page = (output / "quality" / "index.html").read_text(encoding="utf-8")
     links = re.findall(r'href="([^"]+)"', page)
     assert links == ["anna%20%26%20co.png", "bert.png"]
@@ -59,8 +59,8 @@ def test_failed_subjects_come_first_with_their_reason(output):
 
 def test_names_and_reasons_cannot_break_the_page(tmp_path):
     item = SubjectFiles("<b>", {"t1": tmp_path / "t1.nii"})
-    outcomes = [Outcome(item, UP_TO_DATE), Outcome(SubjectFiles("x", {}), FAILED, 'said "<script>"')]
-    write_quality_index(tmp_path / "index.html", [*outcomes, Outcome(item, PREPARED)], modalities=["t1"])
+    results = [SubjectResult(item, UP_TO_DATE), SubjectResult(SubjectFiles("x", {}), FAILED, 'said "<script>"')]
+    write_quality_index(tmp_path / "index.html", [*results, SubjectResult(item, PREPARED)], modalities=["t1"])
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "<b>" not in page
     assert page.count("<script>") == 1
@@ -79,7 +79,7 @@ def test_the_reference_comes_first():
     assert ordered_modalities({"recipe": {}}, ["pd", "t1"]) == ["pd", "t1"]
 
 
-def test_a_step_is_told_on_one_line_without_its_matrix():
+def test_a_step_is_described_on_one_line_without_its_matrix():
     record = {"step": "register", "to": "t1", "matrix": [[1.0]], "metric": 0.5, "seed": 0}
     assert describe_step(record) == "register to t1, metric 0.5, seed 0"
     assert describe_step({"step": "bias_correction"}) == "bias_correction"

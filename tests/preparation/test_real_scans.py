@@ -1,4 +1,4 @@
-"""Preparation of a real person, whose scans have skulls, thick slices and grids of their own."""
+"""Preparation of a real subject, whose scans have skulls, thick slices and different grids."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 
-def test_thick_scans_of_one_person_come_onto_one_grid_of_1_mm(tmp_path):
+def test_thick_scans_of_one_subject_are_resampled_to_one_grid_of_1_mm(tmp_path):
     subjects = find_subjects(RAW, pattern="{subject}_s1_{modality}.nii.gz", modalities=list(NAMES), names=NAMES)
     steps = PreparationSteps(register_to="flair", spacing=1.0, crop="foreground")
     report = prepare_cohort(subjects, modalities=list(NAMES), output=tmp_path, steps=steps, quality=True)
@@ -33,9 +33,9 @@ def test_thick_scans_of_one_person_come_onto_one_grid_of_1_mm(tmp_path):
         assert (record["step"], record["to"]) == ("register", "flair")
         assert record["translation_mm"] < 5
         assert record["overlap"] > 0.9
-    middle = tuple(slice(size // 3, 2 * size // 3) for size in header.shape)  # within the brain, the ventricles in it
+    middle = tuple(slice(size // 3, 2 * size // 3) for size in header.shape)  # inside the brain, around the ventricles
     flair, t1, t2 = (read_volume(tmp_path / "p01.h5", name)[middle] for name in ("flair", "t1", "t2"))
-    fluid = t2 >= np.quantile(t2, 0.97)  # brightest in T2, darkest in T1 and FLAIR if all three show it in one place
+    fluid = t2 >= np.quantile(t2, 0.97)  # brightest in T2, darkest in T1 and FLAIR if all three are aligned
     assert flair[fluid].mean() < np.quantile(flair, 0.2)
     assert t1[fluid].mean() < np.quantile(t1, 0.2)
     assert (tmp_path / "quality" / "p01.png").stat().st_size > 100_000

@@ -33,11 +33,11 @@ def test_the_same_seed_gives_the_same_split_whatever_the_order():
         (0, (0.8, 0.1, 0.1), [0, 0, 0]),
     ],
 )
-def test_counts_leave_no_wanted_section_empty_where_there_are_subjects_enough(total, fractions, expected):
+def test_no_wanted_section_is_empty_if_there_are_enough_subjects(total, fractions, expected):
     assert counts(split_subjects(NAMES[:total], fractions=fractions, seed=0)) == expected
 
 
 @pytest.mark.parametrize("fractions", [(0.8, 0.2), (0.8, 0.3, 0.1), (1.2, -0.1, -0.1), (float("nan"),) * 3, 0.8])
-def test_fractions_that_are_no_split_are_refused(fractions):
-    with pytest.raises(ValueError, match=r"three fractions.*0\.8,0\.1,0\.1"):
+def test_fractions_that_are_no_split_are_errors(fractions):
+    with pytest.raises(ValueError, match=r"split .*three fractions.*sum to 1.*0\.8,0\.1,0\.1"):
         split_subjects(NAMES, fractions=fractions, seed=0)

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from unicoal_components.preparation.subject_files import find_subjects, read_table
@@ -17,7 +19,7 @@ def test_a_pattern_finds_subjects_in_order_of_their_names(tmp_path):
     assert subjects[0].section is None
 
 
-def test_a_subject_may_stand_twice_in_the_pattern_and_spellings_may_differ(tmp_path):
+def test_a_pattern_may_repeat_the_subject_and_spellings_may_differ(tmp_path):
     touch(tmp_path, "sub-1/anat/sub-1_T1w.nii.gz", "sub-1/anat/sub-1_FLAIR.nii.gz", "sub-1/anat/sub-2_T1w.nii.gz")
     subjects = find_subjects(
         tmp_path,
@@ -41,15 +43,15 @@ def test_a_subject_without_one_modality_is_kept_with_what_it_has(tmp_path):
     assert [sorted(item.files) for item in subjects] == [["t1"], ["t1", "t2"]]
 
 
-def test_an_unknown_modality_is_named_with_the_way_out(tmp_path):
+def test_a_modality_without_files_is_an_error_with_the_remedy(tmp_path):
     touch(tmp_path, "a/t1.nii")
-    with pytest.raises(ValueError, match="matches .*for modality 'pd'.*spelling with names"):
+    with pytest.raises(ValueError, match=r"\{subject\}/\{modality\}\.nii' for modality 'pd'.*names.*pd=PD"):
         find_subjects(tmp_path, pattern="{subject}/{modality}.nii", modalities=["t1", "pd"])
 
 
 @pytest.mark.parametrize("pattern", ["{subject}.nii", "{modality}.nii", "{subject}/{modality}/{session}.nii"])
-def test_a_pattern_without_its_two_fields_is_refused(tmp_path, pattern):
-    with pytest.raises(ValueError, match="must contain {subject} and {modality}"):
+def test_a_pattern_without_its_two_fields_is_an_error(tmp_path, pattern):
+    with pytest.raises(ValueError, match=re.escape(f"'{pattern}' must contain {{subject}} and {{modality}}")):
         find_subjects(tmp_path, pattern=pattern, modalities=["t1"])
 
 
@@ -61,11 +63,11 @@ def test_two_files_for_one_modality_are_both_named(tmp_path):
 
 @pytest.mark.parametrize("modalities", [[], ["T1"], ["t1", "t1"], ["t 1"], [""]])
 def test_modalities_must_be_different_lower_case_words(tmp_path, modalities):
-    with pytest.raises(ValueError, match="lower-case words"):
+    with pytest.raises(ValueError, match=re.escape(f"modalities {modalities}") + ".*lower-case"):
         find_subjects(tmp_path, pattern="{subject}/{modality}.nii", modalities=modalities)
 
 
-def test_names_for_other_modalities_and_a_missing_folder_are_refused(tmp_path):
+def test_names_for_other_modalities_and_a_missing_folder_are_errors(tmp_path):
     with pytest.raises(ValueError, match="names has \\['t2'\\]"):
         find_subjects(tmp_path, pattern="{subject}/{modality}", modalities=["t1"], names={"t2": "T2"})
     with pytest.raises(FileNotFoundError, match="none"):
@@ -89,7 +91,7 @@ def test_a_table_gives_files_relative_to_itself_and_sections_in_its_order(tmp_pa
     assert (second.subject, list(second.files), second.section) == ("007", ["t1"], "training")
 
 
-def test_the_columns_to_take_can_be_chosen_and_spreadsheets_may_leave_a_mark(tmp_path):
+def test_columns_can_be_chosen_and_a_byte_order_mark_is_ignored(tmp_path):
     path = table(tmp_path, "\ufeffsubject,t1,t2\na,1.nii,2.nii\n")
     (item,) = read_table(path, modalities=["t2"])
     assert list(item.files) == ["t2"]
@@ -101,22 +103,22 @@ def test_the_columns_to_take_can_be_chosen_and_spreadsheets_may_leave_a_mark(tmp
     [
         ("", "header such as"),
         ("name,t1\na,b\n", "header such as"),
-        ("subject;t1\na;b\n", "comma separated"),
+        ("subject;t1\na;b\n", "comma separated.*subject;t1"),
         ("subject,section\na,test\n", "header such as"),
         ("subject,t1,T1\na,b,c\n", "each column once"),
         ("subject,t1\n", "no rows"),
         ("subject,t1\na\n", "row 2 has 1 cells"),
         ("subject,t1\na,1\na,2\n", "'a' twice"),
-        ("subject,t1,section\na,1,train\n", "section 'train' must be one of"),
+        ("subject,t1,section\na,1,train\n", "'a': section 'train' .*training"),
     ],
 )
-def test_a_faulty_table_is_named_with_the_way_out(tmp_path, text, message):
+def test_a_wrong_table_is_an_error_with_the_remedy(tmp_path, text, message):
     with pytest.raises(ValueError, match=rf"subjects\.csv.*{message}"):
         read_table(table(tmp_path, text))
 
 
 def test_an_unknown_column_and_a_missing_table_are_named(tmp_path):
-    with pytest.raises(ValueError, match=r"no column for modalities \['pd'\]; it has \['t1'\]"):
+    with pytest.raises(ValueError, match=r"no column for .*\['pd'\].*\['t1'\]"):
         read_table(table(tmp_path, "subject,t1\na,b\n"), modalities=["t1", "pd"])
     with pytest.raises(FileNotFoundError, match=r"none\.csv"):
         read_table(tmp_path / "none.csv")

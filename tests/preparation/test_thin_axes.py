@@ -1,4 +1,4 @@
-"""Which axes of a volume are truly thin, on volumes made to be so or not, and on scans whose acquisition is known."""
+"""Tests of thin axes on synthetic volumes and on scans whose acquisition is known."""
 
 import math
 from pathlib import Path
@@ -24,7 +24,7 @@ ALL = (0, 1, 2)
 
 
 def anatomy(seed=0, exponent=2.0, shape=SHAPE):
-    """Return a volume whose amplitude falls as a power of the frequency, as that of anatomy does, well above 0."""
+    """Return a positive volume whose amplitude falls as a power of the frequency, as that of anatomy does."""
     noise = np.fft.rfftn(np.random.default_rng(seed).standard_normal(shape))
     squares = [np.square(np.fft.fftfreq(size) * 2) for size in shape[:2]] + [np.square(np.fft.rfftfreq(shape[2]) * 2)]
     radius = np.sqrt(squares[0][:, None, None] + squares[1][:, None] + squares[2])
@@ -40,7 +40,7 @@ def interpolated(volume, axis, factor=3):
 
 
 def zero_filled(volume, axis, kept):
-    """Return a volume of whose k-space only the inner part was acquired."""
+    """Return a volume of which only the central part of k-space was acquired."""
     spectrum = np.moveaxis(np.fft.fftn(volume), axis, 0)
     spectrum[np.abs(np.fft.fftfreq(len(spectrum))) > kept / 2] = 0
     return np.fft.ifftn(np.moveaxis(spectrum, 0, axis)).real
@@ -88,7 +88,7 @@ def test_white_noise_has_a_ratio_of_one():
     np.testing.assert_allclose(axis_detail(noise), 1, atol=0.05)
 
 
-def test_a_volume_too_small_to_measure_is_taken_as_thin_along_its_first_axis():
+def test_a_volume_too_small_to_measure_is_assumed_thin_along_its_first_axis():
     for volume in (np.zeros((20, 20, 20)), anatomy()[:10, :10, :10]):
         detail = axis_detail(volume)
         assert all(map(math.isnan, detail))
@@ -98,7 +98,7 @@ def test_a_volume_too_small_to_measure_is_taken_as_thin_along_its_first_axis():
     assert describe_detail(few).startswith("axial unknown, coronal 0.")
 
 
-def test_named_planes_are_kept_with_a_warning_where_the_spectrum_denies_them():
+def test_named_planes_are_kept_with_a_warning_if_the_spectrum_looks_interpolated():
     volume = interpolated(anatomy(), 0)
     found = find_thin_axes(volume)
     assert (found.axes, found.named, found.warnings) == ((1, 2), False, ())
@@ -110,7 +110,7 @@ def test_named_planes_are_kept_with_a_warning_where_the_spectrum_denies_them():
     assert named.record()["by"] == "name"
 
 
-def test_a_volume_of_no_thin_axis_is_refused_as_the_only_one_unless_named():
+def test_an_only_volume_without_a_thin_axis_is_an_error_unless_named():
     blurred = find_thin_axes(interpolated(interpolated(interpolated(anatomy(), 0), 1), 2))
     assert blurred.axes == ()
     with pytest.raises(ValueError, match=r"p\.nii' is truly thin along no axis.*axial 0\.0.*--thin_axes axial"):
@@ -142,9 +142,9 @@ KNOWN = {
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_scans_whose_acquisition_is_known_are_told_apart(name):
+def test_scans_whose_acquisition_is_known_are_classified(name):
     path = DATA / f"{name}.nii.gz"
     if not path.is_file():
-        pytest.skip(f"there is no '{path}'")
+        pytest.skip(f"'{path}' does not exist")
     volume, _ = scale_intensity(read_scan(path))
     assert thin_axes_of(axis_detail(volume)) == KNOWN[name]

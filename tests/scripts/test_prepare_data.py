@@ -20,7 +20,7 @@ AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])
 
 @pytest.fixture
 def run(monkeypatch, caplog):
-    """Run the script in this process; give its exit status and everything it said."""
+    """Return a function that runs the script in this process and returns its exit status and log or error."""
 
     def call(*arguments):
         monkeypatch.setattr("sys.argv", [str(SCRIPT), *map(str, arguments)])
@@ -48,10 +48,8 @@ def scans(tmp_path):
 def test_a_folder_is_prepared_with_spellings_and_a_failed_subject_sets_the_exit_status(scans, tmp_path, run):
     broken = scans / "p2" / "flair.nii.gz"
     broken.write_bytes(broken.read_bytes()[:300])
-    status, said = run(
-        *("--input", scans, "--modalities", "t1,flair", "--names", "t1=T1w"),
-        *("--output", tmp_path / "out", "--split", "0.5,0,0.5", "--seed", 1, "--workers", 1),
-    )
+    options = ["--modalities", "t1,flair", "--names", "t1=T1w", "--split", "0.5,0,0.5", "--seed", 1, "--workers", 1]
+    status, said = run("--input", scans, "--output", tmp_path / "out", *options)
     assert status == 1
     assert "FAILED p2: cannot read scan" in said
     datalist = tmp_path / "out" / "datalist.json"
@@ -77,18 +75,16 @@ def test_a_table_is_prepared_with_status_0(scans, tmp_path):
     assert read_modalities(tmp_path / "out" / "datalist.json") == ["flair", "t1"]
 
 
-def test_a_layout_is_prepared_with_all_its_modalities_in_processes_and_gone_on_with(scans, tmp_path, run, caplog):
+def test_a_layout_is_prepared_with_all_its_modalities_in_processes_and_continued(scans, tmp_path, run, caplog):
     for subject in ("p1", "p2", "p3"):
-        place = tmp_path / "bids" / f"sub-{subject}" / "anat"
-        place.mkdir(parents=True)
+        anat = tmp_path / "bids" / f"sub-{subject}" / "anat"
+        anat.mkdir(parents=True)
         for name, suffix in (("T1w", "T1w"), ("flair", "FLAIR")):
-            (scans / subject / f"{name}.nii.gz").rename(place / f"sub-{subject}_{suffix}.nii.gz")
+            (scans / subject / f"{name}.nii.gz").rename(anat / f"sub-{subject}_{suffix}.nii.gz")
     for workers, expected in ((2, "3 prepared"), (1, "3 up to date")):
         caplog.clear()
-        status, said = run(
-            *("--input", tmp_path / "bids", "--layout=bids", "--output", tmp_path / "out"),
-            *("--spacing=2", f"--workers={workers}"),
-        )
+        options = ["--layout=bids", "--spacing=2", f"--workers={workers}"]
+        status, said = run("--input", tmp_path / "bids", "--output", tmp_path / "out", *options)
         assert status == 0, said
         assert expected in said
     assert read_modalities(tmp_path / "out" / "datalist.json") == ["t1", "flair"]
@@ -96,18 +92,18 @@ def test_a_layout_is_prepared_with_all_its_modalities_in_processes_and_gone_on_w
     assert pictures == ["index.html", "sub-p1.png", "sub-p2.png", "sub-p3.png"]
 
 
-def test_stopped_by_a_batch_system_it_says_how_to_go_on(scans, tmp_path):
+def test_stopped_by_a_batch_system_it_says_how_to_continue(scans, tmp_path):
     process = subprocess.Popen(
         [sys.executable, str(SCRIPT), "--input", str(scans), "--modalities=flair", "--output", str(tmp_path / "out")],
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
-    said = process.stderr.read(20)  # the progress bar: it is at work
+    said = process.stderr.read(20)  # the progress bar: the work has begun
     process.send_signal(signal.SIGTERM)
     said += process.communicate(timeout=300)[1]
     assert process.returncode == 1, said
-    assert "stopped; finished subjects are kept. Go on with the same command." in said
+    assert "stopped; finished subjects are kept." in said and "same command again" in said
     assert not (tmp_path / "out" / "datalist.json").exists()
 
 
@@ -116,12 +112,10 @@ def test_masks_are_found_by_their_pattern(scans, tmp_path, run):
         array = np.zeros((6, 7, 5), np.uint8)
         array[1:4, 2:5, 1:4] = 1
         nib.save(nib.Nifti1Image(array, AFFINE), scans / subject / "mask.nii.gz")
-    status, said = run(
-        *("--input", scans, "--modalities", "flair", "--output", tmp_path / "out", "--crop", "brain", "--margin", 0),
-        *("--mask", "{subject}/mask.nii.gz", "--workers", 1, "--noquality"),
-    )
+    options = ["--crop", "brain", "--margin", 0, "--mask", "{subject}/mask.nii.gz", "--workers", 1, "--noquality"]
+    status, said = run("--input", scans, "--modalities", "flair", "--output", tmp_path / "out", *options)
     assert status == 1
-    assert "FAILED p3: crop to the brain needs a mask of it" in said
+    assert "FAILED p3: --crop brain needs a brain mask" in said
     assert read_header(tmp_path / "out" / "p1.h5").shape == (3, 3, 3)
     assert not (tmp_path / "out" / "quality").exists()
 
@@ -129,9 +123,9 @@ def test_masks_are_found_by_their_pattern(scans, tmp_path, run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--modalities", "flair", "--layout", "bids", "--pattern", "x"), "knows where the scans are"),
-        (("--layout", "adni"), "must be one of ixi, brats, bids, dicom"),
-        (("--modalities", "flair", "--register_to", "t1"), "register_to is 't1', which is none of the modalities"),
+        (("--modalities", "flair", "--layout", "bids", "--pattern", "x"), "--layout bids defines where the scans are"),
+        (("--layout", "adni"), "ixi, brats, bids, dicom"),
+        (("--modalities", "flair", "--register_to", "t1"), "register_to is 't1'"),
         (("--modalities", "flair", "--crop", "head"), "none, foreground, brain"),
         (("--modalities", "flair", "--spacing", "thin"), "spacing is 'thin'"),
         (("--modalities", "flair", "--mask", "{subject}/m.nii", "--crop", "brain"), "matches the mask"),
@@ -166,7 +160,7 @@ def test_thin_axes_can_be_named(scans, tmp_path, run, option, axes, said):
     status, log = run(*where, "--thin_axes", option)
     assert (status, read_header(tmp_path / "out" / "p1.h5").thin_axes) == (0, {"flair": axes})
     assert said in log
-    assert run(*where)[0] == 0  # another option: done again
+    assert run(*where)[0] == 0  # another option: rebuilt
     assert read_header(tmp_path / "out" / "p1.h5").thin_axes == {"flair": (0,)}  # too small to measure
 
 
@@ -176,7 +170,7 @@ def test_a_misspelled_option_is_an_error_before_any_work(scans, tmp_path, run):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_output_of_another_data_set_is_refused(scans, tmp_path, run):
+def test_the_output_of_another_data_set_is_an_error(scans, tmp_path, run):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "other.h5").touch()
     status, said = run("--input", scans, "--modalities", "flair", "--output", tmp_path / "out", "--overwrite")
@@ -185,13 +179,13 @@ def test_the_output_of_another_data_set_is_refused(scans, tmp_path, run):
 
 
 def test_dicom_studies_become_subject_files(run, dicom_series, tmp_path):
-    """A T1 and a FLAIR each, with a localizer beside them; one study lacks the FLAIR."""
+    """Each study has a T1, a FLAIR and a localizer; one lacks the FLAIR."""
     for number, subject in enumerate(("p1", "p2", "p3")):
-        words = ["AX T1 SE", "AX FLAIR", "LOC"] if subject != "p3" else ["AX T1 SE"]
-        for place, description in enumerate(words):
-            tags = {"SeriesDescription": description, "ProtocolName": description, "SeriesNumber": place}
-            tags["SeriesInstanceUID"] = f"1.2.{number}.{place}"
-            dicom_series(4, folder=tmp_path / "scans" / subject / str(place), tags=tags)
+        descriptions = ["AX T1 SE", "AX FLAIR", "LOC"] if subject != "p3" else ["AX T1 SE"]
+        for index, description in enumerate(descriptions):
+            tags = {"SeriesDescription": description, "ProtocolName": description, "SeriesNumber": index}
+            tags["SeriesInstanceUID"] = f"1.2.{number}.{index}"
+            dicom_series(4, folder=tmp_path / "scans" / subject / str(index), tags=tags)
     options = ["--input", tmp_path / "scans", "--layout", "dicom", "--modalities", "t1,flair", "--workers", 1]
     status, said = run(*options, "--output", tmp_path / "out")
     assert status == 1 and "FAILED p3: subject 'p3' has no file for ['flair']" in said

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def test_the_same_seed_gives_the_same_bytes_also_in_a_larger_cohort(tmp_path, la
     assert not set(digests(tmp_path / "c").values()) & set(second.values())
 
 
-def test_nifti_files_hold_the_unscaled_volumes_in_the_same_place(tmp_path, label_map):
+def test_nifti_files_hold_the_unscaled_volumes_with_the_same_affine(tmp_path, label_map):
     datalist = make(tmp_path, label_map, nifti=True, subjects=1, split=(1.0, 0, 0))
     (entry,) = read_datalist(datalist, "training")
     header = read_header(entry["path"])
@@ -73,29 +74,29 @@ def test_nifti_files_hold_the_unscaled_volumes_in_the_same_place(tmp_path, label
         assert difference.max() < 2 / 255 + 2 / (high - low)
 
 
-def test_split_takes_numbers_of_persons(tmp_path, label_map):
+def test_split_takes_numbers_of_subjects(tmp_path, label_map):
     datalist = make(tmp_path, label_map, split=(2, 0, 1))
     assert [len(read_datalist(datalist, s)) for s in ("training", "test")] == [2, 1]
 
 
 @pytest.mark.parametrize("split", [(0.5, 0.2, 0.2), (1, 1, 2), (0.7, 0.3), "most", 3, (-1, 2, 2), None])
 def test_a_wrong_split_is_an_error_that_says_what_is_allowed(tmp_path, label_map, split):
-    with pytest.raises(ValueError, match=r"split is .*sum to 1, or three numbers"):
+    with pytest.raises(ValueError, match=re.escape(f"split is {split!r}") + r".*sum to 1.*sum to subjects \(3\)"):
         make(tmp_path, label_map, split=split)
 
 
 @pytest.mark.parametrize("subjects", [0, -1, 2.5, "many", True])
 def test_a_wrong_number_of_subjects_is_an_error(tmp_path, label_map, subjects):
-    with pytest.raises(ValueError, match="subjects is .* at least 1"):
+    with pytest.raises(ValueError, match=f"subjects is {subjects!r}; .* at least 1"):
         make(tmp_path, label_map, subjects=subjects)
 
 
 @pytest.mark.parametrize(
     "wrong", [{"seed": 1.5}, {"noise": "some"}, {"lesions": 2.5}, {"spacing": "2mm"}, {"seed": -1}]
 )
-def test_an_option_that_is_no_number_in_its_range_is_an_error_that_names_it(tmp_path, label_map, wrong):
-    (name,) = wrong
-    with pytest.raises(ValueError, match=f"{name} is .* at least 0"):
+def test_an_option_out_of_its_range_is_an_error_that_names_it(tmp_path, label_map, wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"{name} is {value!r}; .* at least 0"):
         make(tmp_path, label_map, **wrong)
     assert not list(tmp_path.iterdir())
 
@@ -107,7 +108,7 @@ def test_an_earlier_cohort_is_replaced_only_on_request(tmp_path, label_map):
     make(tmp_path, label_map, overwrite=True)
 
 
-def test_a_folder_of_label_maps_gives_persons_their_shapes_in_turn(tmp_path, label_map, caplog):
+def test_subjects_use_the_label_maps_of_a_folder_in_turn(tmp_path, label_map, caplog):
     folder = tmp_path / "maps"
     folder.mkdir()
     image = nib.load(label_map)
@@ -116,16 +117,16 @@ def test_a_folder_of_label_maps_gives_persons_their_shapes_in_turn(tmp_path, lab
     make(tmp_path / "out", folder)
     shapes = [read_header(tmp_path / "out" / name).shape for name in digests(tmp_path / "out")]
     assert shapes[0] == shapes[2] != shapes[1]
-    assert "3 persons share 2 label maps" in caplog.text
+    assert "3 subjects share 2 label maps" in caplog.text
     make(tmp_path / "single", folder / "a.nii.gz")
     assert shapes[0] == read_header(tmp_path / "single" / "sim_0000.h5").shape
 
 
-def test_options_that_need_a_label_map_say_so(tmp_path):
-    with pytest.raises(ValueError, match="need --label_map"):
+def test_options_that_need_a_label_map_are_errors_without_it(tmp_path):
+    with pytest.raises(ValueError, match="--brain_only need --label_map"):
         simulate_cohort(output=tmp_path, subjects=1, brain_only=True)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="holds no label map"):
+    with pytest.raises(FileNotFoundError, match="empty' holds no label map"):
         simulate_cohort(output=tmp_path, subjects=1, label_map=tmp_path / "empty")
 
 
@@ -171,7 +172,7 @@ def head_map(label_map, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("brain_only", "stripped"), [(False, (0,)), (0.5, (3, 4, 5)), (True, (8,))])
-def test_a_share_of_the_persons_is_stripped(tmp_path, head_map, brain_only, stripped):
+def test_a_share_of_the_subjects_is_stripped(tmp_path, head_map, brain_only, stripped):
     make(tmp_path, head_map, subjects=8, spacing=8.0, brain_only=brain_only)
     zeros = [float((read_volume(path, "t1") == -1).mean()) for path in sorted(tmp_path.glob("*.h5"))]
     assert len(zeros) == 8
@@ -180,8 +181,8 @@ def test_a_share_of_the_persons_is_stripped(tmp_path, head_map, brain_only, stri
 
 @pytest.mark.parametrize("wrong", [{"brain_only": 1.5}, {"brain_only": "half"}, {"contrast_spread": -1}])
 def test_a_share_outside_0_to_1_is_an_error_that_names_it(tmp_path, label_map, wrong):
-    (name,) = wrong
-    with pytest.raises(ValueError, match=f"{name} is .* from 0 to 1"):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"{name} is {value!r}; .* from 0 to 1"):
         make(tmp_path, label_map, **wrong)
     assert not list(tmp_path.iterdir())
 

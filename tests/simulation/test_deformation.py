@@ -16,7 +16,7 @@ def coordinates(displacement):
 
 
 def jacobian_determinant(moved):
-    """Determinant per voxel of a coordinate map (3, D, H, W), by finite differences; positive where nothing folds."""
+    """Return the determinant per voxel of a coordinate map `(3, D, H, W)`, positive if the map does not fold."""
     gradients = np.stack([np.stack(np.gradient(component)) for component in moved])
     return np.linalg.det(np.moveaxis(gradients, (0, 1), (-2, -1)))
 

@@ -48,7 +48,7 @@ def test_an_mprage_of_vanishing_flips_is_the_inversion_recovery_of_a_perfect_rep
 
 
 @pytest.mark.parametrize("t1", [500.0, 810.0, 1350.0, 4000.0])
-def test_the_mprage_is_what_stepping_through_many_cycles_leads_to(t1):
+def test_the_mprage_equals_a_simulation_of_many_cycles(t1):
     flip, spacing, echoes, efficiency = np.deg2rad(9.0), 7.0, 176, 0.96
 
     def relax(m, time):
@@ -66,6 +66,6 @@ def test_the_mprage_is_what_stepping_through_many_cycles_leads_to(t1):
 
 
 @pytest.mark.parametrize("change", [{"ti": 300.0}, {"tr": 1200.0}, {"echo_spacing": 20.0}])
-def test_an_mprage_train_that_does_not_fit_is_an_error_that_says_what_would(change):
+def test_an_mprage_train_that_does_not_fit_is_an_error_with_the_limits(change):
     with pytest.raises(ValueError, match="does not fit into tr.* ti must be at least .* ms and tr at least"):
         mprage(1.0, 800.0, 80.0, **{**TIMING, **change})

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from unicoal_components.simulation.person import SCANNER_UNIT, scan, simulate_person
+from unicoal_components.simulation.person import SCANNER_UNIT, scan, simulate_subject
 from unicoal_components.simulation.person_shape import (
     deform,
     leave_skull,
@@ -23,63 +23,63 @@ def ball(radius, size=48):
 
 @pytest.fixture(scope="module")
 def maps():
-    """A head of shells: CSF around gray around white around a ventricle, in voxels of 2 mm."""
+    """Return a head of shells: CSF around gray around white around a ventricle, in voxels of 2 mm."""
     csf, gray, white, ventricle = ball(20), ball(18), ball(14), ball(5)
     fractions = {"csf": csf - gray + ventricle, "gray": gray - white, "white": white - ventricle}
     return pack(fractions, np.diag([-2.0, -2.0, 2.0, 1.0]), sharpness=2.0, roughness=0.5, source="test")
 
 
 @pytest.fixture(scope="module")
-def person(maps):
-    return simulate_person(maps, seed=0, index=0, spacing=2.0)
+def subject(maps):
+    return simulate_subject(maps, seed=0, index=0, spacing=2.0)
 
 
-def inside(maps, person, tissue):
-    """Return voxels that hold one tissue whatever the deformation, by their distance from the center."""
-    grid = np.indices(person.volumes["t1"].shape)
-    radius = np.sqrt(((grid - np.reshape(person.volumes["t1"].shape, (3, 1, 1, 1)) / 2 + 0.5) ** 2).sum(axis=0))
+def inside(maps, subject, tissue):
+    """Return voxels that hold one tissue for any deformation, by their distance from the center."""
+    grid = np.indices(subject.volumes["t1"].shape)
+    radius = np.sqrt(((grid - np.reshape(subject.volumes["t1"].shape, (3, 1, 1, 1)) / 2 + 0.5) ** 2).sum(axis=0))
     return {"csf": radius < 2, "white": (radius > 9) & (radius < 10)}[tissue]
 
 
-def test_a_person_has_the_four_modalities_on_one_grid(person):
-    assert list(person.volumes) == ["t1", "t2", "pd", "flair"]
-    for volume in person.volumes.values():
-        assert volume.shape == person.volumes["t1"].shape
+def test_a_subject_has_the_four_modalities_on_one_grid(subject):
+    assert list(subject.volumes) == ["t1", "t2", "pd", "flair"]
+    for volume in subject.volumes.values():
+        assert volume.shape == subject.volumes["t1"].shape
         assert volume.dtype == np.float32
         assert volume.min() == 0.0
         assert np.isfinite(volume).all()
 
 
-def test_white_matter_and_csf_have_the_contrast_of_each_modality(maps, person):
-    mean = {m: [v[inside(maps, person, t)].mean() for t in ("white", "csf")] for m, v in person.volumes.items()}
+def test_white_matter_and_csf_have_the_contrast_of_each_modality(maps, subject):
+    mean = {m: [v[inside(maps, subject, t)].mean() for t in ("white", "csf")] for m, v in subject.volumes.items()}
     assert mean["t1"][0] > 1.3 * mean["t1"][1]
     assert mean["t2"][1] > 1.5 * mean["t2"][0]
     assert mean["flair"][0] > 3 * mean["flair"][1]
 
 
-def test_the_same_seed_and_index_give_the_same_person(maps, person):
-    again = simulate_person(maps, seed=0, index=0, spacing=2.0)
-    for modality, volume in person.volumes.items():
+def test_the_same_seed_and_index_give_the_same_subject(maps, subject):
+    again = simulate_subject(maps, seed=0, index=0, spacing=2.0)
+    for modality, volume in subject.volumes.items():
         np.testing.assert_array_equal(again.volumes[modality], volume)
 
 
 @pytest.mark.parametrize(("seed", "index"), [(0, 1), (1, 0)])
-def test_another_seed_or_index_gives_another_person(maps, person, seed, index):
-    other = simulate_person(maps, seed=seed, index=index, spacing=2.0)
-    outline = (other.volumes["t1"] > 0) != (person.volumes["t1"] > 0)
+def test_another_seed_or_index_gives_another_subject(maps, subject, seed, index):
+    other = simulate_subject(maps, seed=seed, index=index, spacing=2.0)
+    outline = (other.volumes["t1"] > 0) != (subject.volumes["t1"] > 0)
     assert outline.mean() > 0.005
 
 
-def test_noise_and_lesions_leave_the_anatomy_as_it_is(maps, person):
-    other = simulate_person(maps, seed=0, index=0, spacing=2.0, noise=0.0, lesions=5)
-    np.testing.assert_array_equal(other.volumes["t1"] > 0, person.volumes["t1"] > 0)
+def test_noise_and_lesions_do_not_change_the_anatomy(maps, subject):
+    other = simulate_subject(maps, seed=0, index=0, spacing=2.0, noise=0.0, lesions=5)
+    np.testing.assert_array_equal(other.volumes["t1"] > 0, subject.volumes["t1"] > 0)
 
 
 def test_lesions_show_on_flair(maps):
     brightest = [
         max(
             np.percentile(
-                simulate_person(maps, seed=0, index=i, spacing=2.0, lesions=n, noise=0.0).volumes["flair"], 99.9
+                simulate_subject(maps, seed=0, index=i, spacing=2.0, lesions=n, noise=0.0).volumes["flair"], 99.9
             )
             for i in range(3)
         )
@@ -100,15 +100,15 @@ def test_the_grid_covers_the_maps_around_their_center_with_cubic_voxels(maps, sp
 
 
 @pytest.mark.parametrize("spacing", [0.0, -1.0, 500.0, float("nan")])
-def test_an_impossible_spacing_is_an_error_that_says_what_is_allowed(maps, spacing):
-    with pytest.raises(ValueError, match="spacing is .* mm; it must be above 0 and at most"):
+def test_an_impossible_spacing_is_an_error_with_the_limits(maps, spacing):
+    with pytest.raises(ValueError, match=f"spacing is {spacing} mm; .*above 0 and at most"):
         output_grid(maps, spacing)
 
 
 @pytest.mark.parametrize("field", ["seed", "index", "lesions", "noise"])
 def test_a_negative_option_is_an_error_that_names_it(maps, field):
-    with pytest.raises(ValueError, match=f"{field} is -1; it must be .* at least 0"):
-        simulate_person(maps, **{"seed": 0, "index": 0, field: -1})
+    with pytest.raises(ValueError, match=f"{field} is -1; .* at least 0"):
+        simulate_subject(maps, **{"seed": 0, "index": 0, field: -1})
 
 
 def test_deformation_changes_volumes_by_little_at_any_spacing(maps):
@@ -146,7 +146,7 @@ def test_without_noise_a_pure_tissues_signal_is_the_equations(maps):
 
 @pytest.fixture(scope="module")
 def head():
-    """A ball of white matter in fat, with muscle around it."""
+    """Return a ball of white matter in fat, with muscle around it."""
     white, fat, muscle = ball(10), ball(14), ball(18)
     fractions = {"white": white, "fat": fat - white, "muscle": muscle - fat}
     return pack(fractions, np.diag([-2.0, -2.0, 2.0, 1.0]), sharpness=1.0, roughness=0.0, source="test")
@@ -155,13 +155,13 @@ def head():
 def test_noise_fills_the_air_around_a_head_but_not_around_a_stripped_brain(maps, head):
     assert maps.stripped and not head.stripped
     for own, share in ((maps, 0.0), (head, 1.0)):
-        volume = simulate_person(own, seed=0, index=0, spacing=2.0).volumes["t1"]
+        volume = simulate_subject(own, seed=0, index=0, spacing=2.0).volumes["t1"]
         assert (volume[:2, :2] > 0).mean() == pytest.approx(share, abs=0.01)
-    silent = simulate_person(head, seed=0, index=0, spacing=2.0, noise=0.0).volumes["t1"]
+    silent = simulate_subject(head, seed=0, index=0, spacing=2.0, noise=0.0).volumes["t1"]
     assert silent[:2, :2].max() == 0.0
 
 
-def test_a_small_tissue_is_sampled_as_a_large_one_is(head):
+def test_a_small_tissue_is_sampled_like_a_large_one(head):
     fractions, _ = deform(head, spacing=2.0, rng=np.random.default_rng(1))
     np.testing.assert_allclose(sum(fractions.values()), 1.0, atol=0.01)
     liters = fractions["white"].sum(dtype=float)
@@ -177,29 +177,29 @@ def test_muscle_and_fat_are_exchanged_without_loss(head):
     assert np.abs(mixed["fat"] - fractions["fat"]).max() > 0.3
 
 
-def test_a_person_says_with_which_scanner_and_sequences_it_was_scanned(maps):
-    persons = [simulate_person(maps, seed=0, index=i, spacing=5.0) for i in range(8)]
-    assert {person.field for person in persons} == {1.5, 3.0}
-    assert len({person.sequences["t2"].te for person in persons}) == 8
-    standard = simulate_person(maps, seed=0, index=0, spacing=5.0, contrast_spread=0.0)
+def test_a_subject_records_its_field_strength_and_sequences(maps):
+    subjects = [simulate_subject(maps, seed=0, index=i, spacing=5.0) for i in range(8)]
+    assert {subject.field for subject in subjects} == {1.5, 3.0}
+    assert len({subject.sequences["t2"].te for subject in subjects}) == 8
+    standard = simulate_subject(maps, seed=0, index=0, spacing=5.0, contrast_spread=0.0)
     assert standard.field == 3.0
-    assert {**standard.sequences, "flair": STANDARD["flair"]} == dict(STANDARD)  # FLAIR nulls the person's own CSF
+    assert {**standard.sequences, "flair": STANDARD["flair"]} == dict(STANDARD)  # FLAIR nulls the CSF of the subject
 
 
-def test_one_modality_alone_is_the_same_as_among_others(maps, person):
-    alone = simulate_person(maps, seed=0, index=0, spacing=2.0, modalities=["t2"])
+def test_one_modality_alone_is_the_same_as_among_others(maps, subject):
+    alone = simulate_subject(maps, seed=0, index=0, spacing=2.0, modalities=["t2"])
     assert list(alone.volumes) == ["t2"]
-    np.testing.assert_array_equal(alone.volumes["t2"], person.volumes["t2"])
+    np.testing.assert_array_equal(alone.volumes["t2"], subject.volumes["t2"])
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, "wide", float("nan")])
 def test_a_contrast_spread_outside_0_to_1_is_an_error(maps, value):
-    with pytest.raises(ValueError, match="contrast_spread is .* from 0 to 1"):
-        simulate_person(maps, seed=0, index=0, contrast_spread=value)
+    with pytest.raises(ValueError, match=f"contrast_spread is {value!r}; .* from 0 to 1"):
+        simulate_subject(maps, seed=0, index=0, contrast_spread=value)
 
 
 @pytest.mark.parametrize("change", [leave_skull, strip_closely])
-def test_brain_extraction_leaves_the_sum_of_the_fractions_and_the_parenchyma(maps, change):
+def test_brain_extraction_keeps_the_sum_of_the_fractions_and_the_parenchyma(maps, change):
     fractions, _ = deform(maps, spacing=2.0, rng=np.random.default_rng(1))
     for seed in range(3):
         changed = change(fractions, np.random.default_rng(seed), spacing=2.0)

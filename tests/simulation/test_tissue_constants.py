@@ -19,17 +19,17 @@ def test_at_a_lower_field_t1_is_shorter_and_t2_slightly_longer():
 
 @pytest.mark.parametrize("field", [0.0, -3.0, 30.0, float("nan")])
 def test_an_impossible_field_is_an_error(field):
-    with pytest.raises(ValueError, match="field is .* tesla from 0.2 to 10"):
+    with pytest.raises(ValueError, match=f"field is {field}; .* tesla from 0.2 to 10"):
         tissues_at(field)
 
 
 def test_varied_tissues_stay_within_their_spread():
-    person = vary_tissues(
+    varied = vary_tissues(
         {"gray": Tissue(1000.0, 100.0, 1.0)}, np.random.default_rng(0), spread=0.1, contrast_spread=0.0
     )
-    assert 900 <= person["gray"].t1 <= 1100
-    assert 90 <= person["gray"].t2 <= 110
-    assert person["gray"].pd == 1.0
+    assert 900 <= varied["gray"].t1 <= 1100
+    assert 90 <= varied["gray"].t2 <= 110
+    assert varied["gray"].pd == 1.0
 
 
 def test_the_deep_nuclei_lie_between_white_and_gray_matter():

@@ -28,12 +28,12 @@ def world_to_stack(maps, world):
         ((-60, 60, 60), "background"),
     ],
 )
-def test_known_places_of_the_mni152_brain_hold_their_tissue(mni152, world, tissue):
+def test_known_positions_of_the_mni152_brain_hold_their_tissue(mni152, world, tissue):
     fractions = mni152.fractions[(slice(None), *world_to_stack(mni152, world))]
     assert mni152.tissues[int(fractions.argmax())] == tissue
 
 
-def test_the_fractions_of_a_voxel_add_up_to_all_of_it(mni152):
+def test_the_fractions_of_a_voxel_sum_to_255(mni152):
     total = mni152.fractions.sum(axis=0, dtype=int)
     assert total.min() >= 255 - 4
     assert total.max() <= 255 + 4
@@ -52,7 +52,7 @@ def test_the_stack_points_to_left_posterior_superior(mni152):
     np.testing.assert_allclose(mni152.spacing, 1.0)
 
 
-def test_packing_crops_to_the_tissue_and_keeps_its_place_in_the_world():
+def test_packing_crops_to_the_tissue_and_keeps_world_coordinates():
     fraction = np.zeros((30, 40, 50), np.float32)
     fraction[10:15, 12:20, 30:40] = 1.0
     affine = np.diag([-1.0, -1.0, 2.0, 1.0])
@@ -63,12 +63,12 @@ def test_packing_crops_to_the_tissue_and_keeps_its_place_in_the_world():
     np.testing.assert_allclose(maps.affine @ (4, 4, 2, 1), affine @ (30, 12, 10, 1))
 
 
-def test_missing_tissue_maps_are_an_error_that_names_the_file_and_the_way_out(tmp_path):
+def test_missing_tissue_maps_are_an_error_with_the_file_and_the_remedy(tmp_path):
     with pytest.raises(FileNotFoundError, match="mni_icbm152_t1.*--label_map"):
         load_mni152(tmp_path)
 
 
-def test_missing_nilearn_is_an_error_that_says_how_to_install_it(monkeypatch):
+def test_missing_nilearn_is_an_error_with_the_install_command(monkeypatch):
     monkeypatch.setattr(tissue_maps, "find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match="pip install nilearn"):
         load_mni152()

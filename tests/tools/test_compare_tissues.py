@@ -1,4 +1,4 @@
-"""The command that compares the tissues of simulated and real persons."""
+"""Tests of the command that compares the tissues of simulated and real subjects."""
 
 import runpy
 from pathlib import Path
@@ -14,7 +14,7 @@ LEVELS = {"t1": {"csf": 40, "gray": 150, "white": 220}, "t2": {"csf": 240, "gray
 
 
 def brain(levels, offset=0):
-    """A ball of shells, CSF inside and white matter outside, with a rim of white matter."""
+    """Return a ball of shells, CSF inside and white matter outside, with a rim of white matter."""
     grid = np.indices((40, 40, 40)) - 19.5
     radius = np.sqrt((grid**2).sum(axis=0))
     volume = np.select([radius < 8, radius < 12, radius < 19], [levels[t] for t in ("csf", "gray", "white")], 0)
@@ -54,7 +54,7 @@ def test_an_offset_of_the_intensities_is_the_distance(tmp_path):
     assert row == f"| t2 | white | {70 / 255:.2f} ± 0.00 ({70 / 255:.2f}-{70 / 255:.2f}) | {60 / 255:.2f} (0.04) |"
 
 
-def test_a_cohort_without_usable_persons_is_an_error(tmp_path):
+def test_a_cohort_without_usable_subjects_is_an_error(tmp_path):
     datalist = cohort(tmp_path, [0])
-    with pytest.raises(ValueError, match="real has no person with a stripped T1 and 3 modalities"):
+    with pytest.raises(ValueError, match="real .*stripped T1 and 3 modalities"):
         SCRIPT["compare_tissues"](real=datalist, simulated=datalist, least=3)

@@ -1,1 +1,1 @@
-"""From a cohort's scans to subject files: found, registered, corrected, scaled, recorded."""
+"""Preparation of a cohort: registration, bias field correction, cropping and scaling of scans into subject files."""

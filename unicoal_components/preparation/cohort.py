@@ -1,4 +1,4 @@
-"""From the scans of a cohort to subject files, a datalist, a manifest and pictures to look through."""
+"""Preparation of a cohort: subject files, a datalist, a manifest and quality panels."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ from ..datasets.hdf5 import read_header, read_history
 from ..files.atomic import remove_partials
 from ..runtime.workers import default_workers, run_jobs
 from ..scans.checksums import sha256_of
-from .manifest import FAILED, PREPARED, UP_TO_DATE, Outcome, quality_name, write_manifest
+from .manifest import FAILED, PREPARED, UP_TO_DATE, SubjectResult, quality_name, write_manifest
 from .options import PreparationSteps
 from .provenance import make_recipe
 from .quality_index import write_quality_index
@@ -36,24 +36,24 @@ DEFAULT_SPLIT = (0.8, 0.1, 0.1)
 
 @dataclass(frozen=True)
 class PreparationReport:
-    """What became of a cohort.
+    """Result of `prepare_cohort`.
 
     Attributes:
-        datalist: the JSON that was written.
-        sections: per section the subjects that have a file now.
-        failed: per subject that has none, the reason.
-        outcomes: per subject, in the order given, all that the manifest tells.
+        datalist: path of the JSON file that was written.
+        sections: per section the names of the subjects with a subject file.
+        failed: per failed subject the reason.
+        results: per subject, in the order given, what the manifest records.
     """
 
     datalist: Path
     sections: Mapping[str, list[str]]
     failed: Mapping[str, str]
-    outcomes: Sequence[Outcome] = ()
+    results: Sequence[SubjectResult] = ()
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that a worker needs to prepare one subject."""
+    """Arguments for the preparation of one subject in a worker process."""
 
     item: SubjectFiles
     section: str
@@ -66,7 +66,7 @@ class Job:
 
     @property
     def path(self) -> Path:
-        """The subject file."""
+        """Path of the subject file."""
         return self.output / f"{self.item.subject}.h5"
 
 
@@ -85,26 +85,29 @@ def prepare_cohort(
 ) -> PreparationReport:
     """Write `<subject>.h5` for every subject, `datalist.json` for those that succeeded, `manifest.csv` for all.
 
-    A subject that fails is reported with its reason and the others go on (the official preparation drops it without a
-    word). Sections are drawn before the first scan is read, so a failure moves nobody else to another section. Subjects
-    that an earlier call finished with the same options from the same scans are left as they are; the others are done
-    again. So a call that was stopped is gone on with by the same call.
+    If a subject fails, its reason is recorded and the preparation continues with the others (the official preparation
+    drops it silently). Sections are drawn before the first scan is read, so a failure does not change the section of
+    another subject. Subjects that an earlier call finished with the same options from the same scans are kept; the
+    others are prepared again. So the same call continues a preparation that was stopped.
 
     Args:
-        subjects: their files; with a section for all of them, or for none.
+        subjects: files of each subject; with a section for all subjects or for none.
         modalities: lower-case names in the order that gives the class index.
-        output: folder, made if need be.
-        split: fractions of training, validation, test where subjects have no section; `None`: 0.8, 0.1, 0.1.
-        seed: of the draw of the sections.
+        output: folder for the results, created if it does not exist.
+        split: fractions of training, validation and test if subjects have no section; `None` is 0.8, 0.1, 0.1.
+        seed: seed of the random split.
         allow_missing: accept subjects that lack some of the modalities (not all).
-        overwrite: do all subjects again, and replace files of theirs that no preparation is known to have written.
-            Other subjects' files are never touched, and are refused, so that two data sets do not mix in one folder.
-        steps: what to do with the scans before they are scaled.
-        workers: processes; 1: none but this one, `None`: one per processor.
+        overwrite: prepare all subjects again, and replace their files even without a record of how they were made.
+            Files of other subjects are an error and never changed, so that two data sets do not mix in one folder.
+        steps: optional steps before the intensities are scaled.
+        workers: number of processes; 1 uses this process only, `None` one per processor.
         quality: also draw `quality/<subject>.png` and `quality/index.html`.
 
+    Returns:
+        The sections, the failures and one result per subject.
+
     Raises:
-        ValueError: unusable arguments, an output folder in use, or no subject could be prepared.
+        ValueError: an argument is out of its range, the output folder is in use, or no subject could be prepared.
         OSError: the output folder or the datalist cannot be written.
     """
     check_modalities(modalities)
@@ -118,8 +121,8 @@ def prepare_cohort(
         Job(item, sections[item.subject], output, tuple(modalities), allow_missing, steps, overwrite, quality)
         for item in subjects
     ]
-    outcomes = _run(jobs, default_workers(len(jobs)) if workers is None else workers, quality)
-    failed = {outcome.item.subject: outcome.reason for outcome in outcomes if outcome.status == FAILED}
+    results = _run(jobs, default_workers(len(jobs)) if workers is None else workers, quality)
+    failed = {result.item.subject: result.reason for result in results if result.status == FAILED}
     if len(failed) == len(subjects):
         reasons = "; ".join(f"{subject}: {reason}" for subject, reason in list(failed.items())[:3])
         raise ValueError(
@@ -127,50 +130,50 @@ def prepare_cohort(
             f"{reasons}"
         )
     entries: dict[str, list[dict[str, str]]] = {name: [] for name in SECTIONS}
-    for outcome in outcomes:
-        if outcome.status != FAILED:
-            entries[outcome.section].append({"subject": outcome.item.subject, "path": outcome.output})
+    for result in results:
+        if result.status != FAILED:
+            entries[result.section].append({"subject": result.item.subject, "path": result.output})
     datalist = output / DATALIST_NAME
     write_datalist(datalist, sections=entries, modalities=modalities)
     prepared = {name: [entry["subject"] for entry in entries[name]] for name in SECTIONS}
-    return PreparationReport(datalist, prepared, failed, outcomes)
+    return PreparationReport(datalist, prepared, failed, results)
 
 
-def _run(jobs: Sequence[Job], workers: int, quality: bool) -> list[Outcome]:
-    """Do the jobs; write the manifest and the index of what is done, also when interrupted."""
-    done: dict[str, Outcome] = {}
+def _run(jobs: Sequence[Job], workers: int, quality: bool) -> list[SubjectResult]:
+    """Run the jobs; write the manifest and the index of all finished jobs, even after an interruption."""
+    done: dict[str, SubjectResult] = {}
     try:
         with logging_redirect_tqdm(), tqdm(total=len(jobs), desc="preparing", unit="subject") as progress:
-            for job, outcome in run_jobs(run_job, jobs, workers=workers, died=_died):
-                done[job.item.subject] = outcome
+            for job, result in run_jobs(run_job, jobs, workers=workers, died=_killed):
+                done[job.item.subject] = result
                 progress.update()
     finally:
-        outcomes = [done[job.item.subject] for job in jobs if job.item.subject in done]
+        results = [done[job.item.subject] for job in jobs if job.item.subject in done]
         for job in jobs:
             remove_partials(job.path)
-        if outcomes:
-            write_manifest(jobs[0].output / MANIFEST_NAME, outcomes, modalities=jobs[0].modalities)
-        if outcomes and quality:
-            write_quality_index(jobs[0].output / INDEX_NAME, outcomes, modalities=jobs[0].modalities)
-    return outcomes
+        if results:
+            write_manifest(jobs[0].output / MANIFEST_NAME, results, modalities=jobs[0].modalities)
+        if results and quality:
+            write_quality_index(jobs[0].output / INDEX_NAME, results, modalities=jobs[0].modalities)
+    return results
 
 
-def run_job(job: Job) -> Outcome:
-    """Prepare one subject unless its file is up to date; what is wrong with it becomes the reason of its failure."""
+def run_job(job: Job) -> SubjectResult:
+    """Prepare one subject unless its file is up to date; an error becomes the reason of its failure."""
     start = time.perf_counter()
     try:
-        status, reason = _make(job)
-        outcome = _finished(job, status, reason)
-    except Exception as error:  # whatever is wrong with one subject must not stop the others
+        status, reason = _update(job)
+        result = _read_result(job, status, reason)
+    except Exception as error:  # no error of one subject may stop the others
         logger.debug("subject '%s' failed", job.item.subject, exc_info=True)
-        outcome = Outcome(job.item, FAILED, str(error) or type(error).__name__, job.section)
-    return replace(outcome, seconds=time.perf_counter() - start)
+        result = SubjectResult(job.item, FAILED, str(error) or type(error).__name__, job.section)
+    return replace(result, seconds=time.perf_counter() - start)
 
 
-def _make(job: Job) -> tuple[str, str]:
-    """Bring the subject file and its picture up to date; return the status, and why a finished file was done again."""
+def _update(job: Job) -> tuple[str, str]:
+    """Bring the subject file and its panel up to date; return the status and why a finished file was rebuilt."""
     history = None if job.overwrite else read_history(job.path)
-    reason = "done again, as told" if job.overwrite and job.path.exists() else ""
+    reason = "rebuilt because of --overwrite" if job.overwrite and job.path.exists() else ""
     status = UP_TO_DATE
     recipe = make_recipe(job.item, present_modalities(job.item, job.modalities, job.allow_missing), job.steps)
     if history is None or (reason := _difference(recipe, history["recipe"])):
@@ -190,15 +193,15 @@ def _make(job: Job) -> tuple[str, str]:
 
 
 def _difference(recipe: Mapping[str, Any], before: Mapping[str, Any]) -> str:
-    """Say in what a finished subject differs from what would be made of it now; empty if in nothing."""
+    """Return why a finished subject must be rebuilt; empty if its recipe has not changed."""
     changed = [name for name in sorted({*recipe, *before}) if recipe.get(name) != before.get(name)]
-    return f"done again, as changed: {', '.join(changed)}" if changed else ""
+    return f"rebuilt because of changed {', '.join(changed)}" if changed else ""
 
 
-def _finished(job: Job, status: str, reason: str) -> Outcome:
-    """Read what the subject file tells."""
+def _read_result(job: Job, status: str, reason: str) -> SubjectResult:
+    """Return the result of a prepared subject, read from its file."""
     header = read_header(job.path)
-    return Outcome(
+    return SubjectResult(
         job.item,
         status,
         reason,
@@ -211,23 +214,23 @@ def _finished(job: Job, status: str, reason: str) -> Outcome:
     )
 
 
-def _died(job: Job) -> Outcome:
-    """Return the outcome of a subject whose process ended before it was done."""
+def _killed(job: Job) -> SubjectResult:
+    """Return the result of a subject whose worker process ended before it was finished."""
     reason = (
-        f"the process that prepared subject '{job.item.subject}' was ended from outside, often as memory ran out. Run "
-        "the same command again, with fewer --workers."
+        f"the process that prepared subject '{job.item.subject}' was killed, often because memory ran out. Run the "
+        "same command again with fewer --workers."
     )
-    return Outcome(job.item, FAILED, reason, job.section)
+    return SubjectResult(job.item, FAILED, reason, job.section)
 
 
 def _sections(subjects: Sequence[SubjectFiles], split: Sequence[float] | None, seed: int) -> dict[str, str]:
-    """Return the section of every subject: as given, or drawn."""
+    """Return the section of every subject: the given one, or a drawn one."""
     names = [item.subject for item in subjects]
     unusable = [name for name in names if not name or name != os.path.basename(name) or name.startswith(".")]
     if not names or unusable or len(set(names)) < len(names):
         raise ValueError(
-            f"subjects {names or '[]'} must be at least one, each with its own name that can be a file name; "
-            f"not usable: {unusable}."
+            f"subjects is {names}; give at least one, each with a different name that can be a file name; not usable: "
+            f"{unusable}."
         )
     given = {item.subject: item.section for item in subjects if item.section is not None}
     persons = {item.subject: item.person or item.subject for item in subjects}
@@ -239,23 +242,23 @@ def _sections(subjects: Sequence[SubjectFiles], split: Sequence[float] | None, s
             "subjects and no split, or no section to any."
         )
     for person in persons.values():
-        places = {given[name]: name for name in names if persons[name] == person}
-        if len(places) > 1:
+        example_of = {given[name]: name for name in names if persons[name] == person}
+        if len(example_of) > 1:
             raise ValueError(
-                f"person '{person}' stands in several sections, {places}; give all their scans one section."
+                f"person '{person}' is in several sections, {example_of}; give all their scans the same section."
             )
     return given
 
 
 def _check_output(output: Path, subjects: Sequence[str], overwrite: bool) -> None:
-    """Make the output folder, and refuse one that cannot be written or holds what others made."""
+    """Create the output folder; raise an error if it cannot be written or holds results of other origin."""
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=output):
             pass
     except OSError as error:
         raise OSError(
-            f"cannot write into the output folder '{output}': {error.strerror}. Choose one that you may write to."
+            f"cannot write into the output folder '{output}': {error.strerror}. Choose a writable folder."
         ) from error
     present = {path.name for path in output.glob("*.h5")}
     foreign = sorted(present - {f"{subject}.h5" for subject in subjects})
@@ -269,6 +272,6 @@ def _check_output(output: Path, subjects: Sequence[str], overwrite: bool) -> Non
         unknown.append(DATALIST_NAME)
     if unknown and not overwrite:
         raise ValueError(
-            f"output folder '{output}' already holds results that do not tell how they were made, such as "
+            f"output folder '{output}' already holds results without a record of how they were made, such as "
             f"'{unknown[0]}'. Choose another folder, or replace them with --overwrite."
         )

@@ -1,4 +1,4 @@
-"""All modalities of a subject on one grid: checked, or made by registration and resampling."""
+"""Common grid of a subject's modalities: check for one, or registration and resampling to one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,16 +16,16 @@ LARGE_ROTATION = 30.0
 LITTLE_COVER = 0.8
 
 Records = dict[str, list[dict[str, Any]]]
-"""Per modality what was done, in order, as JSON values."""
+"""Per modality the records of its processing steps, in order, as JSON values."""
 
 
 def check_common_grid(scans: Sequence[Scan]) -> None:
-    """Refuse scans that do not share one grid with the first, after reorientation.
+    """Check that all scans share the grid of the first, after reorientation.
 
-    Shapes must be equal and affines agree within 0.001 of the smallest spacing in every entry.
+    Shapes must be equal, and affines must agree within 0.001 of the smallest spacing in every entry.
 
     Raises:
-        ValueError: names both files and how far apart their grids are.
+        ValueError: two scans are on different grids; the message names both files and grids.
     """
     first = scans[0]
     for scan in scans[1:]:
@@ -34,13 +34,14 @@ def check_common_grid(scans: Sequence[Scan]) -> None:
         if same_shape and np.abs(scan.affine - first.affine).max() <= tolerance:
             continue
         raise ValueError(
-            f"scans '{first.path}' and '{scan.path}' lie on different grids: {_describe(first)} against "
-            f"{_describe(scan)}. Register them (--register_to with a modality), or resample them in place (--spacing)."
+            f"scans '{first.path}' and '{scan.path}' lie on different grids: {_describe(first)} and "
+            f"{_describe(scan)}. Register them (--register_to with a modality), or resample them without registration "
+            "(--spacing)."
         )
 
 
 def _describe(scan: Scan) -> str:
-    """Return shape, spacing and origin in the words of an error."""
+    """Return shape, spacing and origin for an error message."""
     depth, height, width = scan.stack.shape
     spacing = " x ".join(f"{value:.4g}" for value in scan.spacing)
     origin = ", ".join(f"{value:.2f}" for value in scan.affine[:3, 3])
@@ -48,17 +49,17 @@ def _describe(scan: Scan) -> str:
 
 
 def to_common_grid(scans: Mapping[str, Scan], steps: PreparationSteps) -> tuple[dict[str, Scan], Records]:
-    """Bring all scans onto the reference's grid, or onto one of other voxels in its place.
+    """Resample all scans to the reference's grid, or to a grid of another voxel spacing with the same field of view.
 
-    Without registration a scan's place is what its header says, which is right if the person lay still between the
-    scans of a session. Voxels that a scan does not reach are 0, and a clean surround of zeros stays clean.
+    Without registration the affine of each header is trusted, which is right if the subject did not move between the
+    scans of a session. Voxels outside of a scan's field of view are 0, and a background of zeros stays 0.
 
     Args:
-        scans: per modality, the reference among them.
-        steps: which reference, which spacing.
+        scans: per modality; the reference must be among them.
+        steps: options that name the reference and the spacing.
 
     Returns:
-        The scans, in the same order, and what was done to each.
+        The scans, in the same order, and the records of what was done to each.
     """
     reference = steps.reference(list(scans))
     fixed = scans[reference]
@@ -84,8 +85,8 @@ def to_common_grid(scans: Mapping[str, Scan], steps: PreparationSteps) -> tuple[
 
 
 def _register(fixed: Scan, moving: Scan, reference: str, seed: int) -> tuple[np.ndarray, dict[str, Any]]:
-    """Return the map from the world of `fixed` to that of `moving`, and its record."""
-    from .registration import register_rigid  # here, as ITK takes seconds to import and is not needed otherwise
+    """Return the `(4, 4)` map from world mm of `fixed` to world mm of `moving`, and its record."""
+    from .registration import register_rigid  # imported here, because ITK takes seconds to import
 
     try:
         found = register_rigid(
@@ -95,7 +96,7 @@ def _register(fixed: Scan, moving: Scan, reference: str, seed: int) -> tuple[np.
         raise ValueError(f"scan '{moving.path}' cannot be registered to '{fixed.path}': {error}") from error
     matrix = np.asarray(found.matrix, dtype=np.float64)
     center = fixed.affine @ [*((np.array(fixed.volume.shape) - 1) / 2), 1.0]
-    cosine = np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1)
+    cosine = np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1)  # of the rotation angle
     return matrix, {
         "step": "register",
         "to": reference,
@@ -111,7 +112,7 @@ def _register(fixed: Scan, moving: Scan, reference: str, seed: int) -> tuple[np.
 def _with_warnings(
     result: Scan, records: Sequence[Mapping[str, Any]], fixed: Scan, moving: Scan, world_map: np.ndarray
 ) -> Scan:
-    """Add what should be looked at: a large motion, a field of view that misses much of the reference's."""
+    """Add warnings about a large motion and about a field of view that misses much of the reference's foreground."""
     warnings = []
     for record in records:
         if record["step"] == "register" and (
@@ -128,9 +129,9 @@ def _with_warnings(
 
 
 def _cover(fixed: Scan, moving: Scan, world_map: np.ndarray) -> float:
-    """Return which fraction of the reference's bright voxels lies within the other scan's field of view."""
-    bright = np.argwhere(fixed.volume > fixed.stack.mean())[::97]
+    """Return the fraction of the reference's bright voxels inside the other scan's field of view, in [0, 1]."""
+    bright = np.argwhere(fixed.volume > fixed.stack.mean())[::97]  # a sample is enough for a warning
     to_moving = np.linalg.inv(moving.affine) @ world_map @ fixed.affine
-    places = bright @ to_moving[:3, :3].T + to_moving[:3, 3]
-    inside = ((places > -0.5) & (places < np.array(moving.volume.shape) - 0.5)).all(axis=1)
+    positions = bright @ to_moving[:3, :3].T + to_moving[:3, 3]
+    inside = ((positions > -0.5) & (positions < np.array(moving.volume.shape) - 0.5)).all(axis=1)
     return float(inside.mean()) if len(inside) else 1.0

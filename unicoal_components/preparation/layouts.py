@@ -1,4 +1,4 @@
-"""How well-known collections name their folders and files: IXI, BraTS, BIDS, and folders of DICOM series."""
+"""Search for subjects in well-known folder layouts: IXI, BraTS, BIDS and folders of DICOM series."""
 
 import os
 import re
@@ -14,7 +14,7 @@ BIDS_WORDS = {"t1": "T1w", "t1c": "ce-*_T1w", "t2": "T2w", "pd": "PDw", "flair":
 NIFTI = r"\.nii(\.gz)?"
 
 Found = Iterator[tuple[str, str, str | None, Path]]
-"""Subject, modality, person (`None`: the subject is one) and path of each file."""
+"""Subject, modality, person (`None`: each subject is a different person) and path of each file."""
 
 
 def find_layout(
@@ -24,33 +24,38 @@ def find_layout(
     modalities: Sequence[str] | None = None,
     names: Mapping[str, str] | None = None,
 ) -> list[SubjectFiles]:
-    """Find every subject of a collection by the way its files are named, in order of their names.
+    """Find all subjects of a collection in a known layout, sorted by name.
 
     - `ixi`: one folder per modality, `IXI-T1/IXI002-Guys-0828-T1.nii.gz` (or `T1/...`); modalities t1, t2, pd.
     - `brats`: `<case>/<case>_t1ce.nii.gz` (2019), `<case>/<case>-t1c.nii.gz` (2023), at any depth; t1, t1c, t2, flair.
       Time points of the 2023 names (`BraTS-GLI-00005-000`) belong to one person.
     - `bids`: `sub-01/[ses-02/]anat/sub-01_ses-02_T1w.nii.gz`; t1, t1c (T1w with ce), t2, pd, flair. A session is a
       subject `sub-01_ses-02` of the person `sub-01`.
-    - `dicom`: one folder per subject with any number of series in it; each modality is looked for in there by the
-      descriptions of the series, when it is read.
+    - `dicom`: one folder per subject with any number of series in it; each modality is found by the descriptions of
+      the series.
 
-    Of several files for one modality (runs, acquisitions) the first is taken, in order of their names with numbers
-    compared as numbers; the subject's notes tell.
+    If a modality has several files (runs, acquisitions), the first one is taken, sorted by name with numbers compared
+    as numbers; the notes of the subject record this.
 
     Args:
-        folder: the top of the collection.
-        layout: one of those names.
-        modalities: lower-case names; `None` takes all that the layout knows and somebody has. `dicom` needs them.
-        names: per modality its spelling where that differs: the end of the file name (`{"t1": "T1_brain"}`), for BIDS
-            with entities if wanted (`{"t1": "acq-mprage_T1w"}`, `*` for anything).
+        folder: top folder of the collection.
+        layout: one of the names above.
+        modalities: lower-case names; `None` takes all that the layout knows and any subject has. `dicom` needs them.
+        names: spelling of a modality in file names where it differs from the layout's: the end of the file name
+            (`{"t1": "T1_brain"}`), for BIDS optionally with entities (`{"t1": "acq-mprage_T1w"}`, `*` for anything).
+
+    Returns:
+        The subjects, sorted by name.
 
     Raises:
         FileNotFoundError: the folder does not exist.
-        ValueError: an unknown layout or modality, no file for a modality, or nothing at all.
+        ValueError: an unknown layout or modality, or no file for a wanted modality.
     """
     folder = Path(folder)
     if layout not in LAYOUTS:
-        raise ValueError(f"layout is {layout!r}; it must be one of {', '.join(LAYOUTS)}, or give --pattern instead.")
+        raise ValueError(
+            f"layout is {layout!r}; it must be one of {', '.join(LAYOUTS)}. For other layouts give --pattern."
+        )
     if not folder.is_dir():
         raise FileNotFoundError(f"input folder '{folder}' does not exist or is not a folder.")
     if modalities is not None:
@@ -70,20 +75,20 @@ def find_layout(
 def _spellings(
     layout: str, words: Mapping[str, str | tuple[str, ...]], modalities: Sequence[str] | None, names: Mapping[str, str]
 ) -> dict[str, tuple[str, ...]]:
-    """Return how each wanted modality may be spelled."""
+    """Return the accepted spellings of each wanted modality."""
     known = {name: (word,) if isinstance(word, str) else word for name, word in words.items()}
     known |= {name: (spelling,) for name, spelling in names.items()}
     unknown = [name for name in modalities or () if name not in known]
     if unknown:
         raise ValueError(
-            f"layout {layout} knows no modality {unknown[0]!r}, only {', '.join(known)}; correct --modalities, or give "
+            f"layout {layout} has no modality {unknown[0]!r}, only {', '.join(known)}; correct --modalities, or give "
             f"its spelling with --names, such as {unknown[0]}={unknown[0].upper()}."
         )
     return {name: known[name] for name in (known if modalities is None else modalities)}
 
 
 def _collect(found: Found, modalities: Sequence[str]) -> list[SubjectFiles]:
-    """Gather the files of each subject; of several for one modality the first stays, and a note says so."""
+    """Collect the files of each subject; of several files for one modality take the first and add a note."""
     candidates: dict[str, dict[str, list[Path]]] = {}
     persons: dict[str, str | None] = {}
     for subject, modality, person, path in found:
@@ -104,7 +109,7 @@ def _collect(found: Found, modalities: Sequence[str]) -> list[SubjectFiles]:
 
 
 def _natural(path: Path) -> list[tuple[int, int | str]]:
-    """Return a key that sorts run-2 before run-10, and a name before the same with more in it."""
+    """Return a sort key that puts run-2 before run-10, and a name before a longer name that begins with it."""
     words = re.split(r"(\d+)", re.sub(rf"{NIFTI}$", "", path.name, flags=re.IGNORECASE))
     return [(1, int(word)) if word.isdigit() else (0, word) for word in words] + [(0, str(path))]
 
@@ -116,37 +121,37 @@ def _check_found(
     modalities: Sequence[str] | None,
     spellings: Mapping[str, tuple[str, ...]],
 ) -> None:
-    """Refuse a collection in which nobody has a wanted modality."""
+    """Check that subjects were found and that every wanted modality has at least one file."""
     present = {name for item in subjects for name in item.files}
     lacking = [name for name in modalities or () if name not in present]
     if subjects and not lacking:
         return
-    there = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    content = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     wanted = {name: list(spellings[name]) for name in lacking or spellings if spellings[name]}
     raise ValueError(
         f"folder '{folder}' holds nothing in the layout {layout} for {', '.join(lacking or spellings)}"
         + (f", spelled {wanted}" if wanted else "")
-        + f"; found were {sorted(present) or 'no modalities'} of {len(subjects)} subjects, and in the folder itself "
-        f"{there[:5]}{' and more' if len(there) > 5 else ''}. Give the top of the collection, another --layout, or a "
-        "--pattern."
+        + f"; found {sorted(present) or 'no modalities'} of {len(subjects)} subjects, and directly in the folder "
+        f"{content[:5]}{' and more' if len(content) > 5 else ''}. Give the top folder of the collection, another "
+        "--layout, or a --pattern."
     )
 
 
 def _ixi(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
-    """Look into the folders `IXI-T1`, `T1`, ... for files that end in `-T1`."""
-    places = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+    """Find files that end in `-T1` in the folders `IXI-T1` or `T1`, and so on."""
+    subfolders = [path for path in sorted(folder.iterdir()) if path.is_dir()]
     for modality, words in spellings.items():
         for word in words:
-            for place in places:
-                if re.fullmatch(rf"(IXI[-_])?{re.escape(word)}", place.name, re.IGNORECASE):
-                    for path in sorted(place.iterdir()):
+            for subfolder in subfolders:
+                if re.fullmatch(rf"(IXI[-_])?{re.escape(word)}", subfolder.name, re.IGNORECASE):
+                    for path in sorted(subfolder.iterdir()):
                         match = re.fullmatch(rf"(.+)[-_]{re.escape(word)}{NIFTI}", path.name, re.IGNORECASE)
                         if match:
                             yield match[1], modality, None, path
 
 
 def _brats(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
-    """Look for folders whose files begin with the folder's own name."""
+    """Find files that begin with the name of their folder."""
     modality_of = {word: modality for modality, words in spellings.items() for word in words}
     for path in sorted(folder.rglob("*.nii*")):
         match = re.fullmatch(rf"{re.escape(path.parent.name)}[-_](.+?){NIFTI}", path.name)
@@ -157,7 +162,7 @@ def _brats(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
 
 
 def _bids(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
-    """Look into the folders `anat` of persons and sessions."""
+    """Find images in the `anat` folders, with and without sessions; skip phase, real and imaginary parts."""
     for path in sorted([*folder.glob("sub-*/anat/*.nii*"), *folder.glob("sub-*/ses-*/anat/*.nii*")]):
         match = re.fullmatch(rf"(.+)_([A-Za-z0-9]+){NIFTI}", path.name)
         if not match:
@@ -172,7 +177,7 @@ def _bids(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
 
 
 def _is_spelled(word: str, entities: Sequence[str], suffix: str) -> bool:
-    """Tell if a file has the suffix and all entities of `word`, and contrast agent only if that is among them."""
+    """Return whether a file has the suffix and all entities of `word`; a `ce` entity only if `word` has one."""
     *wanted, end = word.split("_")
     expressions = [re.escape(entity).replace(r"\*", ".*") for entity in wanted]
     enhanced = any(entity.startswith("ce-") for entity in entities)
@@ -184,24 +189,30 @@ def _is_spelled(word: str, entities: Sequence[str], suffix: str) -> bool:
 
 
 def _dicom(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
-    """Take each folder as a subject, and of its series those whose modality can be told.
+    """Take each folder as a subject and find its series by their modality.
 
-    Where it cannot be told which one is meant, or a file is damaged, the folder itself is given: reading it says why.
+    If several series fit, none fits the only modality, or a file is damaged, the folder itself is returned; reading it
+    then chooses, or raises an error that explains the problem.
     """
-    for place in sorted(folder.iterdir()):
-        if place.name.startswith(".") or not place.is_dir() or not has_dicom(place):
+    for subject_folder in sorted(folder.iterdir()):
+        if subject_folder.name.startswith(".") or not subject_folder.is_dir() or not has_dicom(subject_folder):
             continue
         try:
-            series = find_series(place)
+            series = find_series(subject_folder)
         except OSError:
-            yield from ((place.name, modality, None, place) for modality in spellings)
+            yield from ((subject_folder.name, modality, None, subject_folder) for modality in spellings)
             continue
         for modality in spellings:
             fitting = [one.key for one in series if one.modality == modality]
             if len(fitting) == 1:
-                yield place.name, modality, None, place.with_name(f"{place.name}::{fitting[0]}")
+                yield (
+                    subject_folder.name,
+                    modality,
+                    None,
+                    subject_folder.with_name(f"{subject_folder.name}::{fitting[0]}"),
+                )
             elif fitting or len(spellings) == 1:
-                yield place.name, modality, None, place
+                yield subject_folder.name, modality, None, subject_folder
 
 
 Words = Mapping[str, str | tuple[str, ...]]
@@ -211,4 +222,4 @@ LAYOUTS: dict[str, tuple[Callable[[Path, Mapping[str, tuple[str, ...]]], Found],
     "bids": (_bids, BIDS_WORDS),
     "dicom": (_dicom, {}),
 }
-"""Per name: the function that finds the files, and how it spells the modalities."""
+"""Per layout the function that finds its files, and its spelling of the modalities."""

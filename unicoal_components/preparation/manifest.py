@@ -1,4 +1,4 @@
-"""The manifest: a table of what became of every scan."""
+"""Manifest of a prepared cohort: a CSV table with one row per scan."""
 
 import csv
 import os
@@ -13,37 +13,47 @@ from .subject_files import SubjectFiles
 PREPARED, UP_TO_DATE, FAILED = "prepared", "up to date", "failed"
 
 COLUMNS = (
-    *("subject", "person", "section", "modality", "status", "reason", "source", "sha256"),
-    *("original_shape", "original_spacing", "original_orientation", "shape", "spacing", "steps"),
-    *(
-        "translation_mm",
-        "rotation_deg",
-        "metric",
-        "thin_axes",
-        "detail",
-        "output",
-        "output_sha256",
-        "seconds",
-        "warnings",
-    ),
+    "subject",
+    "person",
+    "section",
+    "modality",
+    "status",
+    "reason",
+    "source",
+    "sha256",
+    "original_shape",
+    "original_spacing",
+    "original_orientation",
+    "shape",
+    "spacing",
+    "steps",
+    "translation_mm",
+    "rotation_deg",
+    "metric",
+    "thin_axes",
+    "detail",
+    "output",
+    "output_sha256",
+    "seconds",
+    "warnings",
 )
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one subject.
+class SubjectResult:
+    """Result of the preparation of one subject.
 
     Attributes:
-        item: its files.
+        item: input files of the subject.
         status: "prepared", "up to date" or "failed".
-        reason: why it failed, or why a finished subject was redone; else empty.
+        reason: why it failed, or why a finished subject was rebuilt; else empty.
         section: training, validation or test.
-        output: name of the subject file; empty where it failed.
-        output_sha256: of the subject file.
-        seconds: it took.
-        shape: of the volumes along x, y, z.
-        spacing: of their voxels in mm along x, y, z.
-        history: of the subject file (`history.py`).
+        output: name of the subject file; empty if failed.
+        output_sha256: SHA-256 of the subject file.
+        seconds: duration of the preparation.
+        shape: shape of the volumes along x, y, z.
+        spacing: voxel spacing in mm along x, y, z.
+        history: history in the subject file (`provenance.py`).
     """
 
     item: SubjectFiles
@@ -58,42 +68,42 @@ class Outcome:
     history: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write_manifest(path: str | os.PathLike, outcomes: Sequence[Outcome], *, modalities: Sequence[str]) -> None:
+def write_manifest(path: str | os.PathLike, results: Sequence[SubjectResult], *, modalities: Sequence[str]) -> None:
     """Write a CSV with one row per subject and modality, atomically; unknown cells are empty.
 
-    Lengths are in mm, shapes and spacings along x, y, z as `170x256x256`; `translation_mm` is how far registration
-    moves the center of the reference, `metric` what it reached. `thin_axes` are the planes whose slices are truly thin,
-    `detail` is what tells (`thin_axes.py`).
+    Lengths are in mm; shapes and spacings are along x, y, z, such as `170x256x256`. `translation_mm` is how far
+    registration moves the center of the reference, `metric` the mutual information at its end. `thin_axes` are the
+    planes whose slices are truly thin, `detail` is the measure behind this (`thin_axes.py`).
 
     Args:
-        path: the file.
-        outcomes: in the order of the rows.
-        modalities: in the order of the rows; of failed subjects all, of others those in the file.
+        path: path of the CSV file.
+        results: results in the order of the rows.
+        modalities: modalities in the order of the rows: all of them for failed subjects, else those in the file.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     with atomic_path(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
-        for outcome in outcomes:
-            writer.writerows(manifest_rows(outcome, modalities))
+        for result in results:
+            writer.writerows(manifest_rows(result, modalities))
 
 
-def manifest_rows(outcome: Outcome, modalities: Sequence[str]) -> Iterator[dict[str, str]]:
+def manifest_rows(result: SubjectResult, modalities: Sequence[str]) -> Iterator[dict[str, str]]:
     """Yield the rows of one subject."""
-    item, known = outcome.item, outcome.history.get("modalities", {})
+    item, known = result.item, result.history.get("modalities", {})
     common = {
         "subject": item.subject,
         "person": item.person or item.subject,
-        "section": outcome.section,
-        "status": outcome.status,
-        "reason": outcome.reason,
-        "output": outcome.output,
-        "output_sha256": outcome.output_sha256,
-        "seconds": f"{outcome.seconds:.2f}",
-        "shape": _times(outcome.shape),
-        "spacing": _times(outcome.spacing),
+        "section": result.section,
+        "status": result.status,
+        "reason": result.reason,
+        "output": result.output,
+        "output_sha256": result.output_sha256,
+        "seconds": f"{result.seconds:.2f}",
+        "shape": _times(result.shape),
+        "spacing": _times(result.spacing),
     }
     for name in modalities:
         if not known or name in known:
@@ -102,7 +112,7 @@ def manifest_rows(outcome: Outcome, modalities: Sequence[str]) -> Iterator[dict[
 
 
 def _modality_cells(known: Mapping[str, Any], notes: Sequence[str]) -> dict[str, str]:
-    """Return the cells that the history of one modality fills."""
+    """Return the cells that come from the history of one modality."""
     cells = {"warnings": "; ".join([*known.get("warnings", ()), *notes])}
     if known:
         cells |= {
@@ -125,7 +135,7 @@ def _modality_cells(known: Mapping[str, Any], notes: Sequence[str]) -> dict[str,
 
 
 def describe_step(record: Mapping[str, Any]) -> str:
-    """Write a step's record on one line.
+    """Return the record of a step as one line of text.
 
     Example:
         >>> describe_step({"step": "resample", "to": "grid of t1", "spacing": [1.0, 1.0, 1.0], "by": "bspline"})
@@ -144,12 +154,12 @@ def describe_step(record: Mapping[str, Any]) -> str:
 
 
 def _times(values: Sequence[Any]) -> str:
-    """Write 170x256x256; nested lists keep their brackets."""
+    """Return values as `170x256x256`; nested lists keep their brackets."""
     if any(isinstance(value, list | tuple) for value in values):
         return str([list(value) for value in values]).replace(" ", "")
     return "x".join(f"{value:g}" for value in values)
 
 
 def quality_name(subject: str) -> str:
-    """Return where a subject's panel is, below the output folder."""
+    """Return the path of a subject's quality panel relative to the output folder."""
     return Path("quality", f"{subject}.png").as_posix()

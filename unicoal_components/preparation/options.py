@@ -1,4 +1,4 @@
-"""What preparation does to the scans of a subject between reading and scaling, as options."""
+"""Options of the preparation steps between reading a scan and scaling its intensities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ CROPS = ("none", "foreground", "brain")
 
 @dataclass(frozen=True, kw_only=True)
 class PreparationSteps:
-    """The optional steps, in the order in which they are done; by default none of them.
+    """Optional steps, in the order in which they are applied; none by default.
 
     Attributes:
-        bias_correction: correct the smooth shading of the receive coils (N4) in every modality.
+        bias_correction: correct the bias field of the receive coils (N4) in every modality.
         register_to: modality that all others are registered to, rigidly, and whose grid they get; `None` does not
             register.
-        spacing: edge of the cubic voxels of the common grid in mm; `None` keeps the reference's voxels. Without
-            `register_to` the reference is the first modality, and scans are taken to lie still between them.
-        crop: "none"; "foreground", around the head; or "brain": around the mask, with 0 outside of it.
-        margin: kept around what is cropped to, in mm.
-        seed: of the draw of the voxels that registration compares.
-        thin_axes: planes whose slices are truly thin in every scan, of axial, coronal, sagittal; `None` measures it.
+        spacing: edge in mm of the cubic voxels of the common grid; `None` keeps the reference's voxels. Without
+            `register_to` the reference is the first modality, and the subject is assumed not to move between scans.
+        crop: "none"; "foreground", around the head; or "brain", around the mask, with 0 outside of it.
+        margin: margin around the cropped region in mm.
+        seed: seed of the random voxels that registration compares.
+        thin_axes: planes whose slices are truly thin in every scan, of axial, coronal, sagittal; `None` measures them.
     """
 
     bias_correction: bool = False
@@ -34,10 +34,10 @@ class PreparationSteps:
     thin_axes: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values outside of their ranges.
+        """Check that all values are in their ranges.
 
         Raises:
-            ValueError: names the option, its value and what is allowed.
+            ValueError: an option has a wrong value; the message names the option, the value and what is allowed.
         """
         if self.crop not in CROPS:
             raise ValueError(f"crop is {self.crop!r}; it must be one of {', '.join(CROPS)}.")
@@ -56,28 +56,28 @@ class PreparationSteps:
                 raise ValueError(f"{name} is {value!r}; it must be a number of mm between {least} and 100.")
 
     def check_modality(self, modalities: Sequence[str]) -> None:
-        """Refuse a reference that is none of the modalities.
+        """Check that the reference is one of the modalities.
 
         Raises:
-            ValueError: names both.
+            ValueError: `register_to` is not one of the modalities; the message names both.
         """
         if self.register_to is not None and self.register_to not in modalities:
             raise ValueError(
-                f"register_to is {self.register_to!r}, which is none of the modalities {list(modalities)}; name the "
-                "one that the others are to be registered to, such as the one with the thinnest slices."
+                f"register_to is {self.register_to!r}, which is none of the modalities {list(modalities)}; choose the "
+                "one that the others should be registered to, such as the one with the thinnest slices."
             )
 
     def reference(self, modalities: Sequence[str]) -> str:
-        """Name the modality whose grid all get: `register_to`, or the first."""
+        """Return the modality whose grid all others get: `register_to`, or the first."""
         return self.register_to or modalities[0]
 
     @property
     def resamples(self) -> bool:
-        """Whether scans are brought onto a common grid; otherwise they must share one already."""
+        """Whether scans are resampled to a common grid; otherwise they must already share one."""
         return self.register_to is not None or self.spacing is not None
 
     def options(self) -> dict[str, Any]:
-        """Return what shapes the result, as JSON values; what is left out has no effect.
+        """Return the options that affect the result, as JSON values.
 
         Example:
             >>> PreparationSteps(register_to="t1", margin=2).options()

@@ -1,4 +1,4 @@
-"""The optional steps of preparation, done to the scans of one subject."""
+"""Processing of one subject's scans: bias field correction, common grid and crop."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,23 +14,23 @@ from .options import PreparationSteps
 def apply_steps(
     scans: Mapping[str, Scan], steps: PreparationSteps, mask: Scan | None = None
 ) -> tuple[dict[str, Scan], Records]:
-    """Correct shading, bring all scans onto one grid, crop; without options only see that they share a grid.
+    """Correct the bias field, resample to one grid and crop; without options, only check that scans share a grid.
 
     Args:
         scans: per modality; the first is the reference unless the steps name another.
-        steps: what to do.
-        mask: non-zero in the brain, in the world of the reference; needed for `crop="brain"`.
+        steps: the options.
+        mask: non-zero in the brain, in the world space of the reference; needed for `crop="brain"`.
 
     Returns:
-        The scans, which share one grid, and per modality what was done to it, in order.
+        The scans, which share one grid, and per modality the records of what was done to it, in order.
 
     Raises:
-        ValueError: the reference or the mask is missing, different grids, no foreground to crop to.
+        ValueError: the reference or the mask is missing, the grids differ, or there is no foreground to crop to.
     """
     reference = steps.reference(list(scans))
     if reference not in scans:
         raise ValueError(
-            f"there is no scan of {reference}, which the others are to be registered to, only of {sorted(scans)}. Add "
+            f"there is no scan of {reference}, which the others should be registered to, only of {sorted(scans)}. Add "
             "it, leave the subject out, or choose another --register_to."
         )
     results = dict(scans)
@@ -52,14 +52,14 @@ def apply_steps(
 
 
 def _add(records: Records, record: Mapping[str, Any]) -> None:
-    """Add to every modality what was done to all."""
+    """Append a record to the records of every modality."""
     for done in records.values():
         done.append(dict(record))
 
 
 def correct_shading(scan: Scan) -> Scan:
-    """Correct the bias field; voxels that were exactly 0 stay so."""
-    from .bias_field import correct_bias_field  # here, as ITK takes seconds to import and is not needed otherwise
+    """Correct the bias field of a scan; voxels that are exactly 0 stay 0."""
+    from .bias_field import correct_bias_field  # imported here, because ITK takes seconds to import
 
     corrected = correct_bias_field(scan.volume, scan.affine)
     return scan.with_volume(np.where(scan.volume == 0, 0, corrected))
@@ -68,10 +68,19 @@ def correct_shading(scan: Scan) -> Scan:
 def crop_scans(
     scans: Mapping[str, Scan], reference: str, steps: PreparationSteps, mask: Scan | None
 ) -> tuple[dict[str, Scan], dict[str, Any]]:
-    """Cut scans of one grid to the box around the reference's foreground, or to the brain and clear what is outside.
+    """Crop scans of one grid to the reference's foreground, or to the brain mask with 0 outside of it.
+
+    Args:
+        scans: per modality, on one grid.
+        reference: modality whose foreground counts.
+        steps: options with `crop` ("foreground" or "brain") and `margin` in mm.
+        mask: brain mask in the world space of the reference; needed for "brain".
+
+    Returns:
+        The cropped scans, and the record of this step.
 
     Raises:
-        ValueError: no mask where it is needed, or nothing in the mask or the foreground.
+        ValueError: the mask is missing, or the mask or the foreground is empty.
     """
     from ..geometry.crop import crop, crop_box
 
@@ -93,7 +102,7 @@ def crop_scans(
 
 
 def _foreground(fixed: Scan) -> np.ndarray:
-    """Return where the head or brain is, as booleans `(x, y, z)`."""
+    """Return the foreground, head or stripped brain, as booleans `(x, y, z)`."""
     from ..geometry.head_mask import foreground_mask
 
     try:
@@ -101,25 +110,23 @@ def _foreground(fixed: Scan) -> np.ndarray:
     except ValueError as error:
         raise ValueError(f"scan '{fixed.path}': {error}") from error
     if not region.any():
-        raise ValueError(
-            f"scan '{fixed.path}' has no foreground to crop to: nothing stands out. Look at it, or leave out --crop."
-        )
+        raise ValueError(f"scan '{fixed.path}' has no foreground to crop to. Look at the scan, or leave out --crop.")
     return region
 
 
 def _brain(fixed: Scan, mask: Scan | None) -> np.ndarray:
-    """Return the mask on the reference's grid, by its nearest voxels, as booleans `(x, y, z)`."""
+    """Return the brain mask, resampled to the reference's grid by nearest neighbor, as booleans `(x, y, z)`."""
     if mask is None:
         raise ValueError(
-            "crop to the brain needs a mask of it; give --mask with a pattern, or a column mask in the table. Stripped "
-            "scans need no mask: --crop foreground."
+            "--crop brain needs a brain mask; give a pattern with --mask, or a column mask in the table. For "
+            "skull-stripped scans use --crop foreground, which needs no mask."
         )
     grid = Grid(fixed.volume.shape, fixed.affine)
     filled = (mask.volume != 0).astype(np.float32)
     region = resample_to_grid(filled, mask.affine, grid, world_map=np.eye(4), interpolation="nearest") > 0.5
     if not region.any():
         raise ValueError(
-            f"mask '{mask.path}' has nothing in the place of '{fixed.path}'; it must lie in the space of that scan. "
-            "Correct --mask."
+            f"mask '{mask.path}' is empty within the field of view of '{fixed.path}'; it must be in the world space of "
+            "that scan. Correct --mask."
         )
     return region

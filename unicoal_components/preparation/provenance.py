@@ -1,4 +1,4 @@
-"""How the volumes of a subject file came about, as JSON inside the file; the manifest is read from it."""
+"""Processing history of a subject file, stored in it as JSON; the manifest is made from it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,22 +18,22 @@ from .subject_files import SubjectFiles
 from .thin_axes import ThinAxes
 
 RECIPE_VERSION = 3
-"""To be raised when the same options and scans give other volumes than before: finished subjects are then redone."""
+"""Increase it when the same options and scans give other volumes than before: finished subjects are then rebuilt."""
 
 HISTOGRAM_BINS = 64
 SOFTWARE = ("itk", "numpy")
 
 
 def make_recipe(item: SubjectFiles, modalities: Sequence[str], steps: PreparationSteps) -> dict[str, Any]:
-    """Return all that determines a subject's volumes: options, and checksums of the sources.
+    """Return all that determines a subject's volumes, as JSON values: the options and the checksums of the sources.
 
     Args:
-        item: the subject's files.
-        modalities: those to store, all among its files, in order; the first is the reference unless the steps name one.
+        item: files of the subject.
+        modalities: modalities to store, in order; the first is the reference unless the steps name another.
         steps: the options.
 
     Raises:
-        OSError: a file is not there or cannot be read.
+        OSError: a file does not exist or cannot be read.
     """
     known: dict[Path, str] = {}
     for path in [*(item.files[name] for name in modalities), *_mask(item, steps)]:
@@ -45,7 +45,7 @@ def make_recipe(item: SubjectFiles, modalities: Sequence[str], steps: Preparatio
 
 
 def _mask(item: SubjectFiles, steps: PreparationSteps) -> list[Path]:
-    """Return the mask if it is used."""
+    """Return the path of the mask if the steps use it."""
     return [item.mask] if item.mask is not None and steps.crop == "brain" else []
 
 
@@ -63,16 +63,16 @@ def make_history(
     thin: Mapping[str, ThinAxes],
     notes: Sequence[str] = (),
 ) -> str:
-    """Return the JSON text; the same input gives the same text.
+    """Return the history as JSON text; the same input gives the same text.
 
     Args:
-        recipe: of `make_recipe`.
-        originals: the scans as they were read.
-        finals: the same after all steps, before scaling.
-        limits: the intensities that became 0 and 255.
-        records: what was done to each, in order.
-        thin: along which axes each is thin, and how that is known.
-        notes: about the subject as a whole.
+        recipe: result of `make_recipe`.
+        originals: per modality the scan as it was read.
+        finals: per modality the scan after all steps, before scaling.
+        limits: per modality the intensities that became 0 and 255.
+        records: per modality the records of its steps, in order.
+        thin: per modality the axes along which it is thin, and how they were found.
+        notes: notes about the subject as a whole.
     """
     modalities = {
         source["modality"]: {
@@ -96,7 +96,7 @@ def make_history(
 
 
 def _original_geometry(scan: Scan) -> dict[str, Any]:
-    """Return shape and spacing in the file's own order of axes, and where those point to."""
+    """Return shape, spacing in mm and orientation in the file's own order of axes."""
     axes = [next(axis for axis, pair in enumerate(("LR", "PA", "SI")) if letter in pair) for letter in scan.orientation]
     return {
         "shape": [scan.volume.shape[axis] for axis in axes],
@@ -110,7 +110,7 @@ def _scaling(limits: tuple[float, float]) -> dict[str, Any]:
 
 
 def _histogram(stack: np.ndarray, limits: tuple[float, float]) -> dict[str, Any]:
-    """Count the non-zero voxels in bins that reach beyond the two limits as far as there are voxels, within reason."""
+    """Count the non-zero voxels in bins that reach beyond the limits by at most 25 % below and 50 % above."""
     low, high = limits
     inside = stack[stack != 0]
     start = max(float(inside.min()), low - 0.25 * (high - low))
@@ -121,7 +121,7 @@ def _histogram(stack: np.ndarray, limits: tuple[float, float]) -> dict[str, Any]
 
 @cache
 def _versions() -> dict[str, str]:
-    """Return the versions of the packages that shape the volumes, where they are installed."""
+    """Return the versions of the packages that affect the volumes, if installed."""
     found = {}
     for name in SOFTWARE:
         try:

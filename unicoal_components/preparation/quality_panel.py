@@ -1,4 +1,4 @@
-"""The picture by which one sees whether a subject was prepared well: slices, fit on the reference, histogram."""
+"""Quality-control figure of a prepared subject: slices, agreement with the reference and histogram."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ PAPER, INK, MARK = "black", "#dddddd", "#ffb000"
 def save_quality_panel(path: str | os.PathLike, subject_file: str | os.PathLike, *, title: str) -> Path:
     """Draw one row per modality of a subject file, as a PNG.
 
-    From left to right: the middle axial, coronal and sagittal slice; a checkerboard with the reference, axial and
-    coronal, whose squares (24 mm) show the reference in turns, so that edges must go on from one to the next; contours
-    of the reference on the modality, which must follow its edges; and the histogram of the non-zero voxels, in the
-    scanner's units before scaling, with the two percentiles that became black and white. Left in axial and coronal
-    pictures is the patient's right, in sagittal ones the front.
+    From left to right: the middle axial, coronal and sagittal slice; an axial and a coronal checkerboard, whose squares
+    (24 mm) alternate between the modality and the reference, so that edges should continue across squares; contours of
+    the reference on the modality, which should follow its edges; and the histogram of the non-zero voxels, in the
+    scan's own units before scaling, with the two percentiles that became black and white. The left side of axial and
+    coronal slices is the patient's right, that of sagittal slices is anterior.
 
     Args:
-        path: PNG file; written as a whole or not at all.
-        subject_file: what `prepare_subject` wrote.
-        title: heading of the panel.
+        path: path of the PNG file; written atomically.
+        subject_file: file written by `prepare_subject`.
+        title: title of the panel.
 
     Returns:
-        The path written.
+        The path of the PNG file.
 
     Raises:
-        OSError: the subject file cannot be read, or the picture not be written.
+        OSError: the subject file cannot be read, or the panel cannot be written.
     """
     header = read_header(subject_file)
     history = read_history(subject_file) or {"modalities": {}, "recipe": {}}
@@ -66,7 +66,12 @@ def ordered_modalities(history: Mapping[str, Any], modalities: Sequence[str]) ->
 
 
 def checkerboard(image: np.ndarray, reference: np.ndarray, *, spacing: Sequence[float]) -> np.ndarray:
-    """Return `reference` in every other square of 24 mm, `image` in those between; both `(rows, columns)`.
+    """Return squares of 24 mm that alternate between `image` and `reference`, all `(rows, columns)`.
+
+    Args:
+        image: `(rows, columns)`, shown in the first square.
+        reference: image of the same shape.
+        spacing: pixel spacing in mm along rows and columns.
 
     Example:
         >>> checkerboard(np.zeros((2, 2)), np.ones((2, 2)), spacing=(24.0, 24.0)).tolist()
@@ -79,8 +84,8 @@ def checkerboard(image: np.ndarray, reference: np.ndarray, *, spacing: Sequence[
 def _figure(
     volumes: Mapping[str, np.ndarray], *, spacing: Sequence[float], history: Mapping[str, Any], title: str
 ) -> Figure:
-    """Lay out the rows; the object interface leaves no global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # here, as most workers never draw
+    """Lay out the rows, without pyplot, whose state is global."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # imported here, because most workers never draw
     from matplotlib.figure import Figure
 
     reference = next(iter(volumes))
@@ -97,19 +102,19 @@ def _figure(
         row[0].set_title(_caption(name, known), color=MARK, fontsize=8, loc="left", pad=3)
         _draw_histogram(row[-1], known)
     for ax, column in zip(axes[0], COLUMNS, strict=True):
-        place = ax.get_position()
-        figure.text((place.x0 + place.x1) / 2, 1 - 0.45 / height, column, color=INK, fontsize=9, ha="center")
+        box = ax.get_position()
+        figure.text((box.x0 + box.x1) / 2, 1 - 0.45 / height, column, color=INK, fontsize=9, ha="center")
     return figure
 
 
 def _middle(volume: np.ndarray) -> tuple[int, int, int]:
-    """Return the middle of the foreground along D, H, W."""
-    places = []
+    """Return the indices of the middle of the foreground along D, H, W."""
+    indices = []
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)
         filled = np.flatnonzero((volume > 20).any(axis=others))
-        places.append(int(filled[0] + filled[-1]) // 2 if len(filled) else volume.shape[axis] // 2)
-    return places[0], places[1], places[2]
+        indices.append(int(filled[0] + filled[-1]) // 2 if len(filled) else volume.shape[axis] // 2)
+    return indices[0], indices[1], indices[2]
 
 
 def _draw_row(
@@ -119,7 +124,7 @@ def _draw_row(
     middle: tuple[int, int, int],
     spacing: Sequence[float],
 ) -> None:
-    """Draw all but the histogram."""
+    """Draw all columns of a modality except the histogram."""
     d, h, w = middle
     deep, high, wide = spacing
     cuts: Sequence[tuple[Any, tuple[float, float], str]] = (
@@ -129,13 +134,13 @@ def _draw_row(
     )
     for ax, (cut, pixel, origin) in zip(row[:3], cuts, strict=True):
         _show(ax, volume[cut], pixel, origin)
-    for place, (cut, pixel, origin) in enumerate(cuts[:2]):
-        _show(row[3 + place], checkerboard(volume[cut], reference[cut], spacing=pixel), pixel, origin)
-        _show(row[5 + place], volume[cut], pixel, origin)
+    for index, (cut, pixel, origin) in enumerate(cuts[:2]):
+        _show(row[3 + index], checkerboard(volume[cut], reference[cut], spacing=pixel), pixel, origin)
+        _show(row[5 + index], volume[cut], pixel, origin)
         smooth = gaussian_filter(reference[cut].astype(np.float32), [BLUR_MM / mm for mm in pixel])
         if (smooth > 20).any():
             levels = np.unique(np.percentile(smooth[smooth > 20], CONTOUR_PERCENTILES))
-            row[5 + place].contour(smooth, levels=levels, colors=MARK, linewidths=0.5)
+            row[5 + index].contour(smooth, levels=levels, colors=MARK, linewidths=0.5)
 
 
 def _show(ax: Axes, image: np.ndarray, pixel: Sequence[float], origin: Any) -> None:
@@ -144,7 +149,7 @@ def _show(ax: Axes, image: np.ndarray, pixel: Sequence[float], origin: Any) -> N
 
 
 def _draw_histogram(ax: Axes, known: Mapping[str, Any]) -> None:
-    """Draw the counts between the bounds of the history, and the two percentiles."""
+    """Draw the histogram that the history holds, and the two percentiles."""
     ax.set_facecolor(PAPER)
     ax.tick_params(colors=INK, labelsize=6, length=2, pad=1)
     ax.set_yticks([])
@@ -164,7 +169,7 @@ def _draw_histogram(ax: Axes, known: Mapping[str, Any]) -> None:
 
 
 def _caption(name: str, known: Mapping[str, Any]) -> str:
-    """Say what the scan was and how far it was moved."""
+    """Return the source of a modality, its motion by registration, and its warnings."""
     if not known:
         return name
     size, spacing = ("x".join(f"{value:g}" for value in known[key]) for key in ("shape", "spacing"))

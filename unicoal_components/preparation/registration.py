@@ -1,4 +1,4 @@
-"""Rigid registration of two scans of one person and session, whatever their contrasts."""
+"""Rigid registration of two scans of one subject and session, of any contrasts."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,12 +11,12 @@ from ..geometry.itk_image import LPS, one_thread, to_itk
 
 
 class Level(NamedTuple):
-    """One resolution of the search.
+    """Settings of one resolution level.
 
     Attributes:
-        spacing: mm between the points of the fixed scan that samples are drawn from, at most.
+        spacing: largest distance in mm of the grid points of the fixed scan that samples are drawn from.
         sigma: standard deviation in mm of the Gaussian that smooths both scans.
-        samples: points at which the scans are compared.
+        samples: number of points at which the scans are compared.
     """
 
     spacing: float
@@ -25,31 +25,31 @@ class Level(NamedTuple):
 
 
 LEVELS = (Level(8.0, 4.0, 20_000), Level(4.0, 2.0, 40_000), Level(2.0, 1.0, 60_000))
-"""From coarse to fine. In mm, so that thick slices are not smoothed or thinned like thin ones."""
+"""From coarse to fine. In mm, so that thick slices are not smoothed or subsampled like thin ones."""
 
 HISTOGRAM_BINS = 50
 FIRST_STEP, LAST_STEP, MAX_STEPS = 4.0, 0.005, 200
-"""Step lengths in mm of the gradient descent, and how many steps a level may take."""
+"""First and last step length of the gradient descent in mm, and the largest number of steps per level."""
 
 RELAXATION = 0.9
-"""Factor of the step where the direction turns; ITK's 0.5 stops before rotations about flat optima have converged."""
+"""Factor of the step length when the gradient reverses; with ITK's 0.5, rotations stop before they converge."""
 
 POOR_OVERLAP = 0.5
-"""Below this overlap of the scans as they come, the search starts with their centers of mass on each other."""
+"""Below this initial overlap, the search starts with the centers of mass aligned."""
 
 MIN_OVERLAP, MAX_SHIFT, MAX_ANGLE = 0.25, 100.0, 45.0
-"""What is plausible for one person in one scanner: fraction, mm and degrees."""
+"""Limits of a plausible result for one subject and session: fraction, mm and degrees."""
 
 
 @dataclass(frozen=True, eq=False)
 class Registration:
-    """The place of one scan relative to another.
+    """Result of a rigid registration.
 
     Attributes:
-        matrix: `(4, 4)`, rigid: maps world points (RAS+ mm) of the fixed scan to world points of the moving scan.
-        metric: mutual information of the two at the end, in nats, 0 or more; higher is better. It compares only
-            results for the same two scans.
-        overlap: in [0, 1]: how much of one scan's foreground lies in the other's field of view, the larger of both.
+        matrix: `(4, 4)`, rigid; maps world points (RAS+ mm) of the fixed scan to world points of the moving scan.
+        metric: final mutual information in nats, 0 or more; higher is better. It is comparable only between results
+            for the same two scans.
+        overlap: in [0, 1]; fraction of one scan's foreground in the other's field of view, the larger of both.
     """
 
     matrix: np.ndarray
@@ -69,24 +69,24 @@ def register_rigid(
 
     Maximizes Mattes' mutual information (Mattes 2003, doi 10.1109/TMI.2003.809072), so contrasts may differ, by
     regular-step gradient descent from coarse to fine (`LEVELS`), in ITK's v4 framework (Avants 2014,
-    doi 10.3389/fninf.2014.00044). The start is the identity in world coordinates: within one session the scanner's own
-    coordinates agree to centimeters. Where they clearly do not (overlap below 0.5) the centers of mass are put on each
-    other. Rotation is about the center of mass of the fixed scan's foreground.
+    doi 10.3389/fninf.2014.00044). The search starts from the identity in world coordinates, because the scanner's
+    coordinates agree to centimeters within one session. If they clearly do not (overlap below 0.5), it starts with the
+    centers of mass aligned. Rotation is about the center of mass of the fixed scan's foreground.
 
     Args:
         fixed: `(x, y, z)`.
-        fixed_affine: `(4, 4)`, its voxels to RAS+ world mm.
-        moving: `(x, y, z)` on a grid of its own.
-        moving_affine: `(4, 4)`, its voxels to RAS+ world mm.
-        seed: of the random sample points, 0 or more. The same seed gives the same result bit for bit, however many
-            threads ITK may use (the comparison runs in one: persons run in parallel processes).
+        fixed_affine: `(4, 4)`, voxels of `fixed` to RAS+ world mm.
+        moving: `(x, y, z)` on any other grid.
+        moving_affine: `(4, 4)`, voxels of `moving` to RAS+ world mm.
+        seed: seed of the random sample points, 0 or more. The same seed gives the same result bit for bit for any
+            number of ITK threads (it uses one thread: subjects run in parallel processes).
 
     Returns:
-        The map, and what tells how good it is.
+        The rigid map and measures of its quality.
 
     Raises:
-        ValueError: a scan is constant or its affine sheared, or the result is not plausible: overlap below
-            25 %, or a way from the start of more than 100 mm or 45 degrees.
+        ValueError: a scan is constant or its affine sheared, or the result is not plausible: overlap below 25 %, or
+            a motion of more than 100 mm or 45 degrees from the start.
     """
     if seed < 0:
         raise ValueError(f"seed is {seed}; it must be 0 or more.")
@@ -107,35 +107,35 @@ def register_rigid(
 
 
 def _foreground_points(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Return about 20,000 world points (N, 3) in mm, spread evenly over a scan's foreground."""
+    """Return about 20,000 world points `(N, 3)` in mm, spread evenly over a scan's foreground."""
     indices = np.argwhere(foreground_mask(volume))
     indices = indices[:: max(1, len(indices) // 20_000)]
     return indices @ affine[:3, :3].T + affine[:3, 3]
 
 
 def _apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Map points (N, 3)."""
+    """Map points `(N, 3)` by a `(4, 4)` matrix."""
     return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def _overlap(fixed_points: np.ndarray, moving_points: np.ndarray, views: tuple, matrix: np.ndarray) -> float:
-    """Return the larger of: fixed foreground in the moving field of view, and the other way round.
+    """Return the fraction of foreground in the other scan's field of view, the larger of both directions.
 
-    The larger, because a thin slab within a whole head overlaps well.
+    The larger one, because a thin slab inside a whole head overlaps well.
     """
     (to_fixed, fixed_shape), (to_moving, moving_shape) = views
-    there = _inside(_apply(to_moving @ matrix, fixed_points), moving_shape)
-    back = _inside(_apply(to_fixed @ np.linalg.inv(matrix), moving_points), fixed_shape)
-    return max(there, back)
+    fixed_in_moving = _inside(_apply(to_moving @ matrix, fixed_points), moving_shape)
+    moving_in_fixed = _inside(_apply(to_fixed @ np.linalg.inv(matrix), moving_points), fixed_shape)
+    return max(fixed_in_moving, moving_in_fixed)
 
 
 def _inside(voxels: np.ndarray, shape: tuple[int, ...]) -> float:
-    """Return the fraction of voxel positions (N, 3) that lie in a volume."""
+    """Return the fraction of voxel positions `(N, 3)` inside a volume."""
     return float(np.mean(np.all((voxels >= -0.5) & (voxels <= np.array(shape) - 0.5), axis=1)))
 
 
 def _euler(center: np.ndarray, shift: np.ndarray) -> Any:
-    """Return ITK's rigid transform about a center, both in RAS+ mm, without rotation."""
+    """Return ITK's rigid transform with a center and a shift in RAS+ mm, without rotation."""
     transform = itk.Euler3DTransform[itk.D].New()
     transform.SetCenter((LPS[:3, :3] @ center).tolist())
     transform.SetTranslation((LPS[:3, :3] @ shift).tolist())
@@ -143,7 +143,7 @@ def _euler(center: np.ndarray, shift: np.ndarray) -> Any:
 
 
 def _matrix(transform: Any) -> np.ndarray:
-    """Return an ITK transform of LPS points as `(4, 4)` matrix of RAS+ points."""
+    """Return an ITK transform of LPS points as a `(4, 4)` matrix for RAS+ points."""
     matrix = np.eye(4)
     matrix[:3, :3] = itk.array_from_matrix(transform.GetMatrix())
     matrix[:3, 3] = transform.GetOffset()
@@ -151,7 +151,7 @@ def _matrix(transform: Any) -> np.ndarray:
 
 
 def _optimize(fixed: Any, moving: Any, transform: Any, *, seed: int) -> float:
-    """Move the transform to the optimum, in place, and return the metric there (negative mutual information)."""
+    """Optimize the transform in place and return the final metric (negative mutual information)."""
     metric = _metric(type(fixed))
     optimizer = _optimizer(metric)
     method = itk.ImageRegistrationMethodv4[type(fixed), type(moving)].New(
@@ -167,13 +167,13 @@ def _optimize(fixed: Any, moving: Any, transform: Any, *, seed: int) -> float:
         raise ValueError(
             f"the scans of {list(fixed.GetLargestPossibleRegion().GetSize())} and "
             f"{list(moving.GetLargestPossibleRegion().GetSize())} voxels cannot be registered: "
-            f"{str(error).strip().splitlines()[-1]} Check that both show the same person and part of the body."
+            f"{str(error).strip().splitlines()[-1]} Check that both show the same subject and body part."
         ) from error
     return float(optimizer.GetValue())
 
 
 def _metric(image_type: Any) -> Any:
-    """Return the metric, mutual information with gradients by differences (images are smoothed already)."""
+    """Return mutual information as metric, without gradient filters, because the images are already smoothed."""
     metric = itk.MattesMutualInformationImageToImageMetricv4[image_type, image_type].New()
     metric.SetNumberOfHistogramBins(HISTOGRAM_BINS)
     metric.SetUseFixedImageGradientFilter(False)
@@ -182,7 +182,7 @@ def _metric(image_type: Any) -> Any:
 
 
 def _optimizer(metric: Any) -> Any:
-    """Return the gradient descent, in which a radian counts as far as it moves the corners of the scan in mm."""
+    """Return the gradient descent; it scales rotations by how far they move the corners of the scan in mm."""
     scales = itk.RegistrationParameterScalesFromPhysicalShift[type(metric)].New(Metric=metric)
     optimizer = itk.RegularStepGradientDescentOptimizerv4[itk.D].New(ScalesEstimator=scales)
     optimizer.SetLearningRate(FIRST_STEP)
@@ -196,7 +196,7 @@ def _optimizer(metric: Any) -> Any:
 
 
 def _set_levels(method: Any, fixed: Any) -> None:
-    """Set smoothing, grid and number of samples."""
+    """Set smoothing, grid and number of samples of each level."""
     spacing = np.array(fixed.GetSpacing())
     shape = np.array(fixed.GetLargestPossibleRegion().GetSize())
     percentages = []
@@ -211,7 +211,7 @@ def _set_levels(method: Any, fixed: Any) -> None:
 
 
 def _check_plausible(moved: np.ndarray, center: np.ndarray, overlap: float) -> None:
-    """Refuse a result that one person in one scanner cannot give; `moved` is the map beyond the start."""
+    """Check that a result is plausible for one subject and session; `moved` is the motion from the start."""
     cosine = np.clip((np.trace(moved[:3, :3]) - 1) / 2, -1, 1)
     angle = float(np.degrees(np.arccos(cosine)))
     shift = float(np.linalg.norm(_apply(moved, center[None])[0] - center))
@@ -220,5 +220,5 @@ def _check_plausible(moved: np.ndarray, center: np.ndarray, overlap: float) -> N
     raise ValueError(
         f"the registration is not plausible: {shift:.0f} mm and {angle:.0f} degrees from the start (at most "
         f"{MAX_SHIFT:.0f} and {MAX_ANGLE:.0f}), overlap {overlap:.0%} (at least {MIN_OVERLAP:.0%}). Check that both "
-        "scans are of the same person and session and that their headers are right, or register them by hand first."
+        "scans are of the same subject and session and that their headers are right, or register them by hand first."
     )

@@ -1,4 +1,4 @@
-"""The division of subjects into training, validation and test."""
+"""Random split of subjects into training, validation and test."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,19 +13,19 @@ def split_subjects(
     """Draw the section of every subject; subjects of one person share it.
 
     The draw depends on the set of names and the seed only, not on their order. Counts are rounded by largest
-    remainder; where there are persons enough, every section with a fraction above 0 gets at least one.
+    remainder; if there are enough persons, every section with a fraction above 0 gets at least one.
 
     Args:
         subjects: different names.
-        fractions: of persons for training, validation and test; each in [0, 1], together 1.
-        seed: of the draw.
-        persons: per subject whose scans these are; subjects that are not named are persons of their own.
+        fractions: fractions of persons for training, validation and test; each in [0, 1], sum 1.
+        seed: seed of the random split.
+        persons: per subject the person whose scans these are; a subject that is missing here is a separate person.
 
     Returns:
         Per subject its section.
 
     Raises:
-        ValueError: fractions that are not three numbers in [0, 1] of sum 1.
+        ValueError: `fractions` are not three numbers in [0, 1] that sum to 1.
 
     Example:
         >>> split_subjects(["a", "b"], fractions=(1, 0, 0), seed=0)
@@ -40,7 +40,7 @@ def split_subjects(
 
 
 def _counts(total: int, fractions: Sequence[float]) -> list[int]:
-    """Return how many of `total` subjects go into each section."""
+    """Return how many of `total` persons go into each section."""
     shares = np.asarray(fractions, dtype=float)
     if shares.shape != (3,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-6:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""From the scans of one subject to its subject file."""
+"""Preparation of one subject: its scans are processed, scaled and written to a subject file."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -28,20 +28,20 @@ def prepare_subject(
     steps: PreparationSteps = NO_STEPS,
     recipe: Mapping[str, Any] | None = None,
 ) -> None:
-    """Read one subject's scans, do the steps, scale their intensities and write the subject file with its history.
+    """Read one subject's scans, apply the steps, scale the intensities and write the subject file with its history.
 
     Args:
-        item: the subject's files.
-        path: the file to write.
-        modalities: those to store; the first that the subject has is the reference unless the steps name another.
-        allow_missing: accept a subject that lacks some of them (not all).
-        steps: what to do before the scaling; by default nothing, the scans must share a grid then.
-        recipe: of `make_recipe` for these scans and steps; `None` = made here, which reads all scans.
+        item: files of the subject.
+        path: path of the subject file.
+        modalities: modalities to store; the first that the subject has is the reference unless the steps name another.
+        allow_missing: accept a subject that lacks some of the modalities (not all).
+        steps: steps before the scaling; by default none, so that the scans must share a grid.
+        recipe: result of `make_recipe` for these scans and steps; `None` makes it here, which reads all scans.
 
     Raises:
-        ValueError: a missing modality, an unusable scan, different grids, nothing to crop to, a person's only scan
-            that is truly thin along no axis.
-        OSError: a scan that cannot be read, a file that cannot be written.
+        ValueError: a missing modality, an unusable scan, different grids, nothing to crop to, or a subject's only scan
+            is truly thin along no axis.
+        OSError: a scan cannot be read, or the subject file cannot be written.
     """
     present = present_modalities(item, modalities, allow_missing)
     recipe = make_recipe(item, present, steps) if recipe is None else recipe
@@ -67,10 +67,10 @@ def prepare_subject(
 
 
 def present_modalities(item: SubjectFiles, modalities: Sequence[str], allow_missing: bool) -> list[str]:
-    """Return which modalities the subject has a file for, in order.
+    """Return the modalities that the subject has a file for, in order.
 
     Raises:
-        ValueError: some are missing and that is not allowed, or all are.
+        ValueError: some are missing and that is not allowed, or all are missing.
     """
     missing = [name for name in modalities if name not in item.files]
     if missing and (not allow_missing or len(missing) == len(modalities)):
@@ -82,15 +82,15 @@ def present_modalities(item: SubjectFiles, modalities: Sequence[str], allow_miss
 
 
 def _read(item: SubjectFiles, modality: str) -> Scan:
-    """Read one modality; the only call that knows of readers."""
+    """Read the scan of one modality."""
     return read_scan(item.files[modality], modality=modality)
 
 
 def scale_intensity(scan: Scan) -> tuple[np.ndarray, tuple[float, float]]:
     """Scale a scan to uint8 between the percentiles 0.5 and 99.5 of its non-zero voxels.
 
-    low and high are the percentiles p; v = round(255 clamp((x - low) / (high - low), 0, 1)). Voxels that are exactly 0
-    are background and stay 0, so that a skull-stripped scan keeps a clean surround whatever low is.
+    With the percentiles low and high, v = round(255 clamp((x - low) / (high - low), 0, 1)). Voxels that are exactly 0
+    are background and stay 0, so that the background of a skull-stripped scan is 0 for any low.
 
     Returns:
         The uint8 stack `(D, H, W)` and (low, high) in the scan's own units.

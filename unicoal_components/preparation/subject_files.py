@@ -1,4 +1,4 @@
-"""Which file is which modality of which subject: by a name pattern, or by a table; `layouts` knows common folders."""
+"""Search for the files of each subject by a name pattern or a table; for known collections see `layouts`."""
 
 import csv
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from ..datasets.datalist import SECTIONS
 
 COLUMNS = ("subject", "section", "person", "mask")
-"""Of a table, besides one column per modality."""
+"""Columns of a table next to one column per modality."""
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,13 @@ class SubjectFiles:
     """The scans of one subject.
 
     Attributes:
-        subject: the name, which becomes `<subject>.h5`.
-        files: per modality (lower case) the scan; a modality without a file is absent.
-        section: training, validation or test; `None` where the split is drawn.
-        person: whose scans these are; several subjects (sessions) of one person go into one section. `None`: the
-            subject is a person of its own.
-        mask: an image of the reference's space, non-zero in the brain; `None`: there is none.
-        notes: what was decided in finding the files, in words.
+        subject: name of the subject, whose file is `<subject>.h5`.
+        files: per modality (lower case) the path of its scan; a modality without a scan is absent.
+        section: training, validation or test; `None` if the split is drawn.
+        person: person whose scans these are; several subjects (sessions) of one person share a section. `None` if this
+            is the person's only subject.
+        mask: path of an image in the world space of the reference, non-zero in the brain; `None` if there is none.
+        notes: decisions in the search for the files, as sentences.
     """
 
     subject: str
@@ -38,19 +38,22 @@ class SubjectFiles:
 def find_subjects(
     folder: str | os.PathLike, *, pattern: str, modalities: Sequence[str], names: Mapping[str, str] | None = None
 ) -> list[SubjectFiles]:
-    """Find every subject below `folder` whose files follow `pattern`, in order of their names.
+    """Find all subjects below `folder` whose files match `pattern`, sorted by name.
 
     Args:
-        folder: where the pattern starts.
+        folder: folder that the pattern is relative to.
         pattern: relative path with `{subject}` and `{modality}`, such as `{subject}/{modality}.nii.gz`; `*` stands for
             anything but a folder separator.
         modalities: lower-case names.
-        names: per modality its spelling in file names where that differs, such as `{"t1": "T1w"}`.
+        names: spelling of a modality in file names where it differs, such as `{"t1": "T1w"}`.
+
+    Returns:
+        The subjects, sorted by name.
 
     Raises:
         FileNotFoundError: the folder does not exist.
-        ValueError: a pattern without the two fields, names for unknown modalities, a modality of which no file exists,
-            two files for one modality of one subject.
+        ValueError: the pattern lacks one of its fields, `names` has an unknown modality, a modality has no file, or a
+            subject has two files for one modality.
     """
     folder, names = Path(folder), dict(names or {})
     check_modalities(modalities)
@@ -84,7 +87,7 @@ def find_subjects(
 
 
 def _matches(folder: Path, pattern: str) -> list[tuple[str, Path]]:
-    """Return (subject, path) of every file that fits; a second `{subject}` must repeat the first."""
+    """Return (subject, path) of every file that matches; all `{subject}` of a pattern must be equal."""
     expression = re.escape(pattern).replace(r"\*", "[^/]*")
     expression = expression.replace(r"\{subject\}", "(?P<subject>[^/]+?)", 1).replace(r"\{subject\}", "(?P=subject)")
     result = []
@@ -96,10 +99,15 @@ def _matches(folder: Path, pattern: str) -> list[tuple[str, Path]]:
 
 
 def add_masks(subjects: Sequence[SubjectFiles], folder: str | os.PathLike, *, pattern: str) -> list[SubjectFiles]:
-    """Give every subject its mask, found by `pattern` below `folder`; a subject without one keeps what it has.
+    """Add to every subject the mask that `pattern` finds below `folder`; without a match its mask stays.
+
+    Args:
+        subjects: the subjects.
+        folder: folder that the pattern is relative to.
+        pattern: relative path with `{subject}`, such as `{subject}/mask.nii.gz`.
 
     Raises:
-        ValueError: a pattern without `{subject}`, a mask for none of the subjects, or two for one.
+        ValueError: the pattern lacks `{subject}`, no subject has a mask, or a subject has two.
     """
     if set(re.findall(r"\{(.*?)\}", pattern)) != {"subject"}:
         raise ValueError(
@@ -109,7 +117,7 @@ def add_masks(subjects: Sequence[SubjectFiles], folder: str | os.PathLike, *, pa
     for subject, path in _matches(Path(folder), pattern):
         if subject in masks:
             raise ValueError(
-                f"subject '{subject}' has two masks: '{masks[subject]}' and '{path}'. Specify --mask more."
+                f"subject '{subject}' has two masks: '{masks[subject]}' and '{path}'. Make --mask more specific."
             )
         masks[subject] = path
     if not masks.keys() & {item.subject for item in subjects}:
@@ -121,17 +129,21 @@ def add_masks(subjects: Sequence[SubjectFiles], folder: str | os.PathLike, *, pa
 
 
 def read_table(path: str | os.PathLike, *, modalities: Sequence[str] | None = None) -> list[SubjectFiles]:
-    """Read a CSV with the column `subject`, one per modality and, if wanted, `section`, `person`, `mask`, in its order.
+    """Read subjects from a CSV with the column `subject`, one per modality, and optional `section`, `person`, `mask`.
 
     Paths are absolute or relative to the CSV's folder; an empty cell means that the subject lacks the modality.
 
     Args:
-        path: the CSV file (comma separated, UTF-8, with a header row; case of the header does not matter).
-        modalities: the columns to take; `None` takes all besides subject, section, person and mask.
+        path: path of the CSV file (comma separated, UTF-8, with a header row in any case).
+        modalities: columns to read; `None` reads all except subject, section, person and mask.
+
+    Returns:
+        The subjects in the order of the rows.
 
     Raises:
         FileNotFoundError: the table does not exist.
-        ValueError: missing or doubled columns, a row without a usable name or section, a subject named twice.
+        ValueError: missing or duplicate columns, a row with too few cells or an unknown section, or a subject that
+            occurs twice.
     """
     path = Path(path)
     if not path.is_file():
@@ -149,7 +161,7 @@ def read_table(path: str | os.PathLike, *, modalities: Sequence[str] | None = No
         if section is not None and section not in SECTIONS:
             raise ValueError(
                 f"table '{path}', subject '{subject}': section '{section}' must be one of {list(SECTIONS)}; "
-                "leave the whole column out to have the split drawn."
+                "for a random split, leave out the whole column."
             )
         if subject in result:
             raise ValueError(f"table '{path}' has subject '{subject}' twice; write one row per subject.")
@@ -178,10 +190,10 @@ def _table_modalities(path: Path, header: Sequence[str], modalities: Sequence[st
 
 
 def check_modalities(modalities: Sequence[str]) -> None:
-    """Refuse an empty list, doubled names and names that cannot be dataset names."""
+    """Check that the list is not empty and holds different names that can be dataset names."""
     usable = all(isinstance(name, str) and name.isidentifier() and name == name.lower() for name in modalities)
     if not modalities or len(set(modalities)) < len(modalities) or not usable:
         raise ValueError(
             f"modalities {list(modalities)} must be different lower-case words such as t1, t2, pd, flair; "
-            "a file's own spelling goes into names."
+            "give other spellings in file names with names."
         )

@@ -1,4 +1,4 @@
-"""A cohort of simulated persons: subject files, datalist and, on request, NIfTI files."""
+"""Cohort of simulated subjects: subject files, a datalist and optional NIfTI files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..preparation.split import split_subjects
 from ..preparation.subject import scale_intensity
 from ..scans.scan import Scan
 from .label_map import load_label_map, read_label_classes
-from .person import Person, check_options, check_shares, simulate_person
+from .person import SimulatedSubject, check_options, check_shares, simulate_subject
 from .pulse_sequences import MODALITIES
 from .tissue_maps import TissueMaps, load_mni152
 
@@ -47,34 +47,34 @@ def simulate_cohort(
     nifti: bool = False,
     overwrite: bool = False,
 ) -> Path:
-    """Simulate persons with t1, t2, pd and flair on one grid each, and write `sim_0000.h5`, ... and `datalist.json`.
+    """Simulate subjects with t1, t2, pd and flair on one grid each; write `sim_0000.h5`, ... and `datalist.json`.
 
-    Person i depends on (seed, i) and the other options, not on the number of persons: the same seed gives the same
-    bytes. Intensities are scaled as scans are (`prepare_subject.scale_intensity`).
+    Subject i depends on (seed, i) and the other options, not on the number of subjects: the same seed gives the same
+    bytes. Intensities are scaled like those of real scans (`subject.scale_intensity`).
 
     Args:
-        output: folder, made if need be.
-        subjects: number of persons, at least 1.
-        split: fractions of training, validation and test, or three numbers of persons that add up to `subjects`.
+        output: folder for the results, created if it does not exist.
+        subjects: number of subjects, at least 1.
+        split: fractions of training, validation and test, or three numbers of subjects that sum to `subjects`.
         spacing: edge of the cubic voxels in mm.
-        seed: of everything drawn, at least 0.
-        lesions: largest number of white matter lesions per person.
-        noise: Rician noise relative to the 99th percentile.
-        label_map: a label map, or a folder of them (person i has the shape of file i modulo their number);
+        seed: seed of all random values, at least 0.
+        lesions: largest number of white matter lesions per subject.
+        noise: standard deviation of the Rician noise relative to the 99th percentile.
+        label_map: a label map, or a folder of them (subject i has the shape of file i modulo their number);
             `None` deforms the MNI152 average brain in nilearn.
-        label_classes: JSON table label → tissue; `None` knows FreeSurfer's and SynthSeg's labels.
-        brain_only: share of persons for which what a label map has outside the brain is left out, 0 to 1 (`True`).
-            Their background is exactly 0; around whole heads is noise.
-        contrast_spread: how widely pulse sequences and field strengths vary, 0 (each modality's standard) to 1.
+        label_classes: JSON table label → tissue; `None` uses the labels of FreeSurfer and SynthSeg.
+        brain_only: fraction of subjects whose label map is reduced to the brain, 0 to 1 (`True`). Their background is
+            exactly 0; the background of whole heads is noise.
+        contrast_spread: variation of pulse sequences and field strengths, from 0 (each modality's standard) to 1.
         nifti: also write `nifti/<subject>/<modality>.nii.gz`, unscaled.
         overwrite: replace an earlier cohort in `output`.
 
     Returns:
-        The datalist's path.
+        The path of the datalist.
 
     Raises:
-        ValueError: an option outside its range, or an unusable label map.
-        OSError: a file that cannot be read or written.
+        ValueError: an option is out of its range, or a label map is unusable.
+        OSError: a file cannot be read or written.
     """
     names = _names(subjects)
     check_options(seed=seed, spacing=spacing, lesions=lesions, noise=noise)
@@ -87,12 +87,12 @@ def simulate_cohort(
     sources = _map_loaders(label_map, label_classes, brain_only)
     if 1 < len(sources) < subjects:
         logger.warning(
-            "%d persons share %d label maps: the same folds occur in several sections", subjects, len(sources)
+            "%d subjects share %d label maps: the same cortical folds occur in several sections", subjects, len(sources)
         )
     entries: dict[str, list[dict[str, str]]] = {section: [] for section in SECTIONS}
-    for index, name in enumerate(tqdm(names, desc="simulating", unit="person")):
+    for index, name in enumerate(tqdm(names, desc="simulating", unit="subject")):
         maps = sources[index % len(sources)](_in_share(seed + index, brain_only))
-        person = simulate_person(
+        subject = simulate_subject(
             maps,
             seed=seed,
             index=index,
@@ -101,34 +101,45 @@ def simulate_cohort(
             noise=noise,
             contrast_spread=contrast_spread,
         )
-        write_person(output, name, person, source=f"{maps.source}, seed {seed}, person {index}", nifti=nifti)
+        write_simulated_subject(
+            output, name, subject, source=f"{maps.source}, seed {seed}, person {index}", nifti=nifti
+        )
         entries[sections[name]].append({"subject": name, "path": f"{name}.h5"})
     write_datalist(datalist, sections=entries, modalities=list(MODALITIES))
     return datalist
 
 
-def write_person(output: Path, name: str, person: Person, *, source: str, nifti: bool = False) -> None:
-    """Write one person's subject file and, if `nifti`, the unscaled volumes as int16 NIfTI files.
+def write_simulated_subject(
+    output: Path, name: str, subject: SimulatedSubject, *, source: str, nifti: bool = False
+) -> None:
+    """Write the subject file of a simulated subject and, if `nifti`, the unscaled volumes as int16 NIfTI files.
+
+    Args:
+        output: folder of the cohort.
+        name: name of the subject.
+        subject: the simulated scans.
+        source: origin of the anatomy, recorded in the subject file.
+        nifti: also write `nifti/<name>/<modality>.nii.gz`.
 
     Raises:
         OSError: a file cannot be written.
     """
     scaled = {
-        modality: scale_intensity(Scan(Path(f"{name}/{modality}"), volume, person.affine))
-        for modality, volume in person.volumes.items()
+        modality: scale_intensity(Scan(Path(f"{name}/{modality}"), volume, subject.affine))
+        for modality, volume in subject.volumes.items()
     }
     write_subject(
         output / f"{name}.h5",
         volumes={modality: volume for modality, (volume, _) in scaled.items()},
-        affine=person.affine,
+        affine=subject.affine,
         intensity={modality: limits for modality, (_, limits) in scaled.items()},
-        sources={name: f"simulated from {source}: {person.sequences[name]} at {person.field:g} T" for name in scaled},
+        sources={name: f"simulated from {source}: {subject.sequences[name]} at {subject.field:g} T" for name in scaled},
         thin_axes=dict.fromkeys(scaled, (0, 1, 2)),
     )
     if nifti:
-        for modality, volume in person.volumes.items():
+        for modality, volume in subject.volumes.items():
             stored = np.rint(volume).astype(np.int16).transpose(2, 1, 0)
-            image = nib.Nifti1Image(stored, person.affine)  # type: ignore[attr-defined]
+            image = nib.Nifti1Image(stored, subject.affine)  # type: ignore[attr-defined]
             image.header.set_xyzt_units("mm")
             with atomic_path(output / "nifti" / name / f"{modality}.nii.gz") as path:
                 path.write_bytes(gzip.compress(image.to_bytes(), compresslevel=3, mtime=0))
@@ -136,17 +147,17 @@ def write_person(output: Path, name: str, person: Person, *, source: str, nifti:
 
 def _names(subjects: int) -> list[str]:
     if not isinstance(subjects, int) or isinstance(subjects, bool) or subjects < 1:
-        raise ValueError(f"subjects is {subjects!r}; it must be a number of persons, at least 1.")
+        raise ValueError(f"subjects is {subjects!r}; it must be a number of subjects, at least 1.")
     return [f"sim_{index:04d}" for index in range(subjects)]
 
 
 def _in_share(index: int, share: float) -> bool:
-    """Return whether a person is among a share of all: close to the share in any run of persons, without a period."""
+    """Return whether a subject belongs to a share of all; any run of subjects has about this share, without period."""
     return (index * GOLDEN_RATIO) % 1.0 < share
 
 
 def _fractions(split: Sequence[float], subjects: int) -> tuple[float, ...]:
-    """Return fractions that sum to 1; numbers of persons are told by their sum."""
+    """Return fractions that sum to 1; a sum of `subjects` means numbers of subjects."""
     try:
         shares = tuple(float(share) for share in split)
     except (TypeError, ValueError):
@@ -154,7 +165,7 @@ def _fractions(split: Sequence[float], subjects: int) -> tuple[float, ...]:
     if len(shares) != 3 or min(shares) < 0 or not (abs(sum(shares) - 1) < 1e-6 or sum(shares) == subjects):
         raise ValueError(
             f"split is {split!r}; it must be three fractions for {', '.join(SECTIONS)} that sum to 1, or three "
-            f"numbers of persons that sum to subjects ({subjects}), such as 0.7,0.1,0.2."
+            f"numbers that sum to subjects ({subjects}), such as 0.7,0.1,0.2."
         )
     return tuple(share / sum(shares) for share in shares)
 
@@ -162,15 +173,17 @@ def _fractions(split: Sequence[float], subjects: int) -> tuple[float, ...]:
 def _map_loaders(
     label_map: str | os.PathLike | None, label_classes: str | os.PathLike | None, brain_only: float
 ) -> list[Callable[[bool], TissueMaps]]:
-    """Return one function per anatomy, of whether to strip the head.
+    """Return one function per anatomy, which takes whether to strip the head.
 
-    Only the latest result is remembered: a folder of maps would fill the memory.
+    Only the latest result is cached, because a folder of maps would fill the memory.
     """
     if label_map is None:
         if label_classes is not None or brain_only:
-            raise ValueError("--label_classes and --brain_only need --label_map; without it a stripped brain is made.")
+            raise ValueError(
+                "--label_classes and --brain_only need --label_map; without it the anatomy is a stripped brain."
+            )
         load = lru_cache(maxsize=1)(load_mni152)
-        return [lambda stripped: load()]  # a brain always
+        return [lambda stripped: load()]  # always a stripped brain
     classes = None if label_classes is None else read_label_classes(label_classes)
     path = Path(label_map)
     files = [path] if not path.is_dir() else sorted(p for p in path.iterdir() if p.name.endswith(LABEL_MAP_SUFFIXES))
@@ -178,7 +191,7 @@ def _map_loaders(
         raise FileNotFoundError(f"folder '{path}' holds no label map; its files must end in {LABEL_MAP_SUFFIXES}.")
 
     @lru_cache(maxsize=1)
-    def remembered(file: Path, stripped: bool) -> TissueMaps:
+    def load_cached(file: Path, stripped: bool) -> TissueMaps:
         return load_label_map(file, classes=classes, brain_only=stripped)
 
-    return [partial(remembered, file) for file in files]
+    return [partial(load_cached, file) for file in files]

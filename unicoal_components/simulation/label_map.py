@@ -1,4 +1,4 @@
-"""Tissue maps from a label map of FreeSurfer or SynthSeg, or with a table of one's own."""
+"""Tissue maps from a label map of FreeSurfer, SynthSeg or a custom table of labels."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from .tissue_constants import BRAIN_TISSUES, TISSUES
 from .tissue_maps import BACKGROUND, TissueMaps, pack
 
 # FreeSurfer's color table for the brain; above 500 (and 85, 136, 137, 163, 164) the training labels of SynthSeg
-# (Billot et al., Medical Image Analysis 86:102789, 2023), whose outer labels carry no names: read off their place in
-# the head. 25 and 57 are FreeSurfer's lesions, but there they mark healthy tissue, as bright as deep gray on T1.
+# (Billot et al., Medical Image Analysis 86:102789, 2023), whose labels outside the brain have no names: assigned by
+# their position in the head. 25 and 57 are FreeSurfer's lesions, but SynthSeg uses them for healthy tissue, as bright
+# as deep gray on T1.
 TISSUE_LABELS: Mapping[str, tuple[int, ...]] = {
     BACKGROUND: (0,),
     "csf": (4, 5, 14, 15, 24, 43, 44, 72, 257, 506),
@@ -37,7 +38,7 @@ TISSUE_LABELS: Mapping[str, tuple[int, ...]] = {
     "marrow": (516,),
     "bone": (165, 514, 515),
 }
-# Labels of the head outside the brain that a brain tissue shares: eyes, spinal cord, optic nerves.
+# Labels outside the brain whose tissue also occurs in the brain: eyes, spinal cord, optic nerves.
 OUTSIDE_BRAIN = frozenset({506, 512, 530})
 
 
@@ -57,8 +58,8 @@ def read_label_classes(path: str | os.PathLike) -> dict[int, str]:
     """Read a JSON object of label → tissue, such as `{"0": "background", "1": "gray"}`.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: not such an object, or an unknown tissue.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file holds no such object, or an unknown tissue.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"label table '{path}' does not exist; check --label_classes.")
@@ -71,7 +72,7 @@ def read_label_classes(path: str | os.PathLike) -> dict[int, str]:
         ) from error
     for label, tissue in table.items():
         if tissue not in allowed:
-            raise ValueError(f"label table '{path}': label {label} is '{tissue}'; allowed are {allowed}.")
+            raise ValueError(f"label table '{path}': label {label} is '{tissue}'; it must be one of {allowed}.")
     return table
 
 
@@ -80,17 +81,17 @@ def load_label_map(
 ) -> TissueMaps:
     """Build tissue maps from a label map in any orientation.
 
-    Each tissue's labels are blurred by a Gaussian of 0.45 voxels: a border voxel then holds parts of both sides, as the
-    partial volume of a scan. Persons made from it keep this person's folds, hence no roughness.
+    Each tissue's labels are blurred by a Gaussian of 0.45 voxels, so that a voxel at a border holds parts of both
+    sides, as the partial volume of a scan. Simulated subjects keep the cortical folds of the map, hence roughness is 0.
 
     Args:
         path: a 3D image of integer labels.
-        classes: label → tissue of `TISSUES` or "background"; `None` is the FreeSurfer and SynthSeg table.
+        classes: label → tissue of `TISSUES` or "background"; `None` uses the table of FreeSurfer and SynthSeg.
         brain_only: drop scalp, skull, face and neck.
 
     Raises:
         OSError: the file does not exist or cannot be read.
-        ValueError: not 3D, not integers, labels without a tissue, or no tissue at all.
+        ValueError: the image is not 3D, has values that are not integers, labels without a tissue, or no tissue at all.
     """
     scan = read_scan(path)
     members = _members(path, scan.stack, default_label_classes() if classes is None else classes, brain_only)
@@ -103,17 +104,18 @@ def load_label_map(
 def _members(
     path: str | os.PathLike, labels: NDArray[np.floating], classes: Mapping[int, str], brain_only: bool
 ) -> dict[str, list[int]]:
-    """Return per tissue the labels that are present, after checking that all are known."""
+    """Return per tissue the labels that are present; check that all labels are known."""
     present = np.unique(labels)
     broken = present[present != np.rint(present)]
     if broken.size:
         raise ValueError(
-            f"label map '{path}' holds values that are no integers, such as {broken[0]:g}; give the labels."
+            f"label map '{path}' holds values that are not integers, such as {broken[0]:g}; give an image of integer "
+            "labels."
         )
     unknown = [int(label) for label in present if int(label) not in classes]
     if unknown:
         raise ValueError(
-            f"label map '{path}' has labels without a tissue: {unknown}. Give a table for all labels with "
+            f"label map '{path}' has labels without a tissue: {unknown}. Give a table of all labels with "
             f"--label_classes FILE.json; tissues are {[BACKGROUND, *TISSUES]}."
         )
     members: dict[str, list[int]] = {}
@@ -128,7 +130,7 @@ def _members(
 
 
 def _soft(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Blur a mask by a Gaussian of 0.45 voxels inside its box, grown by what that reaches: most tissues are small."""
+    """Blur a mask by a Gaussian of 0.45 voxels, inside its bounding box plus 2 voxels, as most tissues are small."""
     (box,) = find_objects(mask.astype(np.uint8))
     grown = tuple(slice(max(0, own.start - 2), own.stop + 2) for own in box)
     result = np.zeros(mask.shape, np.float32)
@@ -137,6 +139,6 @@ def _soft(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 
 def _near_brain(fractions: Mapping[str, NDArray[np.float32]]) -> NDArray[np.bool_]:
-    """Return where CSF belongs to the stripped brain: in and between the folds, not the spine or a wide rim."""
+    """Return a mask of the CSF that belongs to the stripped brain: in and between the folds, not in the spine."""
     parenchyma = sum(fraction for tissue, fraction in fractions.items() if tissue != "csf")
     return binary_fill_holes(gaussian_filter(np.asarray(parenchyma), 4.0, truncate=2.0) > 0.25)

@@ -1,4 +1,4 @@
-"""White matter lesions, as multiple sclerosis or small vessel disease leave them."""
+"""White matter lesions, as in multiple sclerosis or small vessel disease."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from scipy.ndimage import gaussian_filter
 def random_lesions(
     fractions: Mapping[str, NDArray[np.float32]], rng: np.random.Generator, *, count: int, spacing: float
 ) -> dict[str, NDArray[np.float32]]:
-    """Turn blobs of white matter into lesion tissue.
+    """Replace random ellipsoids of white matter by lesion tissue.
 
-    Each is an ellipsoid with half-axes of 2 to 6 mm around a voxel of white matter, likelier near the ventricles; its
-    border runs over a voxel, and only white matter is taken, so that a lesion stops at the cortex.
+    Each has half-axes of 2 to 6 mm around a voxel of white matter, more likely near the ventricles. Its border is one
+    voxel wide, and only white matter is replaced, so that a lesion ends at the cortex.
 
     Args:
-        fractions: per tissue `(D, H, W)` in [0, 1]; with "white".
+        fractions: per tissue `(D, H, W)` in [0, 1]; without "white" there are no lesions.
         rng: source of randomness.
         count: number of lesions, at least 0.
         spacing: edge of the voxels in mm.
 
     Returns:
-        The fractions with "lesion" grown; their sum is unchanged.
+        The fractions with "lesion" added; their sum is unchanged.
     """
     result = dict(fractions)
     lesion = np.zeros_like(next(iter(fractions.values())))
@@ -48,7 +48,7 @@ def random_lesions(
 def _centers(
     fractions: Mapping[str, NDArray[np.float32]], rng: np.random.Generator, count: int, spacing: float
 ) -> NDArray[np.intp]:
-    """Draw `(count, 3)` voxels of nearly pure white matter, weighted by how near CSF is with a width of 6 mm."""
+    """Draw `(count, 3)` voxels of nearly pure white matter, with weights that grow near CSF (Gaussian of 6 mm)."""
     if "white" not in fractions:
         return np.zeros((0, 3), np.intp)
     candidates = np.argwhere(fractions["white"] > 0.8)

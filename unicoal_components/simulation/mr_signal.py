@@ -14,8 +14,14 @@ def spin_echo(
     """Compute the spin-echo signal S = PD (1 - exp(-TR / T1)) exp(-TE / T2).
 
     Args:
-        pd: proton density. t1, t2: relaxation times in ms. All broadcast.
-        tr: repetition time in ms. te: echo time in ms.
+        pd: proton density; broadcasts with `t1` and `t2`.
+        t1: longitudinal relaxation time in ms.
+        t2: transverse relaxation time in ms.
+        tr: repetition time in ms.
+        te: echo time in ms.
+
+    Returns:
+        The signal in units of `pd`, with the broadcast shape of `pd`, `t1` and `t2`.
 
     Example:
         >>> round(float(spin_echo(1.0, 500.0, 100.0, tr=1e9, te=100.0)), 4)
@@ -30,8 +36,15 @@ def inversion_recovery(
     """Compute the magnitude inversion-recovery signal, S = |PD (1 - 2 exp(-TI / T1) + exp(-TR / T1)) exp(-TE / T2)|.
 
     Args:
-        pd: proton density. t1, t2: relaxation times in ms. All broadcast.
-        tr: repetition time in ms. te: echo time in ms. ti: inversion time in ms.
+        pd: proton density; broadcasts with `t1` and `t2`.
+        t1: longitudinal relaxation time in ms.
+        t2: transverse relaxation time in ms.
+        tr: repetition time in ms.
+        te: echo time in ms.
+        ti: inversion time in ms.
+
+    Returns:
+        The signal in units of `pd`, with the broadcast shape of `pd`, `t1` and `t2`.
 
     Example:
         >>> round(float(inversion_recovery(1.0, 1000.0, 100.0, tr=1e9, te=0.0, ti=1000 * np.log(2))), 4)
@@ -46,12 +59,19 @@ def gradient_echo(
 ) -> FloatArray:
     """Compute the spoiled gradient-echo signal, S = PD sin(flip) (1 - E) / (1 - E cos(flip)) exp(-TE / T2).
 
-    E = exp(-TR / T1) (Ernst and Anderson, Rev Sci Instrum 37:93, 1966). T2 stands for T2*: at the TE of a few ms of
-    T1-weighted scans they differ by a few percent of signal.
+    E = exp(-TR / T1) (Ernst and Anderson, Rev Sci Instrum 37:93, 1966). T2 is used as T2*: at the TE of a few ms
+    of T1-weighted scans the signals differ by a few percent.
 
     Args:
-        pd: proton density. t1, t2: relaxation times in ms. All broadcast.
-        tr: repetition time in ms. te: echo time in ms. flip: flip angle in degrees.
+        pd: proton density; broadcasts with `t1` and `t2`.
+        t1: longitudinal relaxation time in ms.
+        t2: transverse relaxation time in ms, used as T2*.
+        tr: repetition time in ms.
+        te: echo time in ms.
+        flip: flip angle in degrees.
+
+    Returns:
+        The signal in units of `pd`, with the broadcast shape of `pd`, `t1` and `t2`.
 
     Example:
         >>> round(float(gradient_echo(1.0, 1000.0, 100.0, tr=1e9, te=0.0, flip=30.0)), 4)
@@ -77,21 +97,28 @@ def mprage(
 ) -> FloatArray:
     """Compute the magnitude MPRAGE signal at the center of k-space, in the steady state of many inversions.
 
-    The magnetization is inverted, recovers, is read by a train of small flips and recovers again until the next
+    The magnetization is inverted, recovers, is read out by a train of small flips and recovers again until the next
     inversion, TR after the first (Mugler and Brookeman, MRM 15:152, 1990). The equations are those of one readout train
     in Marques et al., NeuroImage 49:1271, 2010: with e(t) = exp(-t / T1) and c = e(echo_spacing) cos(flip), a flip and
     its recovery take M to c M + 1 - e(echo_spacing), and the steady state is the M before the inversion that returns.
 
     Args:
-        pd: proton density. t1, t2: relaxation times in ms; T2 stands for T2*, as in `gradient_echo`. All broadcast.
-        tr: time between inversions in ms. te: echo time in ms. flip: flip angle in degrees.
+        pd: proton density; broadcasts with `t1` and `t2`.
+        t1: longitudinal relaxation time in ms.
+        t2: transverse relaxation time in ms, used as T2*.
+        tr: time between inversions in ms.
+        te: echo time in ms.
         ti: time from the inversion to the middle of the train in ms.
+        flip: flip angle in degrees.
         echo_spacing: time between flips in ms.
         echoes: number of flips in a train.
-        efficiency: of the inversion, in [0, 1]; 0.96 after Marques 2010.
+        efficiency: efficiency of the inversion, in [0, 1]; 0.96 after Marques 2010.
+
+    Returns:
+        The signal in units of `pd`, with the broadcast shape of `pd`, `t1` and `t2`.
 
     Raises:
-        ValueError: the train does not fit between the inversions.
+        ValueError: the train does not fit between two inversions.
 
     Example:
         >>> white, gray = mprage(0.7, [810.0, 1350.0], 80.0, tr=2300.0, te=3.0, ti=900.0, flip=9.0)
@@ -106,12 +133,12 @@ def mprage(
             f"{tr:g} ms; ti must be at least {half:g} ms and tr at least ti + {half:g} ms."
         )
     t1 = np.asarray(t1, dtype=np.float64)
-    rise, rest, step = (np.exp(-time / t1) for time in (before, after, echo_spacing))
-    kept = step * np.cos(np.deg2rad(flip))
-    driven = (1 - step) / (1 - kept)  # what the train alone would lead to
-    # Everything is linear in M before the inversion: M -> gain M + offset over one cycle.
-    offset = ((1 - rise) * kept**echoes + driven * (1 - kept**echoes)) * rest + 1 - rest
-    gain = -efficiency * rise * kept**echoes * rest
-    start = 1 - rise - efficiency * rise * offset / (1 - gain)
+    decay_before, decay_after, decay_echo = (np.exp(-time / t1) for time in (before, after, echo_spacing))
+    kept = decay_echo * np.cos(np.deg2rad(flip))
+    driven = (1 - decay_echo) / (1 - kept)  # steady state of the train alone
+    # One cycle is linear in the magnetization M before the inversion: M -> gain M + offset.
+    offset = ((1 - decay_before) * kept**echoes + driven * (1 - kept**echoes)) * decay_after + 1 - decay_after
+    gain = -efficiency * decay_before * kept**echoes * decay_after
+    start = 1 - decay_before - efficiency * decay_before * offset / (1 - gain)
     center = start * kept ** (echoes / 2) + driven * (1 - kept ** (echoes / 2))
     return np.abs(pd * np.sin(np.deg2rad(flip)) * center * np.exp(-te / np.asarray(t2)))

@@ -1,4 +1,4 @@
-"""Simulated persons: tissue maps, deformed and sharpened, seen through MR signal equations."""
+"""Simulation of one subject: deformed tissue maps, imaged with MR signal equations."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from .tissue_constants import STANDARD_FIELD, Tissue, tissues_at, vary_tissues
 from .tissue_maps import BACKGROUND, TissueMaps
 
 SCANNER_UNIT = 2000.0  # source intensity of a relative signal of 1: images span the range of a 12-bit scanner
-FIELDS = (1.5, 3.0)  # tesla; a person's scans come from one scanner, either as likely
+FIELDS = (1.5, 3.0)  # tesla; all scans of a subject come from one scanner, with equal probability of both fields
 FINE_TEXTURE = 0.02  # standard deviation of the fine variation of a tissue's T1, T2 (and half of it in PD)
-COARSE_TEXTURE, COARSE_KNOTS = 0.08, 15.0  # largest slow variation, and the distance of its spline's knots in mm
-BIAS_STRENGTH = (0.05, 0.5)  # see `bias_field`
-NOISE_FACTOR = (0.5, 2.0)  # a scan's noise relative to the cohort's
-FAT_GAIN = (0.15, 0.9)  # what is left of the signal of fat after its suppression or dephasing
+COARSE_TEXTURE, COARSE_KNOTS = 0.08, 15.0  # largest slow variation, and the knot distance of its spline in mm
+BIAS_STRENGTH = (0.05, 0.5)  # range; see `bias_field`
+NOISE_FACTOR = (0.5, 2.0)  # range of a scan's noise relative to the cohort's
+FAT_GAIN = (0.15, 0.9)  # range of the factor of fat's signal after suppression or dephasing
 
 
 @dataclass(frozen=True, eq=False)
-class Person:
-    """One simulated person's scans.
+class SimulatedSubject:
+    """Scans of one simulated subject.
 
     Attributes:
         volumes: per modality float32 `(D, H, W)`, at least 0; 0 = background.
         affine: `(4, 4)`, voxel (w, h, d, 1) to NIfTI RAS+ world mm.
-        field: of the scanner in tesla.
+        field: field strength of the scanner in tesla.
         sequences: pulse sequence per modality.
     """
 
@@ -42,7 +42,7 @@ class Person:
     sequences: dict[str, Sequence]
 
 
-def simulate_person(
+def simulate_subject(
     maps: TissueMaps,
     *,
     seed: int,
@@ -52,31 +52,31 @@ def simulate_person(
     noise: float = 0.01,
     contrast_spread: float = 1.0,
     modalities: Iterable[str] = MODALITIES,
-) -> Person:
-    """Simulate the scans of one person.
+) -> SimulatedSubject:
+    """Simulate the scans of one subject.
 
     Head shape and folds, field strength, tissue constants, pulse sequences, lesions, texture, bias field and noise are
-    drawn from (seed, index) alone: a cohort's persons do not depend on their number. All modalities share the anatomy.
-    White matter, gray matter and CSF have the modality's usual order in every person.
+    drawn from (seed, index) alone, so that a subject does not depend on the size of its cohort. All modalities share
+    the anatomy. White matter, gray matter and CSF have the modality's usual order of intensity in every subject.
 
     Args:
-        maps: the anatomy to start from.
-        seed: the cohort's seed, at least 0.
-        index: the person's number, at least 0.
+        maps: tissue maps of the anatomy to deform.
+        seed: seed of the cohort, at least 0.
+        index: number of the subject, at least 0.
         spacing: edge of the cubic voxels in mm.
-        lesions: largest number of white matter lesions; the person's is drawn from 0 to it.
-        noise: standard deviation of the noise relative to the modality's 99th percentile, at least 0; each scan's is
-            between half and twice it.
-        contrast_spread: 0 takes each modality's standard sequence at 3 T, 1 all of `pulse_sequences.RANGES` at 1.5 or
+        lesions: largest number of white matter lesions; the number is drawn from 0 to this.
+        noise: standard deviation of the noise relative to the modality's 99th percentile, at least 0; each scan has
+            between half and twice of it.
+        contrast_spread: 0 uses each modality's standard sequence at 3 T, 1 all of `pulse_sequences.RANGES` at 1.5 or
             3 T.
-        modalities: which to scan, of `MODALITIES`.
+        modalities: modalities to simulate, of `MODALITIES`.
 
     Raises:
-        ValueError: a value outside its range.
+        ValueError: a value is out of its range.
     """
     check_options(seed=seed, index=index, spacing=spacing, lesions=lesions, noise=noise)
     check_shares(contrast_spread=contrast_spread)
-    # One stream per cause: more lesions or less noise leave the person's anatomy as it is.
+    # One random stream per effect: other numbers of lesions or other noise do not change the anatomy.
     streams = np.random.SeedSequence([seed, index]).spawn(5)
     shape_rng, fold_rng, lesion_rng, tissue_rng, scan_rng = map(np.random.default_rng, streams)
     fractions, affine = deform(maps, spacing=spacing, rng=shape_rng)
@@ -105,14 +105,17 @@ def simulate_person(
         tissue_rng=tissue_rng,
         scan_rng=scan_rng,
     )
-    return Person(volumes, affine, field, sequences)
+    return SimulatedSubject(volumes, affine, field, sequences)
 
 
 def check_options(**options: object) -> None:
-    """Refuse options of `simulate_person` that are no numbers in their range, by name.
+    """Check that options of `simulate_subject` are numbers in their range.
+
+    Args:
+        **options: seed, index and lesions: integers of at least 0; spacing and noise: finite numbers of at least 0.
 
     Raises:
-        ValueError: seed, index or lesions is no integer of at least 0; spacing or noise no finite number of at least 0.
+        ValueError: an option is out of its range; the message names it.
     """
     for name, value in options.items():
         whole = name in ("seed", "index", "lesions")
@@ -122,10 +125,13 @@ def check_options(**options: object) -> None:
 
 
 def check_shares(**shares: object) -> None:
-    """Refuse options that are no numbers in [0, 1], by name; `True` is 1.
+    """Check that options are numbers in [0, 1]; `True` is 1.
+
+    Args:
+        **shares: the options by name.
 
     Raises:
-        ValueError: such an option.
+        ValueError: an option is out of its range; the message names it.
     """
     for name, value in shares.items():
         if not isinstance(value, (int, float, np.integer, np.floating)) or not 0 <= value <= 1:
@@ -143,22 +149,21 @@ def scan(
     tissue_rng: np.random.Generator,
     scan_rng: np.random.Generator,
 ) -> dict[str, NDArray[np.float32]]:
-    """Image the fractions with each sequence: contrast, texture, bias field, noise.
+    """Simulate a scan of the tissue fractions with each sequence: contrast, texture, bias field and noise.
 
-    A voxel's signal is the sum of its tissues' signals. Two textures change the tissues from place to place: more or
-    less water, v, changes T1 by the factor 1 + v and PD by 1 + v / 2; more or less iron and myelin changes T2. Their
-    effect on each signal is taken to first order. Each scan draws the strengths of its bias field and noise, and each
-    scan of a head how much fat is suppressed.
+    A voxel's signal is the sum of its tissues' signals. Two textures vary the tissues in space: the water content, v,
+    changes T1 by the factor 1 + v and PD by 1 + v / 2; the content of iron and myelin changes T2. Their effect on each
+    signal is computed to first order. The strengths of bias field, noise and fat suppression are drawn for each scan.
 
     Args:
         fractions: per tissue `(D, H, W)` in [0, 1], with "background".
         sequences: pulse sequence per modality of `MODALITIES`.
-        tissues: the person's.
+        tissues: tissue constants of the subject.
         spacing: edge of the voxels in mm.
-        noise: standard deviation of the noise relative to the 99th percentile, about; see `NOISE_FACTOR`.
-        stripped: set background to exactly 0, as brain extraction leaves it; else noise fills the air.
-        tissue_rng: source of the texture.
-        scan_rng: source of what differs between the scans.
+        noise: standard deviation of the noise relative to the 99th percentile; varied by `NOISE_FACTOR`.
+        stripped: set the background to exactly 0, as brain extraction does; else the background is noise.
+        tissue_rng: source of randomness of the texture.
+        scan_rng: source of randomness of the single scans.
 
     Returns:
         Per modality float32 `(D, H, W)`.
@@ -191,7 +196,7 @@ def scan(
 
 
 def _texture(shape: tuple[int, ...], rng: np.random.Generator, spacing: float) -> NDArray[np.float32]:
-    """Draw relative deviations of a tissue property: fine grain and, between places a few cm apart, slow change."""
+    """Draw relative deviations of a tissue property: fine grain plus a slow variation over a few cm."""
     spans = [max(1, int(size * spacing // COARSE_KNOTS)) for size in shape]
     coarse = random_spline_field(shape, spans, rng, amplitude=COARSE_TEXTURE)
     return coarse + FINE_TEXTURE * smooth_noise(shape, rng, sigma=(0.8 / spacing,) * 3)

@@ -1,4 +1,4 @@
-"""The anatomy of a simulated person: tissue maps given another shape, sharp folds and mixed soft tissue."""
+"""Random anatomy of a simulated subject: deformed tissue maps with sharp folds and mixed soft tissue."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .tissue_maps import BACKGROUND, TissueMaps
 
 
 def output_grid(maps: TissueMaps, spacing: float) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
-    """Return shape `(D, H, W)` and affine of the grid of cubic voxels that covers the maps around the same center.
+    """Return shape `(D, H, W)` and affine of a grid of cubic voxels that covers the maps and has the same center.
 
     Raises:
-        ValueError: `spacing` is not positive, or leaves fewer than four voxels along an axis.
+        ValueError: `spacing` is not positive, or gives fewer than four voxels along an axis.
     """
     extent = np.asarray(maps.fractions.shape[1:]) * maps.spacing
     if not 0 < spacing <= extent.min() / 4:
@@ -34,12 +34,18 @@ def output_grid(maps: TissueMaps, spacing: float) -> tuple[tuple[int, int, int],
 def deform(
     maps: TissueMaps, *, spacing: float, rng: np.random.Generator
 ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float64]]:
-    """Give the maps another person's shape, on a grid of `spacing` mm.
+    """Deform the maps randomly to another subject's shape, on a grid of `spacing` mm.
 
-    Where voxels grow, the maps are blurred to their size first, so that a voxel holds the mean of what it covers.
+    If the voxels become larger, the maps are blurred to the new size first, so that a voxel holds the mean of the
+    region that it covers.
+
+    Args:
+        maps: the tissue maps.
+        spacing: edge of the cubic voxels in mm.
+        rng: source of randomness.
 
     Returns:
-        Fractions per tissue `(D, H, W)` in [0, 1], and the grid's affine.
+        Fractions per tissue `(D, H, W)` in [0, 1], and the affine of the grid.
     """
     shape, affine = output_grid(maps, spacing)
     step = spacing / maps.spacing  # output voxel in map voxels
@@ -47,13 +53,13 @@ def deform(
     displacement /= maps.spacing[:, None, None, None].astype(np.float32)
     if maps.roughness > 0:
         linear = random_linear(rng)
-    else:  # a real person: of the right size, and as good mirrored
+    else:  # a real subject has the right size; mirroring it left to right gives another anatomy
         linear = random_linear(rng, scale=1.0) @ np.diag([1.0, 1.0, rng.choice([-1.0, 1.0])])
     matrix = np.diag(1.0 / maps.spacing) @ linear @ np.diag([spacing] * 3)
     center_in = (np.asarray(maps.fractions.shape[1:]) - 1) / 2
     offset = center_in - matrix @ ((np.asarray(shape) - 1) / 2)
     coordinates = warped_coordinates(displacement, matrix, offset)
-    # A box has the standard deviation width / √12; the map's own voxel is in the map already.
+    # A box of one voxel has the standard deviation width / √12; the map is already blurred by its own voxel.
     sigma = np.sqrt(np.maximum(step**2 - 1.0, 0.0) / 12.0)
     result = {}
     for tissue, fraction in zip(maps.tissues, maps.fractions, strict=True):
@@ -65,17 +71,17 @@ def deform(
 def _sample(
     source: NDArray[np.uint8] | NDArray[np.float32], coordinates: NDArray[np.float32], *, outside: float
 ) -> NDArray[np.float32]:
-    """Interpolate a fraction of 0..255 linearly, as 0..1, where its box of values above 0 is met: most are small."""
+    """Interpolate a fraction of 0..255 linearly, scaled to 0..1, near its bounding box only: most tissues are small."""
     box = find_objects((source > 0).astype(np.uint8))
     result = np.zeros(coordinates.shape[1:], np.float32)
     if outside:
-        met = np.ones(result.shape, bool)
+        near = np.ones(result.shape, bool)
     else:
-        met = np.full(result.shape, bool(box))
+        near = np.full(result.shape, bool(box))
         for own, along in zip(coordinates, box[0] if box else (), strict=False):
-            met &= (own > along.start - 1) & (own < along.stop)
-    result[met] = map_coordinates(
-        source, coordinates[:, met], order=1, output=np.float32, mode="constant", cval=outside
+            near &= (own > along.start - 1) & (own < along.stop)
+    result[near] = map_coordinates(
+        source, coordinates[:, near], order=1, output=np.float32, mode="constant", cval=outside
     ) / np.float32(255.0)
     return result
 
@@ -83,10 +89,19 @@ def _sample(
 def sharpen(
     fractions: Mapping[str, NDArray[np.float32]], maps: TissueMaps, *, spacing: float, rng: np.random.Generator
 ) -> dict[str, NDArray[np.float32]]:
-    """Turn an average's blurred fractions into one person's folds: f_k ∝ p_k^sharpness · exp(roughness · n_k).
+    """Turn blurred fractions of an average brain into random sharp folds: f_k ∝ p_k^sharpness · exp(roughness · n_k).
 
-    n_k is smooth noise with a width of 1.5 mm, one draw each for white matter, CSF and background: it moves the two
-    surfaces of the cortex and the brain's outline, most where the average is undecided.
+    n_k is smooth noise with a width of 1.5 mm, drawn separately for white matter, CSF and background. It moves the two
+    surfaces of the cortex and the outline of the brain, most where the average is ambiguous.
+
+    Args:
+        fractions: per tissue `(D, H, W)` in [0, 1], with "background".
+        maps: tissue maps with `sharpness` and `roughness`.
+        spacing: edge of the voxels in mm.
+        rng: source of randomness.
+
+    Returns:
+        Fractions per tissue `(D, H, W)` in [0, 1] that sum to 1.
     """
     shape = fractions[BACKGROUND].shape
     shift: dict[str, NDArray[np.float32]] = {}
@@ -105,7 +120,7 @@ def sharpen(
 def mix_soft_tissue(
     fractions: Mapping[str, NDArray[np.float32]], rng: np.random.Generator, *, spacing: float
 ) -> dict[str, NDArray[np.float32]]:
-    """Exchange muscle and fat outside the brain in places a few mm apart: label maps tell them apart but roughly.
+    """Mix muscle and fat outside the brain at a scale of a few mm, because label maps separate them only roughly.
 
     Returns:
         The fractions; the sum of muscle and fat is unchanged. Without one of them nothing changes.
@@ -122,13 +137,13 @@ def mix_soft_tissue(
 def strip_closely(
     fractions: Mapping[str, NDArray[np.float32]], rng: np.random.Generator, *, spacing: float
 ) -> dict[str, NDArray[np.float32]]:
-    """Turn the outer CSF into background, as brain extraction does, more closely for some persons than for others.
+    """Turn the outer CSF into background, as brain extraction does, to a random extent.
 
-    CSF stays where the parenchyma, blurred by 2.5 mm, makes up more than a drawn 15 to 45 %, and more than about 6 mm
-    below the surface, where the ventricles are.
+    CSF is kept if the parenchyma, blurred by 2.5 mm, exceeds a random threshold of 15 to 45 %, and if it is more than
+    about 6 mm below the surface, where the ventricles are.
 
     Returns:
-        The fractions with CSF shrunk; their sum is unchanged.
+        The fractions with less CSF; their sum is unchanged.
     """
     if "csf" not in fractions:
         return dict(fractions)
@@ -142,13 +157,13 @@ def strip_closely(
 def leave_skull(
     fractions: Mapping[str, NDArray[np.float32]], rng: np.random.Generator, *, spacing: float
 ) -> dict[str, NDArray[np.float32]]:
-    """Turn patches of background next to the brain into bone, as brain extraction leaves skull and meninges behind.
+    """Turn patches of background next to the brain into bone, as remains of skull and meninges after brain extraction.
 
-    They are up to 2 mm thick and cover a third to three quarters of the surface. Small as they are, they are the
-    darkest voxels and so decide what becomes black: without them it would be white matter on T2.
+    They are up to 2 mm thick and cover a third to three quarters of the surface. They are the darkest voxels, so they
+    set the intensity that becomes black; without them, white matter would become black on T2.
 
     Returns:
-        The fractions with "bone" grown; their sum is unchanged.
+        The fractions with "bone" added; their sum is unchanged.
     """
     background = fractions[BACKGROUND]
     near = gaussian_filter(1.0 - background, 1.5 / spacing, truncate=3.0)

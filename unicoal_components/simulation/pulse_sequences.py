@@ -1,10 +1,10 @@
-"""The pulse sequences of T1, T2, PD and FLAIR scans: each modality's standard and the range around it.
+"""Pulse sequences of T1, T2, PD and FLAIR scans: a standard sequence per modality and the range around it.
 
-A modality has one volume per person, which training may take as source or as target. A source should come from any
-scanner, a target should be predictable. Both hold, near enough, if every person draws a sequence of their own around
-the standard one: the network meets all sources, and, as it cannot know what the target's scanner was set to, learns the
-middle of the targets, which is the standard contrast. `spread` says how wide the sources are, 0 to 1. Source-only
-volumes beside the targets would make files and samplers more complex; who wants narrower targets lowers the spread.
+A modality has one volume per subject, which training uses as source or as target. A source should come from any
+scanner, a target should be predictable. Both hold approximately if each subject draws its own sequence around the
+standard one: the network sees all kinds of sources and, because it cannot know the settings of the target's scanner,
+learns the mean of the targets, which is close to the standard contrast. `spread` is the width of the variation, 0 to 1.
+Separate volumes for sources and targets would make files and samplers more complex; a smaller spread narrows both.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Kind = Literal["spin_echo", "inversion_recovery", "gradient_echo", "mprage"]
 class Sequence:
     """A pulse sequence.
 
-    Args:
-        kind: its signal equation, a function of `mr_signal`.
-        tr: repetition time in ms (MPRAGE: between inversions).
-        te: echo time in ms; of fast spin echo the effective one.
-        ti: inversion time in ms, of inversion recovery and MPRAGE.
-        flip: flip angle in degrees, of gradient echo and MPRAGE.
+    Attributes:
+        kind: signal equation, a function of `mr_signal`.
+        tr: repetition time in ms (MPRAGE: time between inversions).
+        te: echo time in ms (fast spin echo: effective echo time).
+        ti: inversion time in ms, for inversion recovery and MPRAGE.
+        flip: flip angle in degrees, for gradient echo and MPRAGE.
     """
 
     kind: Kind
@@ -54,13 +54,16 @@ class Sequence:
 
 @dataclass(frozen=True)
 class SequenceRange:
-    """A standard sequence and the ranges in which scanners deviate from it.
+    """A standard sequence and the ranges around it; smallest and largest values are those at a spread of 1.
 
-    Args:
-        standard: the middle, which a spread of 0 gives.
-        tr, te, ti, flip: smallest and largest value at a spread of 1, in the units of `Sequence`; `None` keeps the
-            standard's. The `ti` of inversion recovery is relative to the time that nulls CSF.
-        share: how often it is taken among the modality's sequences.
+    Attributes:
+        standard: the sequence at a spread of 0.
+        tr: range of the repetition time in ms.
+        te: range of the echo time in ms.
+        ti: range of the inversion time in ms, for inversion recovery relative to the time that nulls CSF; `None` keeps
+            the standard value.
+        flip: range of the flip angle in degrees; `None` keeps the standard value.
+        share: probability among the sequences of the modality.
     """
 
     standard: Sequence
@@ -104,21 +107,21 @@ RANGES: Mapping[str, tuple[SequenceRange, ...]] = {
 STANDARD: Mapping[str, Sequence] = {modality: ranges[0].standard for modality, ranges in RANGES.items()}
 MODALITIES: tuple[str, ...] = tuple(RANGES)
 
-# Bright before dark. CSF counts as not dimmer than white matter on PD: there it is about as bright as gray matter.
+# From bright to dark. CSF is missing for PD, where it is about as bright as gray matter; see `has_usual_order`.
 ORDER: Mapping[str, tuple[str, ...]] = {
     "t1": ("white", "gray", "csf"),
     "t2": ("csf", "gray", "white"),
     "pd": ("gray", "white"),
     "flair": ("gray", "white", "csf"),
 }
-LEAST_CONTRAST = 0.06  # of a tissue to the next in ORDER, relative to the brighter
+LEAST_CONTRAST = 0.06  # between neighbors in ORDER, relative to the brighter tissue
 _TRIES = 100
 
 
 def has_usual_order(modality: str, sequence: Sequence, tissues: Mapping[str, Tissue]) -> bool:
-    """Return whether the tissues' signals are in the order of `ORDER`, each 6 % below the one before or more.
+    """Return whether the tissues' signals have the order of `ORDER`, each at least 6 % below the previous one.
 
-    On PD, CSF must be brighter than white matter as well.
+    On PD, CSF must not be darker than white matter.
     """
     signals = [sequence.signal(tissues[name]) for name in ORDER[modality]]
     if modality == "pd" and sequence.signal(tissues["csf"]) < signals[-1]:
@@ -129,19 +132,19 @@ def has_usual_order(modality: str, sequence: Sequence, tissues: Mapping[str, Tis
 def draw_sequence(
     modality: str, tissues: Mapping[str, Tissue], rng: np.random.Generator, *, spread: float = 1.0
 ) -> Sequence:
-    """Draw a scan's pulse sequence, such that white matter, gray matter and CSF are in the modality's usual order.
+    """Draw a pulse sequence with the modality's usual order of white matter, gray matter and CSF.
 
-    Each time and angle is uniform between its standard plus `spread` times the way to the ends of its range. Sequences
-    other than the standard one are taken `spread` times as often as `SequenceRange.share` says.
+    Each time and angle is uniform in its range, scaled by `spread` around the standard value. The probability of
+    sequences other than the standard one is `spread` times `SequenceRange.share`.
 
     Args:
         modality: one of `MODALITIES`.
-        tissues: the person's, with "white", "gray" and "csf".
+        tissues: tissue constants of the subject, with "white", "gray" and "csf".
         rng: source of randomness.
-        spread: 0 gives the standard, 1 the whole ranges.
+        spread: 0 gives the standard sequence, 1 the whole ranges.
 
     Raises:
-        ValueError: an unknown modality, a spread outside [0, 1], or tissues that no sequence orders as usual.
+        ValueError: an unknown modality, a spread outside [0, 1], or no drawn sequence gives the usual order.
     """
     if modality not in RANGES:
         raise ValueError(f"modality is '{modality}'; it must be one of {list(RANGES)}.")
@@ -159,7 +162,7 @@ def draw_sequence(
 
 
 def _draw(chosen: SequenceRange, rng: np.random.Generator, spread: float, csf_t1: float) -> Sequence:
-    """Draw one sequence. FLAIR is set to the person's CSF at its TR, as the operator would."""
+    """Draw one sequence; the TI of FLAIR is relative to the time that nulls the subject's CSF at the drawn TR."""
     standard = chosen.standard
     inverted = standard.kind == "inversion_recovery"
     middles = {"tr": standard.tr, "te": standard.te, "ti": 1.0 if inverted else standard.ti, "flip": standard.flip}

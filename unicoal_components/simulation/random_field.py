@@ -12,10 +12,10 @@ from scipy.sparse import csr_array
 
 
 def spline_basis(size: int, spans: int) -> csr_array:
-    """Evaluate the cubic B-splines of `spans` equal intervals at the centers of `size` samples.
+    """Return the cubic B-splines of `spans` equal intervals at the centers of `size` samples.
 
     Returns:
-        Sparse `(size, spans + 3)`, rows sum to 1.
+        Sparse `(size, spans + 3)`; each row sums to 1.
 
     Example:
         >>> bool(np.allclose(spline_basis(7, 2).sum(axis=1), 1))
@@ -29,14 +29,14 @@ def spline_basis(size: int, spans: int) -> csr_array:
 def spline_field(coefficients: NDArray[np.floating], shape: Sequence[int]) -> NDArray[np.float32]:
     """Evaluate a tensor-product cubic B-spline on a grid.
 
-    The products are sparse: four weights per sample, and the same bytes for any number of BLAS threads.
+    The products are sparse: four weights per sample, and the same result bit for bit for any number of BLAS threads.
 
     Args:
-        coefficients: `(a + 3, b + 3, c + 3)` for a, b, c spans over the three axes.
+        coefficients: `(a + 3, b + 3, c + 3)` for a, b, c spans along the three axes.
         shape: samples per axis, `(D, H, W)`.
 
     Returns:
-        `(D, H, W)`, nowhere beyond the extremes of `coefficients`.
+        `(D, H, W)`, within the range of `coefficients`.
     """
     field = coefficients.astype(np.float32)
     for size in shape:

@@ -1,4 +1,4 @@
-"""What a scanner adds to the signal: a bias field and Rician noise."""
+"""Effects of the scanner on the signal: bias field and Rician noise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .random_field import random_spline_field
 def bias_field(shape: tuple[int, int, int], rng: np.random.Generator, *, strength: float = 0.2) -> NDArray[np.float32]:
     """Draw a receive-coil bias field, a positive smooth gain within [exp(-strength), exp(strength)].
 
-    The logarithm is a cubic B-spline with four spans per axis, hence three or so bumps over the head.
+    The logarithm is a cubic B-spline with four spans per axis, which gives about three maxima over the head.
 
     Returns:
         `(D, H, W)`.
@@ -23,7 +23,7 @@ def bias_field(shape: tuple[int, int, int], rng: np.random.Generator, *, strengt
 def rician_noise(
     signal: NDArray[np.float32], rng: np.random.Generator, *, sigma: float | NDArray[np.floating]
 ) -> NDArray[np.float32]:
-    """Return the magnitude of `signal` plus complex Gaussian noise, as magnitude MR images have it.
+    """Return the magnitude of `signal` plus complex Gaussian noise, as in magnitude MR images.
 
     M = |S + n_1 + i n_2| with n_1, n_2 ~ N(0, sigma²), so that E[M²] = S² + 2 sigma² (Gudbjartsson and Patz, MRM
     34:910, 1995).

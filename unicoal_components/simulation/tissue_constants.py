@@ -1,4 +1,4 @@
-"""Relaxation times and proton densities of the tissues of a head, and how they vary between fields and persons."""
+"""Relaxation times and proton densities of the tissues of a head, per field strength and subject."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # T1 grows with the field as B^0.38 in brain tissue (Rooney et al., MRM 57:308, 2007: 0.376 in gray, 0.382 in white
-# matter), hardly in fat and not in free water; T2 shrinks a little (Stanisz et al., MRM 54:507, 2005).
+# matter), hardly in fat and not in free water; T2 decreases a little (Stanisz et al., MRM 54:507, 2005).
 T1_EXPONENT = 0.38
 T2_EXPONENT = -0.07
 _T1_EXPONENTS: Mapping[str, float] = {"csf": 0.0, "choroid": 0.2, "fat": 0.15, "marrow": 0.15}
@@ -19,7 +19,7 @@ STANDARD_FIELD = 3.0
 class Tissue:
     """Relaxation times and proton density of one tissue.
 
-    Args:
+    Attributes:
         t1: longitudinal relaxation time in ms, above 0.
         t2: transverse relaxation time in ms, above 0.
         pd: proton density relative to water, in [0, 1.5].
@@ -30,11 +30,12 @@ class Tissue:
     pd: float
 
 
-# At 3 T. T1 of gray and white matter lie near the 1331 and 832 ms of Wansapura et al., JMRI 9:531, 1999, the 1350 and
+# At 3 T. T1 of gray and white matter are near the 1331 and 832 ms of Wansapura et al., JMRI 9:531, 1999, the 1350 and
 # 810 ms of Marques et al., NeuroImage 49:1271, 2010, and the 1295 and 886 ms of Rooney's power laws. T2: Stanisz 2005
-# (99 and 69 ms), nearer to each other, as scans show them; water content: Whittall et al., MRM 37:34, 1997. The deep
-# nuclei lie between gray and white matter in Rooney's order, with T2 shortened by iron. CSF's T2 is lower than at rest,
-# as it flows. Muscle: Stanisz 2005. The rest (choroid, lesion, fat, marrow, bone) is chosen by the look of scans.
+# (99 and 69 ms), closer to each other, as in scans; water content: Whittall et al., MRM 37:34, 1997. The deep nuclei
+# are between gray and white matter in Rooney's order, with T2 shortened by iron. CSF's T2 is lower than at rest,
+# because CSF flows. Muscle: Stanisz 2005. The rest (choroid, lesion, fat, marrow, bone) is chosen by visual comparison
+# with scans.
 TISSUES: Mapping[str, Tissue] = {
     "csf": Tissue(4200.0, 1200.0, 1.0),
     "gray": Tissue(1260.0, 88.0, 0.83),
@@ -61,10 +62,10 @@ def tissues_at(field: float) -> dict[str, Tissue]:
     """Return the table of tissues at a field strength.
 
     Args:
-        field: in tesla, in [0.2, 10].
+        field: field strength in tesla, in [0.2, 10].
 
     Raises:
-        ValueError: a field outside that range.
+        ValueError: `field` is out of its range.
 
     Example:
         >>> gray = tissues_at(1.5)["gray"]
@@ -87,12 +88,18 @@ def tissues_at(field: float) -> dict[str, Tissue]:
 def vary_tissues(
     tissues: Mapping[str, Tissue], rng: np.random.Generator, *, spread: float = 0.1, contrast_spread: float = 0.04
 ) -> dict[str, Tissue]:
-    """Draw one person's tissues.
+    """Draw the tissue constants of one subject.
 
-    T1 and T2 change uniformly within ±`spread` for the whole head (age, measurement), and within ±`contrast_spread`
-    for each tissue; PD changes by a third of that, as water content varies less. Were all of the spread each tissue's
-    own, gray and white matter would look alike in some persons. CSF, nearly free water, has only its own spread: FLAIR
-    nulls it in everyone. Lesions are of many ages: their own spread is three times as large.
+    T1 and T2 vary uniformly within ±`spread` for the whole head (age, measurement), and within ±`contrast_spread` for
+    each tissue; PD varies by a third of that, because water content varies less. If each tissue varied by the whole
+    spread alone, gray and white matter would look alike in some subjects. CSF, nearly free water, varies only alone, so
+    that FLAIR nulls it in every subject. Lesions are of different ages, so they vary three times as much alone.
+
+    Args:
+        tissues: table of tissues at the field strength.
+        rng: source of randomness.
+        spread: variation of T1 and T2 common to all tissues but CSF.
+        contrast_spread: variation of each tissue alone.
     """
     common = 1.0 + spread * rng.uniform(-1.0, 1.0, 2)
     result = {}

@@ -1,4 +1,4 @@
-"""Tissue maps: how much of each tissue every voxel of an atlas holds, from nilearn's MNI152 maps."""
+"""Tissue maps: fraction of each tissue in each voxel of an anatomy; loader of nilearn's MNI152 maps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .tissue_constants import BRAIN_TISSUES
 
 BACKGROUND = "background"
 
-# Centers and radii in MNI mm (right side; mirrored for the left), for contrast that gray and white matter alone lack.
+# Centers and radii in MNI mm (right side; mirrored for the left) of nuclei that the gray and white matter maps lack.
 _ELLIPSOIDS: Mapping[str, tuple[tuple[tuple[float, float, float], tuple[float, float, float]], ...]] = {
     "pallidum": (((19.0, -4.0, -1.0), (6.0, 10.0, 7.0)),),
     "deep_gray": (
@@ -33,12 +33,12 @@ class TissueMaps:
     """Tissue fractions on one grid.
 
     Attributes:
-        tissues: names, the first is "background".
-        fractions: `(K, D, H, W)` uint8, 255 = all of the voxel; they add up to 255, but for rounding.
+        tissues: names of the K tissues; the first is "background".
+        fractions: `(K, D, H, W)` uint8; 255 is the whole voxel. Their sum is 255, except for rounding.
         affine: `(4, 4)`, voxel (w, h, d, 1) to NIfTI RAS+ world mm; axes point to L, P, S.
-        sharpness: exponent that `sharpen` puts on the fractions: above 1 for a blurred average of many persons.
-        roughness: strength of the random shift of tissue borders in `sharpen`; 0 where borders are a real person's.
-        source: where the maps came from.
+        sharpness: exponent of the fractions in `sharpen`; above 1 for a blurred average of many subjects.
+        roughness: strength of the random shift of tissue borders in `sharpen`; 0 for borders of a real subject.
+        source: name of the source of the maps.
     """
 
     tissues: tuple[str, ...]
@@ -50,35 +50,35 @@ class TissueMaps:
 
     @property
     def stripped(self) -> bool:
-        """Whether nothing outside the brain is among the tissues."""
+        """Whether all tissues are brain tissues."""
         return set(self.tissues) <= BRAIN_TISSUES | {BACKGROUND}
 
     @property
     def spacing(self) -> NDArray[np.float64]:
-        """Voxel size in mm along D, H, W."""
+        """Voxel spacing in mm along D, H, W."""
         return np.linalg.norm(self.affine[:3, :3], axis=0)[::-1]
 
 
 def load_mni152(folder: str | Path | None = None) -> TissueMaps:
-    """Build tissue maps of an average head's brain from the MNI152 maps in nilearn's wheel (nothing is downloaded).
+    """Build tissue maps of an average brain from the MNI152 maps in nilearn's wheel; nothing is downloaded.
 
-    These are the 1 mm ICBM 2009a nonlinear symmetric T1, gray and white matter maps of 152 persons (Fonov et al.,
-    NeuroImage 54:313, 2011). CSF is the brain's mask, one voxel wider, minus gray and white. Voxels of the deep nuclei
-    and the brainstem, which are half gray and half white there, become tissues of their own.
+    These are the 1 mm ICBM 2009a nonlinear symmetric T1, gray and white matter maps of 152 subjects (Fonov et al.,
+    NeuroImage 54:313, 2011). CSF is the brain mask, one voxel wider, minus gray and white matter. Voxels of the deep
+    nuclei and the brainstem, which are half gray and half white matter there, become separate tissues.
 
     Args:
-        folder: where the three files are; `None` finds nilearn's.
+        folder: folder of the three files; `None` uses nilearn's.
 
     Raises:
-        FileNotFoundError: nilearn is not installed or ships other files.
+        FileNotFoundError: nilearn is not installed or has other files.
     """
     folder = _nilearn_data() if folder is None else Path(folder)
     files = {name: folder / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz" for name in ("t1", "gm", "wm")}
     for path in files.values():
         if not path.is_file():
             raise FileNotFoundError(
-                f"nilearn's tissue map '{path}' is missing; install the nilearn version of requirements.txt, "
-                "or give a label map of your own (--label_map)."
+                f"nilearn's tissue map '{path}' does not exist; install the nilearn version of requirements.txt, "
+                "or give your own label map (--label_map)."
             )
     scans = {name: read_scan(path) for name, path in files.items()}
     affine = scans["t1"].affine
@@ -86,19 +86,19 @@ def load_mni152(folder: str | Path | None = None) -> TissueMaps:
     mask = binary_dilation((scans["t1"].stack > 0) | (gray + white > 0.3))
     fractions = _split_gray_and_white(gray, white, affine)
     fractions["csf"] = np.clip(1.0 - sum(fractions.values()), 0.0, 1.0)
-    # The mask's staircase is softened to a slope of about one voxel, as a real border's partial volume.
+    # Blur the edge of the mask to about one voxel, as the partial volume of a real border.
     soft = gaussian_filter(mask.astype(np.float32), 0.7)
     fractions = {name: fraction * soft for name, fraction in fractions.items()}
     return pack(fractions, affine, sharpness=2.5, roughness=0.7, source="nilearn MNI152 2009a")
 
 
 def _nilearn_data() -> Path:
-    """Find nilearn's data folder without importing nilearn, which takes seconds."""
+    """Return nilearn's data folder without importing nilearn, which takes seconds."""
     spec = find_spec("nilearn")
     if spec is None or spec.origin is None:
         raise FileNotFoundError(
-            "the tissue maps come with nilearn, which is not installed; run 'pip install nilearn', "
-            "or give a label map of your own (--label_map)."
+            "the tissue maps are part of nilearn, which is not installed; run 'pip install nilearn', "
+            "or give your own label map (--label_map)."
         )
     return Path(spec.origin).parent / "datasets" / "data"
 
@@ -106,15 +106,15 @@ def _nilearn_data() -> Path:
 def _split_gray_and_white(
     gray: NDArray[np.floating], white: NDArray[np.floating], affine: NDArray[np.float64]
 ) -> dict[str, NDArray[np.floating]]:
-    """Turn the mixed gray and white matter inside the ellipsoids into tissues of their own.
+    """Turn mixed gray and white matter inside the ellipsoids into separate tissues.
 
-    There, gray takes as much white along as is mixed with it: f = soft (gray + min(gray, white)).
+    Their fraction is f = soft (gray + min(gray, white)): gray matter and as much white matter as is mixed with it.
     """
     result: dict[str, NDArray[np.floating]] = {}
     for name, ellipsoids in _ELLIPSOIDS.items():
         inside = _inside(ellipsoids, gray.shape, affine)
         mixed = np.minimum(gray, white)
-        # The pallidum is so full of myelin that the maps call it white; the others keep their pure white tracts.
+        # The pallidum has so much myelin that the maps classify it as white matter; the others keep pure white tracts.
         from_gray, from_white = inside * gray, inside * (white if name == "pallidum" else mixed)
         gray, white = gray - from_gray, white - from_white
         result[name] = from_gray + from_white
@@ -143,13 +143,15 @@ def pack(
     source: str,
     margin: float = 8.0,
 ) -> TissueMaps:
-    """Add the background, crop to the tissue plus `margin` mm and store as bytes.
+    """Return tissue maps with a background, cropped to the tissue plus `margin` mm and stored as uint8.
 
     Args:
         fractions: per tissue `(D, H, W)` in [0, 1].
         affine: `(4, 4)` of their grid.
-        sharpness, roughness, source: see `TissueMaps`.
-        margin: room for larger heads, in mm.
+        sharpness: see `TissueMaps`.
+        roughness: see `TissueMaps`.
+        source: see `TissueMaps`.
+        margin: margin around the tissue in mm, for larger heads.
     """
     total = np.sum(list(fractions.values()), axis=0)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)[::-1]
