@@ -21,8 +21,8 @@ from ..preparation.split import split_subjects
 from ..preparation.subject import scale_intensity
 from ..scans.scan import Scan
 from .label_map import load_label_map, read_label_classes
-from .person import SimulatedSubject, check_options, check_shares, simulate_subject
 from .pulse_sequences import MODALITIES
+from .subject import SimulatedSubject, check_options, check_shares, simulate_subject
 from .tissue_maps import TissueMaps, load_mni152
 
 logger = logging.getLogger(__name__)

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from unicoal_components.simulation.person import SCANNER_UNIT, scan, simulate_subject
-from unicoal_components.simulation.person_shape import (
+from unicoal_components.simulation.body_shape import (
     deform,
     leave_skull,
     mix_soft_tissue,
@@ -12,6 +11,7 @@ from unicoal_components.simulation.person_shape import (
     strip_closely,
 )
 from unicoal_components.simulation.pulse_sequences import STANDARD
+from unicoal_components.simulation.subject import SCANNER_UNIT, scan, simulate_subject
 from unicoal_components.simulation.tissue_constants import TISSUES
 from unicoal_components.simulation.tissue_maps import pack
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .body_shape import deform, leave_skull, mix_soft_tissue, sharpen, strip_closely
 from .lesions import random_lesions
-from .person_shape import deform, leave_skull, mix_soft_tissue, sharpen, strip_closely
 from .pulse_sequences import MODALITIES, Sequence, draw_sequence
 from .random_field import random_spline_field, smooth_noise
 from .scanner_effects import bias_field, rician_noise
