@@ -219,7 +219,7 @@ def test_samples_give_their_mean_and_standard_deviation_over_one_code_a_volume()
 
 def test_the_same_seed_gives_the_same_samples_and_another_seed_others():
     assert torch.equal(samples(3), samples(3)) and not torch.equal(samples(3), samples(3, seed=1))
-    torch.rand(1)  # whatever the global random state
+    torch.rand(1)  # for any global random state
     assert torch.equal(samples(3), samples(3))
 
 

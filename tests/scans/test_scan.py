@@ -143,7 +143,7 @@ def test_a_file_without_orientation_gives_a_warning(tmp_path, caplog):
     assert "does not state its orientation" in caplog.text
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the real scans are not beside the repository")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real scans are not next to the repository")
 def test_the_real_scans_keep_intensity_at_world_position():
     path = SHARED / "lesjak_ms_mni" / "p26_T1.nii.gz"
     image = nib.load(path)

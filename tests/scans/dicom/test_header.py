@@ -87,7 +87,7 @@ def test_burned_in_text_and_lossy_compression_are_kept(source):
 
 
 def test_descriptions_fit_and_end_with_the_warning(source):
-    made = header(source, description="A very long description\\ that nobody could ever want to read to its end")
+    made = header(source, description="A very long description\\ that does not fit into the element at all")
     assert len(made.SeriesDescription) <= 64 and made.SeriesDescription.endswith("NOT FOR DIAGNOSIS")
     assert describe("t2", None) == "T2 synthesized (Uni-COAL) NOT FOR DIAGNOSIS"
 

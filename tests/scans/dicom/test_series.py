@@ -125,7 +125,7 @@ def test_a_series_is_chosen_by_uid_or_as_the_only_one_or_by_modality(tmp_path, d
     study = two(tmp_path, dicom_series)
     assert choose_series(study, uid="1.2.2").number == 2
     assert choose_series(study / "a").number == 1
-    assert choose_series(study / "a", modality="t2").number == 1  # the only one, whatever its guess
+    assert choose_series(study / "a", modality="t2").number == 1  # the only one, for any guess
     assert choose_series(study, modality="t2").number == 2
     assert choose_series(study, uid="1.2.1", modality="t2").number == 1
 

@@ -92,10 +92,10 @@ def test_dcm2niix_gives_the_stored_values_at_the_same_position_without_a_warning
     command = [dcm2niix, "-z", "n", "-b", "n", "-f", "out", "-o", str(tmp_path), str(folder)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     of_the_source = ("Unable to determine manufacturer", "Patient Position (0018,5100) not specified")
-    told = [
+    warnings = [
         line for line in said.splitlines() if "Warning" in line and not any(known in line for known in of_the_source)
     ]
-    assert not told, said
+    assert not warnings, said
     image = nib.load(tmp_path / "out.nii")
     stored = read_series(choose_series(folder)).voxels
     index = np.stack([np.random.default_rng(0).integers(0, n, 300) for n in voxels.shape] + [np.ones(300, int)])
