@@ -127,5 +127,5 @@ def _read(weights: str | os.PathLike) -> dict[str, Subjects]:
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"'{path}' is not a valid training record ({error}); copy it again with its weights, or remove it."
+            f"'{path}' is no record of a training ({error}); copy it again with its weights, or remove it."
         ) from error
