@@ -1,10 +1,10 @@
-"""Draw a thick input, its cubic interpolation, a synthesized volume, the truth with the error, and the expected error.
+"""Figure of a thick input, its cubic interpolation, a synthesized volume, the truth with error, and the expected error.
 
     python scripts/draw_panel.py --input thick.nii.gz --prediction out/thick_t2.nii.gz [--truth t2.nii.gz]
         [--error_map out/thick_t2_error.nii.gz] --factor 4 --output panel.png
 
-Input and truth are scaled by their own 0.5 and 99.5 percentiles; a prediction in [0, 1] (another modality) is taken as
-it is, one in the input's units is scaled as the input. A truth must start at the first thick slice.
+Input and truth are scaled by their own 0.5 and 99.5 percentiles; a prediction in [0, 1] (another modality) is not
+scaled, and one in the input's units is scaled like the input. A truth must start at the first thick slice.
 """
 
 import numpy as np
@@ -27,16 +27,16 @@ def draw_panel(
     error_map: str | None = None,
     through_plane: str = "axial",
 ) -> None:
-    """Write the picture.
+    """Write the figure.
 
     Args:
         input: thick scan, NIfTI.
-        prediction: what `inference.json` made of it.
+        prediction: output of `inference.json` for the input.
         output: .png file to write.
         factor: thick over thin slice spacing.
-        truth: thin scan on the grid of the prediction (a few slices fewer or more at the end are left out).
-        error_map: the expected error that inference.json wrote beside the prediction.
-        through_plane: axis of the slices: "axial", "coronal" or "sagittal".
+        truth: thin scan on the grid of the prediction (a few slices more or fewer at the end are ignored).
+        error_map: expected error that `inference.json` wrote next to the prediction.
+        through_plane: plane of the slices, "axial", "coronal" or "sagittal".
     """
     thick, affine, low_high = _read(input, through_plane)
     predicted, predicted_affine, (low, high) = _read(prediction, through_plane, low_high)
@@ -49,7 +49,7 @@ def draw_panel(
     if truth is not None:
         images["truth"], truth_affine, _ = _read(truth, through_plane)
         if not np.allclose(truth_affine, predicted_affine, atol=1e-3):
-            raise ValueError(f"'{truth}' is not on the grid of '{prediction}'; resample it, or leave truth out.")
+            raise ValueError(f"'{truth}' is not on the grid of '{prediction}'; resample it, or omit truth.")
     if not np.allclose(thin_affine(affine, factor), predicted_affine, atol=1e-3):
         raise ValueError(f"'{prediction}' is not the thin grid of '{input}' at factor {factor:g}; check the factor.")
     depth = min(len(volume) for volume in images.values())
@@ -70,9 +70,9 @@ def draw_panel(
 def _read(
     path: str, through_plane: str, low_high: tuple[float, float] | None = None
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """Read a scan as a stack in [-1, 1], with its affine and the intensities that became -1 and 1.
+    """Read a scan as a stack in [-1, 1], with its affine and the intensities mapped to -1 and 1.
 
-    `low_high` is the scale of the input, for a prediction.
+    For a prediction, `low_high` is the scale of the input.
     """
     scan = read_image(path)
     volume = scan.voxels

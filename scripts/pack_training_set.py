@@ -1,9 +1,9 @@
 """Pack a training set into one file of limited size, from which the bundles train as from a datalist.
 
     python scripts/pack_training_set.py --datalist DATA/datalist.json --output set.h5    # at most 50 MB
-    python scripts/pack_training_set.py --check set.h5                                   # is it whole?
+    python scripts/pack_training_set.py --check set.h5                                   # check it
 
-Then train with `--datalist set.h5`. What is left out so that it fits is said, and stands in the file.
+Then train with `--datalist set.h5`. The reduction that makes it fit is logged and recorded in the file.
 """
 
 import logging
@@ -27,23 +27,25 @@ def pack_training_set(
 ) -> None:
     """Write the subjects of a datalist into one HDF5 file, or check such a file.
 
-    As little as possible is left out, in this order, the same of all subjects: borders without foreground; the noise of
-    the air outside the head; the low bits of the intensities; what is far from the middle of the head.
+    All subjects are reduced in the same way, as little as possible, in this order: borders without foreground; noise of
+    the air outside the head; low bits of the intensities; outer parts of the head.
 
     Args:
         datalist: datalist.json of prepare_data.py or simulate_cohort.py.
         output: the file to write, such as set.h5.
-        max_mb: limit of its size in MB; null = none.
-        section: sections to pack, separated by commas; validation, by which training chooses its best network, as well.
-        largest_step: intensities, 0 to 255, may be rounded to steps of so many; 1 = voxels of the head stay exact, and
-            more is cropped instead. Steps of 8 are below the noise of most scans (41 dB).
-        check: a packed file, to be compared with its checksums; nothing is written.
+        max_mb: size limit in MB; null = no limit.
+        section: sections to pack, separated by commas; include validation, by which training selects its best network.
+        largest_step: largest step to which intensities, 0 to 255, may be rounded; 1 = voxels of the head stay exact,
+            and more is cropped instead. Steps of 8 are below the noise of most scans (41 dB).
+        check: packed file to compare with its checksums; nothing is written.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if check is not None:
         if datalist is not None or output is not None:
-            raise ValueError("--check stands alone; give --datalist and --output without it to write a packed set.")
-        logger.info("%s: %d datasets, all as their checksums say", check, check_packed_set(str(check)))
+            raise ValueError(
+                "--check excludes --datalist and --output; give these two without --check to write a packed set."
+            )
+        logger.info("%s: %d datasets, all match their checksums", check, check_packed_set(str(check)))
         return
     if datalist is None or output is None:
         raise ValueError("give --datalist and --output to write a packed set, or --check to check one.")

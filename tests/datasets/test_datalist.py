@@ -27,14 +27,14 @@ def test_sections_come_back_with_absolute_paths(tmp_path):
     assert read_modalities(path) == ["t1", "t2"]
 
 
-def test_a_repeat_is_kept_on_writing_and_reading_and_left_out_where_there_is_none(tmp_path):
+def test_a_repeat_is_kept_on_writing_and_reading_and_omitted_if_absent(tmp_path):
     entries = [entry(tmp_path, "p01") | {"repeat": 3}, entry(tmp_path, "p02")]
     write_datalist(tmp_path / "datalist.json", sections={"training": entries}, modalities=["t1"])
     assert read_datalist(tmp_path / "datalist.json", "training") == entries
 
 
 @pytest.mark.parametrize("repeat", [0, -1, 1.5, "2", True, None])
-def test_a_repeat_that_is_no_positive_integer_is_refused_on_writing_and_reading(tmp_path, repeat):
+def test_an_invalid_repeat_is_refused_on_writing_and_reading(tmp_path, repeat):
     sections = {"training": [entry(tmp_path, "p01") | {"repeat": repeat}]}
     with pytest.raises(ValueError, match="'training', subject 'p01' has repeat .*positive integer"):
         write_datalist(tmp_path / "datalist.json", sections=sections, modalities=["t1"])
@@ -43,7 +43,7 @@ def test_a_repeat_that_is_no_positive_integer_is_refused_on_writing_and_reading(
         read_datalist(tmp_path / "hand.json", "training")
 
 
-def test_an_empty_or_absent_section_is_legal(tmp_path):
+def test_a_section_may_be_empty_or_absent(tmp_path):
     path = written(tmp_path, training=["p01"], test=[])
     assert read_datalist(path, "validation") == []
     assert read_datalist(path, "test") == []
@@ -83,7 +83,7 @@ def test_a_missing_datalist_is_named(tmp_path):
         read_datalist(tmp_path / "none.json", "training")
 
 
-def test_an_unknown_section_is_named_beside_those_that_exist(tmp_path):
+def test_an_unknown_section_is_named_with_the_existing_ones(tmp_path):
     with pytest.raises(ValueError, match=r"no section 'train'.*\['training', 'validation', 'test'\]"):
         read_datalist(written(tmp_path, training=["p01"]), "train")
     with pytest.raises(ValueError, match=r"unknown sections \['train'\]"):
@@ -93,14 +93,14 @@ def test_an_unknown_section_is_named_beside_those_that_exist(tmp_path):
 @pytest.mark.parametrize(
     "text", ["{", "[]", '{"training": [{"subject": "p01"}]}', '{"training": ["p01.h5"]}', '{"schema": 9}']
 )
-def test_a_file_that_is_no_datalist_is_named(tmp_path, text):
+def test_a_file_other_than_a_datalist_is_named(tmp_path, text):
     path = tmp_path / "odd.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"odd\.json"):
         read_datalist(path, "training")
 
 
-def test_a_datalist_without_modalities_says_so(tmp_path):
+def test_a_datalist_without_modalities_is_refused(tmp_path):
     path = tmp_path / "odd.json"
     path.write_text('{"training": []}')
     with pytest.raises(ValueError, match=r"odd\.json.*modalities"):
@@ -124,7 +124,7 @@ def test_no_write_permission_is_named(tmp_path):
         ([{"subject": "a", "path": "a.h5"}], "holds one list"),
     ],
 )
-def test_a_list_of_another_schema_is_named_with_the_one_that_is_read_and_its_maker(tmp_path, content, what):
+def test_a_foreign_list_is_named_with_the_expected_format_and_its_script(tmp_path, content, what):
     path = tmp_path / "foreign.json"
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError) as error:

@@ -36,7 +36,7 @@ def write(path, stacks=None, **changes):
     return path
 
 
-def test_a_subject_comes_back_as_it_was_written(tmp_path):
+def test_a_subject_is_read_as_written(tmp_path):
     stacks = volumes()
     path = write(tmp_path / "p01.h5", stacks)
     for name, stack in stacks.items():
@@ -50,7 +50,7 @@ def test_a_subject_comes_back_as_it_was_written(tmp_path):
     assert header.foreground_box == (1, 4, 2, 7, 3, 9)
 
 
-def test_the_file_tells_its_schema_software_and_sources_and_is_chunked_in_cubes(tmp_path):
+def test_the_file_records_schema_software_and_sources_and_is_chunked_in_cubes(tmp_path):
     with h5py.File(write(tmp_path / "p01.h5")) as file:
         assert file.attrs["schema"] == 1
         assert file.attrs["software"].startswith("unicoal_components ")
@@ -94,7 +94,7 @@ def test_slices_outside_another_axis_are_refused(tmp_path):
         read_slices(file, "t1", 0, 11, axis=2)
 
 
-def test_thin_axes_come_back_in_order_and_are_the_first_where_the_file_does_not_tell(tmp_path):
+def test_thin_axes_are_read_in_order_and_default_to_the_first(tmp_path):
     path = write(tmp_path / "p01.h5", thin_axes={"t1": [2, 0, 2]})
     assert read_header(path).thin_axes == {"t1": (0, 2), "t2": (0,)}
     assert read_header(write(tmp_path / "none.h5", thin_axes={"t1": [], "t2": (0, 1, 2)})).thin_axes == {
@@ -104,7 +104,7 @@ def test_thin_axes_come_back_in_order_and_are_the_first_where_the_file_does_not_
 
 
 @pytest.mark.parametrize("axes", [[3], [-1], ["axial"]])
-def test_other_thin_axes_are_refused_by_name(tmp_path, axes):
+def test_invalid_thin_axes_are_refused_by_name(tmp_path, axes):
     with pytest.raises(ValueError, match=r"thin_axes of 't1' in .*p01\.h5"):
         write(tmp_path / "p01.h5", thin_axes={"t1": axes})
     assert list(tmp_path.iterdir()) == []
@@ -126,14 +126,14 @@ def test_official_bare_files_load_with_lower_case_names(tmp_path):
         assert dataset_name(file, "t1") == "T1"
 
 
-def test_the_foreground_box_covers_all_modalities_and_is_whole_where_nothing_is():
+def test_the_foreground_box_covers_all_modalities_or_an_empty_volume():
     first, second = np.zeros((2, 4, 5, 6), np.uint8)
     assert foreground_box({"t1": first, "t2": second}) == (0, 4, 0, 5, 0, 6)
     first[0, 1, 2] = second[3, 1, 5] = 1
     assert foreground_box({"t1": first, "t2": second}) == (0, 4, 1, 2, 2, 6)
 
 
-def test_an_unknown_modality_names_the_file_and_what_it_holds(tmp_path):
+def test_an_unknown_modality_is_named_with_the_file_and_its_modalities(tmp_path):
     path = write(tmp_path / "p01.h5")
     with pytest.raises(ValueError, match=r"p01\.h5.*no modality 'pd'.*\['t1', 't2'\]"):
         read_volume(path, "pd")
@@ -151,7 +151,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("kept", [0, 100, 0.5, 0.9])
-def test_a_truncated_file_is_named_with_the_way_out(tmp_path, kept):
+def test_a_truncated_file_is_named_with_a_remedy(tmp_path, kept):
     path = write(tmp_path / "p01.h5")
     content = path.read_bytes()
     path.write_bytes(content[: kept if isinstance(kept, int) else int(len(content) * kept)])
@@ -191,7 +191,7 @@ def test_datasets_on_different_grids_are_refused_by_name(tmp_path):
 
 
 @pytest.mark.parametrize("names", [(), ("T1", "t1")])
-def test_a_file_without_volumes_or_with_two_of_one_name_is_refused(tmp_path, names):
+def test_a_file_without_volumes_or_with_two_of_the_same_name_is_refused(tmp_path, names):
     path = tmp_path / "odd.h5"
     with h5py.File(path, "w") as file:
         for name in names:
@@ -231,7 +231,7 @@ def test_upper_case_modalities_are_refused(tmp_path):
         write(tmp_path / "p01.h5", volumes(names=("T1",)))
 
 
-def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path, monkeypatch):
+def test_a_failed_write_keeps_the_old_file_and_no_partial_one(tmp_path, monkeypatch):
     path = write(tmp_path / "p01.h5")
     before = path.read_bytes()
 
@@ -245,7 +245,7 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path, monkeyp
     assert [item.name for item in tmp_path.iterdir()] == ["p01.h5"]
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+def test_a_folder_that_cannot_be_created_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError, match=r"cannot write .*file/p01\.h5"):
         write(tmp_path / "file" / "p01.h5")

@@ -61,8 +61,8 @@ def test_a_forked_process_opens_its_own_files(paths):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nobody.h5"):
-        OpenFiles()(tmp_path / "nobody.h5")
+    with pytest.raises(FileNotFoundError, match="missing.h5"):
+        OpenFiles()(tmp_path / "missing.h5")
 
 
 def test_a_limit_of_zero_is_refused():

@@ -16,7 +16,7 @@ def packed(tmp_path):
     return path
 
 
-def test_a_packed_subject_is_used_as_a_file_is(packed):
+def test_a_packed_subject_is_used_like_a_file(packed):
     with open_subject(f"{packed}::training/p02") as subject:
         assert list(subject) == ["t1"] and subject.attrs["number"] == 1
         assert subject["t1"][0, 0, 0] == 1
@@ -24,7 +24,7 @@ def test_a_packed_subject_is_used_as_a_file_is(packed):
     assert not subject
 
 
-def test_one_subject_is_closed_and_another_of_the_same_set_goes_on(packed):
+def test_one_subject_is_closed_and_another_of_the_same_set_stays_open(packed):
     first, second = open_subject(f"{packed}::training/p01"), open_subject(f"{packed}::training/p02")
     first.close()
     assert not first and second["t1"][0, 0, 0] == 1
@@ -45,13 +45,13 @@ def test_a_missing_subject_and_a_missing_set_are_named(packed, tmp_path):
         open_subject(tmp_path / "none.h5::training/p01")
 
 
-def test_a_damaged_set_has_its_own_way_out(packed):
+def test_a_damaged_set_has_its_own_remedy(packed):
     packed.write_bytes(packed.read_bytes()[:100])
     with pytest.raises(OSError, match=r"set\.h5::training/p01.*pack_training_set"):
         open_subject(f"{packed}::training/p01")
 
 
-def test_a_file_may_have_the_mark_in_its_name(tmp_path):
+def test_a_file_may_have_the_separator_in_its_name(tmp_path):
     path = tmp_path / "odd::name.h5"
     path.touch()
     assert split_packed(path) == (path, None)

@@ -29,7 +29,7 @@ def volume(seed, shape=(40, 36, 34)):
 
 @pytest.fixture
 def datalist(tmp_path):
-    """Three persons for training, the second first and repeated, one for validation, one for test."""
+    """Three subjects for training, the second first and repeated, one for validation, one for test."""
     sections = {"training": ["p02", "p01", "p03"], "validation": ["p04"], "test": ["p05"]}
     entries = {}
     for section, names in sections.items():
@@ -74,7 +74,7 @@ def test_a_set_is_a_datalist(packed, datalist):
         read_datalist(packed, "test")
 
 
-def test_a_subject_is_what_its_file_was_without_its_borders(packed, tmp_path):
+def test_a_subject_has_the_content_of_its_file_without_borders(packed, tmp_path):
     whole, small = read_header(tmp_path / "p01.h5"), read_header(f"{packed}::training/p01")
     d0, d1, h0, h1, w0, w1 = (6, 34, 4, 32, 5, 33)
     assert small.shape == (28, 28, 28) and small.foreground_box == (4, 24, 4, 24, 4, 24)
@@ -107,7 +107,7 @@ def test_a_packed_set_can_be_packed_again(packed, tmp_path):
         assert scan_fingerprints(again["path"]) == scan_fingerprints(once["path"])
 
 
-def test_the_loaders_take_it_as_they_take_files(packed, datalist):
+def test_the_loaders_accept_it_like_files(packed, datalist):
     def items(path):
         draw = DrawSliceTaskd(modalities=["t1", "t2"], resolution=16, factors=[1], axes="axial", crop="center")
         load = LoadSliceGroupd()
@@ -122,14 +122,14 @@ def test_the_loaders_take_it_as_they_take_files(packed, datalist):
         return dataset[0][Keys.LABEL]
 
     pairs = list(zip(items(packed), items(datalist), strict=True))
-    assert len(pairs) == 6  # 20 slices of each, those of the first three times
+    assert len(pairs) == 6  # 20 slices each, those of the first subject three times
     for small, whole in pairs:
         assert small[Keys.SUBJECT] == whole[Keys.SUBJECT]
         assert small[Keys.LABEL].shape == whole[Keys.LABEL].shape and small[Keys.LABEL].max() > 0
     assert cases(packed).shape[2:] == (28, 28) and cases(datalist).shape[2:] == (36, 34)
 
 
-def test_whom_a_training_saw_is_known_by_the_original_scans(packed, datalist, tmp_path):
+def test_training_subjects_are_recognized_by_their_original_scans(packed, datalist, tmp_path):
     seen = training_subjects(data=read_datalist(datalist, "training"))
     assert training_subjects(data=read_datalist(packed, "training")) == seen
     assert seen["p01"].keys() == {"t1", "t2", "t1 source"}
@@ -137,7 +137,7 @@ def test_whom_a_training_saw_is_known_by_the_original_scans(packed, datalist, tm
     assert [entry["subject"] for entry in HeldOutSubjects(path=packed, section="validation").data] == ["p04"]
 
 
-def test_only_what_is_needed_is_left_out_until_it_fits(datalist, tmp_path):
+def test_the_reduction_is_the_smallest_that_fits(datalist, tmp_path):
     size = pack_training_set(tmp_path / "whole.h5", datalist=datalist, max_mb=None).size
     packed = pack_training_set(tmp_path / "set.h5", datalist=datalist, max_mb=0.9 * size / 1e6)
     assert packed.size <= 0.9 * size and packed.reduction.step > 1 and packed.reduction.kept_percent == 100
@@ -151,8 +151,8 @@ def test_only_what_is_needed_is_left_out_until_it_fits(datalist, tmp_path):
     assert check_packed_set(tmp_path / "exact.h5") == 8
 
 
-def test_a_limit_that_cannot_be_kept_is_named_and_nothing_is_left(datalist, tmp_path):
-    with pytest.raises(ValueError, match=r"more than max_mb 0\.001 MB with 'borders.*raise max_mb"):
+def test_a_limit_that_cannot_be_met_is_named_and_no_file_remains(datalist, tmp_path):
+    with pytest.raises(ValueError, match=r"more than max_mb 0\.001 MB.*'borders.*raise max_mb"):
         pack_training_set(tmp_path / "set.h5", datalist=datalist, max_mb=0.001)
     assert not list(tmp_path.glob("*set.h5*"))
 
@@ -163,9 +163,9 @@ def test_a_wrong_limit_is_named(datalist, tmp_path, max_mb):
         pack_training_set(tmp_path / "set.h5", datalist=datalist, max_mb=max_mb)
 
 
-def test_nobody_and_a_name_that_is_no_groups_are_refused(datalist, tmp_path):
+def test_empty_sections_and_a_name_with_a_slash_are_refused(datalist, tmp_path):
     write_datalist(tmp_path / "empty.json", sections={}, modalities=["t1"])
-    with pytest.raises(ValueError, match="nobody to pack"):
+    with pytest.raises(ValueError, match=r"no subject.*\[\'training\', \'validation\'\]"):
         pack_training_set(tmp_path / "set.h5", datalist=tmp_path / "empty.json")
     odd = {"training": [{"subject": "a/b", "path": "p01.h5"}]}
     write_datalist(tmp_path / "odd.json", sections=odd, modalities=["t1"])
@@ -194,8 +194,8 @@ def test_damaged_bytes_are_found_by_the_check_and_in_training(packed):
         read_volume(f"{packed}::validation/p04", "t1")
 
 
-def test_other_hdf5_files_are_no_datalists(packed, tmp_path):
-    with pytest.raises(ValueError, match=r"p01\.h5' is an HDF5 file that is no packed training set"):
+def test_other_hdf5_files_are_refused_as_datalists(packed, tmp_path):
+    with pytest.raises(ValueError, match=r"p01\.h5' is an HDF5 file.*pack_training_set"):
         read_datalist(tmp_path / "p01.h5", "training")
     with h5py.File(packed, "r+") as file:
         file.attrs["schema"] = 2

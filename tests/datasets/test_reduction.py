@@ -6,7 +6,7 @@ from unicoal_components.datasets.reduction import MARGIN, Reduction, head_mask, 
 
 @pytest.fixture
 def head():
-    """A bright ball of a head in the noise of air, and its mask."""
+    """A bright ball as head in noisy air, and its mask."""
     rng = np.random.default_rng(0)
     places = np.stack(np.meshgrid(*[np.arange(48) - 23.5] * 3, indexing="ij"))
     ball = (places**2).sum(0) < 15**2
@@ -14,7 +14,7 @@ def head():
     return np.where(ball, rng.integers(100, 256, ball.shape), noise).astype(np.uint8), ball
 
 
-def test_at_first_borders_alone_are_cut_off():
+def test_the_first_reduction_removes_only_borders():
     volume = np.zeros((40, 30, 20), np.uint8)
     volume[10:20, 5:25, 2:18] = 7
     small, box = reduce_volumes({"t1": volume}, Reduction())
@@ -36,7 +36,7 @@ def test_the_air_becomes_0_and_the_head_stays_exact(head):
 
 
 @pytest.mark.parametrize("step", [2, 3, 4, 7, 64])
-def test_rounding_changes_at_most_half_a_step_and_keeps_what_is_background(step):
+def test_rounding_changes_at_most_half_a_step_and_keeps_the_background(step):
     volume = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
     small = reduce_volumes({"t1": volume}, Reduction(step=step))[0]["t1"]
     assert np.abs(small.astype(int) - volume).max() <= step // 2
@@ -52,7 +52,7 @@ def test_the_middle_of_the_foreground_of_all_modalities_is_kept():
     assert {volume.shape for volume in small.values()} == {(10, 10, 10)}
 
 
-def test_what_is_left_out_grows_and_is_told():
+def test_reductions_increase_and_are_described():
     ladder = reductions(3)
     assert ladder[:4] == [Reduction(), *(Reduction(True, step) for step in (1, 2, 3))]
     assert [item.kept_percent for item in ladder[4:]] == list(range(99, 49, -1))

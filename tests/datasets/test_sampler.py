@@ -7,7 +7,7 @@ from unicoal_components.datasets.sampler import SliceSampler
 
 
 class Echo(torch.utils.data.Dataset):
-    """Gives back the index that it was asked for."""
+    """Dataset that returns the requested index."""
 
     def __len__(self):
         return 10
@@ -42,7 +42,7 @@ def test_permutations_differ_by_epoch_and_seed_and_repeat_otherwise():
     assert tuple(i for _, i in again) == orders[1, 1]
 
 
-def test_short_epochs_walk_through_all_slices_before_one_comes_again():
+def test_short_epochs_cover_all_slices_before_one_is_repeated():
     pairs = sum(epochs(SliceSampler(dataset=range(10), num_samples=4), 5), [])
     assert sorted(pairs) == [(n, i) for n in range(2) for i in range(10)]
 
@@ -65,7 +65,7 @@ def test_processes_share_the_stream_of_one_process_without_overlap(replicas, num
 
 
 @pytest.mark.parametrize("workers", [{}, {"num_workers": 1, "persistent_workers": True}])
-def test_a_monai_engine_moves_the_epoch_on(workers):
+def test_a_monai_engine_sets_the_epoch(workers):
     sampler = SliceSampler(dataset=Echo(), num_samples=4, seed=2)
     assert isinstance(sampler, DistributedSampler)
     seen = []

@@ -58,13 +58,13 @@ def batches(dataset, epochs=2, **loader):
     return result
 
 
-def test_every_slice_with_foreground_comes_once_and_in_order(data):
+def test_every_slice_with_foreground_occurs_once_and_in_order(data):
     dataset = SliceDataset(data=data, transform=None)
     found = [(item["subject"], item["slice_index"]) for item in (dataset[i] for i in range(len(dataset)))]
     assert found == [(f"p{n}", d) for n, depth in enumerate(DEPTHS) for d in range(1, depth - 1)]
 
 
-def test_an_item_carries_the_header_facts_as_plain_values(data):
+def test_an_item_has_the_header_as_plain_values(data):
     item = SliceDataset(data=data, transform=None)[-1]
     assert item == {
         "subject": "p2",
@@ -78,7 +78,7 @@ def test_an_item_carries_the_header_facts_as_plain_values(data):
     json.dumps(item)
 
 
-def test_a_repeated_subject_comes_as_often_one_round_after_the_other(data):
+def test_a_repeated_subject_occurs_several_times_per_round(data):
     entries = [data[0], data[1] | {"repeat": 3}, data[2]]
     dataset = SliceDataset(data=entries, transform=None)
     found = [(item["subject"], item["slice_index"]) for item in dataset]
@@ -92,7 +92,7 @@ def test_a_repeated_slice_is_drawn_anew(data):
     assert len(rolls) == len(set(rolls)) == 2 * (DEPTHS[0] - 2)
 
 
-def test_the_draw_depends_on_seed_epoch_and_index_and_on_nothing_else(data):
+def test_the_draw_depends_only_on_seed_epoch_and_index(data):
     rolls = {
         (seed, epoch, index): SliceDataset(data=data, transform=Compose([Roll()]), seed=seed)[epoch, index]["rolled"]
         for seed in (0, 1)
@@ -120,7 +120,7 @@ def test_workers_give_the_batches_of_a_single_process(data, workers):
                 assert value == other[key]
 
 
-def test_a_batch_has_the_types_that_the_network_takes(data):
+def test_a_batch_has_the_types_for_the_network(data):
     batch = batches(SliceDataset(data=data, transform=task()), epochs=1)[0]
     assert batch["image"].shape == (4, 4, 8, 8) and batch["label"].shape == (4, 1, 8, 8)
     types = {key: value.dtype for key, value in batch.items() if isinstance(value, torch.Tensor)}
@@ -136,7 +136,7 @@ def test_a_batch_has_the_types_that_the_network_takes(data):
     }
 
 
-def test_flips_differ_from_epoch_to_epoch_within_a_subject(data):
+def test_flips_differ_between_epochs_within_a_subject(data):
     dataset = SliceDataset(data=data, transform=DrawSliceTaskd(modalities=["t1", "t2", "flair"], resolution=8))
     flips = np.array([[dataset[epoch, i]["draw"].flips[2] for i in range(len(dataset))] for epoch in range(20)])
     assert 0.35 < flips.mean() < 0.65
@@ -157,8 +157,8 @@ def test_memory_holds_nothing_per_slice(data, tmp_path):
     assert weight(4) == weight(400)
 
 
-def test_no_training_subject_is_an_error_that_says_so():
-    with pytest.raises(ValueError, match="nobody to train on"):
+def test_an_empty_training_set_is_refused():
+    with pytest.raises(ValueError, match="section 'training' is empty"):
         SliceDataset(data=[], transform=None)
 
 
@@ -172,7 +172,7 @@ def test_a_missing_file_is_named_at_construction(tmp_path):
         SliceDataset(data=[{"subject": "p", "path": str(tmp_path / "gone.h5")}], transform=None)
 
 
-def test_an_index_outside_is_an_index_error_so_that_iteration_ends(data):
+def test_an_index_out_of_range_is_an_index_error(data):
     dataset = SliceDataset(data=data, transform=None)
     with pytest.raises(IndexError):
         dataset[len(dataset)]

@@ -1,4 +1,4 @@
-"""The error that a network expects: written beside its image, told in the record."""
+"""The expected error of a network: its image next to the output, and its mean in the record."""
 
 import json
 import os
@@ -26,17 +26,19 @@ class Doubtful:
     """Linear between the two middle slices; expects an error of 0.1 + 0.05 times its output."""
 
     def __init__(self):
-        self.told = []
+        self.conditions = []
 
     def __call__(self, groups, *, position, with_error=False, **conditions):
-        self.told.append({name: conditions[name][0].item() for name in ("source_modality", "factor", "thickness")})
+        self.conditions.append(
+            {name: conditions[name][0].item() for name in ("source_modality", "factor", "thickness")}
+        )
         weight = position[:, None, None, None]
         output = (1 - weight) * groups[:, 1:2] + weight * groups[:, 2:3]
         return torch.cat([output, 0.1 + 0.05 * output], dim=1) if with_error else output
 
 
 def run(path, output_dir, *, target="t1", num_samples=1, pixel=None, network=None, factor=2.0, **options):
-    """Synthesize with an error map; return what was remembered of the scan."""
+    """Synthesize with an error map; return the loaded scan."""
     task = SetTaskd(modalities=NAMES, source_modality="t1", target_modality=target, factor=factor)
     item = task(LoadStackd(in_plane_spacing=pixel)({"image": str(path)}))
     inferer = VolumeInferer(resolution=32, batch_size=16, num_samples=num_samples, z_dim=4, with_error=True)
@@ -62,7 +64,7 @@ def expected(volume, source, scale):
     thin = np.stack([unit[..., :-1], (unit[..., :-1] + unit[..., 1:]) / 2], axis=-1).reshape(*unit.shape[:2], -1)
     thin = np.concatenate([thin, unit[..., -1:]], axis=-1)
     error = (0.1 + 0.05 * thin) * (scale[1] - scale[0]) / 2
-    error[volume[..., 0] == 0] = 0  # the surround is the same in all slices
+    error[volume[..., 0] == 0] = 0  # the background is the same in all slices
     return error
 
 
@@ -114,14 +116,14 @@ def test_image_deviation_and_error_are_three_series_of_one_study(tmp_path, dicom
 def test_samples_have_a_deviation_and_an_error(tmp_path):
     scan(tmp_path / "a.nii.gz")
     run(tmp_path / "a.nii.gz", tmp_path / "out", num_samples=3)
-    told = json.loads((tmp_path / "out" / "a_t1.json").read_text())
-    assert told["outputs"] == {
+    record = json.loads((tmp_path / "out" / "a_t1.json").read_text())
+    assert record["outputs"] == {
         "image": "a_t1.nii.gz",
         "standard_deviation": "a_t1_std.nii.gz",
         "expected_error": "a_t1_error.nii.gz",
     }
     deviation, error = (nib.load(tmp_path / "out" / f"a_t1{name}.nii.gz").get_fdata() for name in ("_std", "_error"))
-    assert deviation.max() == 0 and error.max() > 0  # the stand-in looks at no code
+    assert deviation.max() == 0 and error.max() > 0  # the network ignores the latent code
 
 
 def test_the_error_goes_back_to_the_scan_s_pixels(tmp_path):
@@ -135,13 +137,13 @@ def test_the_error_goes_back_to_the_scan_s_pixels(tmp_path):
     save({**item, "pred": pred})
     got = nib.load(tmp_path / "a_t2_error.nii.gz").get_fdata()
     assert got.shape == (40, 30, 4)
-    back = InPlane((30, 40), (0.5, 0.5), 1.0).back(error[0].numpy())  # H, W
-    np.testing.assert_allclose(got, np.repeat(back.T[::-1, ::-1, None], 4, axis=2) * 2000, rtol=1e-5)
+    resampled = InPlane((30, 40), (0.5, 0.5), 1.0).to_scan(error[0].numpy())  # H, W
+    np.testing.assert_allclose(got, np.repeat(resampled.T[::-1, ::-1, None], 4, axis=2) * 2000, rtol=1e-5)
     inner = got[10:-10, 15, 2]
     assert np.diff(inner) == pytest.approx(np.full(19, -0.2 / 19 / 2 * 2000), rel=1e-3)
 
 
-def test_without_a_map_the_record_still_tells_the_mean_error_inside_the_head(tmp_path):
+def test_without_a_map_the_record_still_has_the_mean_error_inside_the_head(tmp_path):
     rng = np.random.default_rng(0)
     head = np.zeros((24, 20, 5), bool)
     head[4:-4, 4:-4] = True
@@ -149,10 +151,10 @@ def test_without_a_map_the_record_still_tells_the_mean_error_inside_the_head(tmp
     nib.save(nib.Nifti1Image(volume, AFFINE), tmp_path / "a.nii.gz")
     source = run(tmp_path / "a.nii.gz", tmp_path / "out", error_map=False, factor=1.0)
     assert sorted(os.listdir(tmp_path / "out")) == ["a_t1.json", "a_t1.nii.gz"]
-    told = json.loads((tmp_path / "out" / "a_t1.json").read_text())["expected_error"]
+    record = json.loads((tmp_path / "out" / "a_t1.json").read_text())["expected_error"]
     unit = 2 * np.clip((volume - source.low) / (source.high - source.low), 0, 1) - 1
-    assert told["part_of_range"] == pytest.approx((0.1 + 0.05 * unit[head]).mean() / 2, rel=1e-5)
-    assert told["in_units"] == pytest.approx(told["part_of_range"] * (source.high - source.low))
+    assert record["part_of_range"] == pytest.approx((0.1 + 0.05 * unit[head]).mean() / 2, rel=1e-5)
+    assert record["in_units"] == pytest.approx(record["part_of_range"] * (source.high - source.low))
 
 
 @pytest.mark.parametrize(
@@ -161,51 +163,51 @@ def test_without_a_map_the_record_still_tells_the_mean_error_inside_the_head(tmp
 def test_an_expected_error_far_above_the_training_s_is_a_warning(tmp_path, caplog, usual, warned):
     scan(tmp_path / "a.nii.gz")
     run(tmp_path / "a.nii.gz", tmp_path, training_range={"expected_error": usual}, error_map=False)
-    told = json.loads((tmp_path / "a_t1.json").read_text())
-    assert 0.045 < told["expected_error"]["part_of_range"] < 0.06
-    assert any("the network expects an error of 0.05" in warning for warning in told["warnings"]) == warned
+    record = json.loads((tmp_path / "a_t1.json").read_text())
+    assert 0.045 < record["expected_error"]["part_of_range"] < 0.06
+    assert any("the network expects an error of 0.05" in warning for warning in record["warnings"]) == warned
     assert ("the network expects an error of 0.05" in caplog.text) == warned
 
 
-def test_a_network_without_an_error_has_none_in_the_record(tmp_path):
+def test_without_an_error_output_the_record_has_no_error(tmp_path):
     scan(tmp_path / "a.nii.gz")
     item = SetTaskd(modalities=NAMES, source_modality="t1", target_modality="t1")(
         LoadStackd()({"image": str(tmp_path / "a.nii.gz")})
     )
     SaveStackd(output_dir=tmp_path, modalities=NAMES)({**item, "pred": item["image"]})
     assert json.loads((tmp_path / "a_t1.json").read_text())["expected_error"] is None
-    with pytest.raises(ValueError, match="the prediction has 1 channel; with_error needs"):
+    with pytest.raises(ValueError, match="has 1 channel; with_error"):
         SaveStackd(output_dir=tmp_path, modalities=NAMES, with_error=True)({**item, "pred": item["image"]})
 
 
-def test_a_map_of_a_network_without_an_error_is_refused_at_once(tmp_path):
-    with pytest.raises(
-        ValueError, match=r"error_map is true, but .*\(error_output is false\).*or set error_map to false"
-    ):
+def test_a_map_without_an_error_output_is_refused_at_once(tmp_path):
+    with pytest.raises(ValueError, match=r"error_map is true.*error_output is false.*error_map to false"):
         SaveStackd(output_dir=tmp_path, modalities=NAMES, error_map=True)
 
 
-def test_an_earlier_map_does_not_stay_beside_a_new_image(tmp_path):
+def test_an_earlier_map_does_not_stay_next_to_a_new_image(tmp_path):
     scan(tmp_path / "a.nii.gz")
     run(tmp_path / "a.nii.gz", tmp_path / "out")
     run(tmp_path / "a.nii.gz", tmp_path / "out", error_map=False)
     assert sorted(os.listdir(tmp_path / "out")) == ["a_t1.json", "a_t1.nii.gz"]
 
 
-@pytest.mark.parametrize(("thickness", "told"), [(3.6, 0.9), (5.0, 1.25), ("", 1.0)])
-def test_the_thickness_of_a_dicom_header_reaches_the_network_and_the_record(tmp_path, dicom_series, thickness, told):
+@pytest.mark.parametrize(("thickness", "relative"), [(3.6, 0.9), (5.0, 1.25), ("", 1.0)])
+def test_the_thickness_of_a_dicom_header_reaches_the_network_and_the_record(
+    tmp_path, dicom_series, thickness, relative
+):
     network = Doubtful()
     folder = dicom_series(5, spacing=4.0, thickness=thickness)
     source = run(folder, tmp_path / "out", network=network, target="t2")
     assert source.slice_thickness == (thickness or None)
-    assert network.told[0]["thickness"] == pytest.approx(told, abs=1e-5)
-    assert network.told[0]["factor"] == 2 and network.told[0]["source_modality"] == 0
+    assert network.conditions[0]["thickness"] == pytest.approx(relative, abs=1e-5)
+    assert network.conditions[0]["factor"] == 2 and network.conditions[0]["source_modality"] == 0
     task = json.loads((tmp_path / "out" / f"{folder.name}_t2.json").read_text())["task"]
     assert task["slice_thickness"] == (thickness or None)
-    assert task["relative_thickness"] == pytest.approx(told, abs=1e-5)
+    assert task["relative_thickness"] == pytest.approx(relative, abs=1e-5)
 
 
-def test_slices_of_several_thicknesses_tell_none(dicom_series):
+def test_slices_of_several_thicknesses_have_none(dicom_series):
     def each(index, dataset):
         dataset.SliceThickness = str(3 + index % 2)
 

@@ -12,7 +12,7 @@ def ball(edge=32):
     return z**2 + y**2 + x**2 < (edge / 3) ** 2
 
 
-def test_the_mean_is_that_of_the_head_whatever_is_outside():
+def test_the_mean_ignores_voxels_outside_the_head():
     head = ball()
     image = np.where(head, RNG.uniform(-0.2, 0.9, head.shape), RNG.normal(-0.97, 0.01, head.shape).clip(-1))
     error = np.where(head, RNG.uniform(0, 0.4, head.shape), 0.7)

@@ -28,12 +28,12 @@ def test_the_stack_has_its_slices_first_and_the_range_of_the_training_data(scan)
     item = LoadStackd()({"image": str(path), "other": 1})
     assert item["image"].shape == (1, 7, 6, 5) and item["image"].dtype == torch.float32 and item["other"] == 1
     low, high = percentile_range(volume)
-    want = scale_to_unit(volume[:, :, 3], low, high)  # LIA, so its coronal slices (L, I) lie as they are
+    want = scale_to_unit(volume[:, :, 3], low, high)  # LIA, so its coronal slices (L, I) need no change
     np.testing.assert_allclose(item["image"][0, 3].numpy(), want.T, atol=1e-6)
     assert type(item["image"]) is torch.Tensor
 
 
-def test_what_the_way_back_needs_survives_a_data_loader(scan):
+def test_the_loaded_scan_survives_a_data_loader(scan):
     path, volume = scan
     item = LoadStackd()({"image": str(path)})
     loaded = decollate_batch(next(iter(DataLoader([item], batch_size=1))))[0]
@@ -55,14 +55,14 @@ def test_pixels_of_another_size_become_those_of_the_network(scan, pixel):
     assert item[NATIVE].shape == (7, 6, 5)
 
 
-def test_of_a_range_of_pixels_the_nearest_size_is_taken(scan):
+def test_pixels_outside_a_range_are_resampled_to_its_nearest_size(scan):
     path, _ = scan  # rows 0.806 mm, columns 0.7 mm
     item = LoadStackd(in_plane_spacing=[0.8, 1.33])({"image": str(path)})
     assert item["image"].shape == (1, 7, 6, math.ceil(5 * 0.7 / 0.8))
     assert LoadedScan.from_item(item).in_plane_spacing == [0.8, 1.33]
 
 
-def test_a_blank_surround_stays_blank_through_a_change_of_pixels(tmp_path):
+def test_a_blank_background_stays_blank_through_resampling(tmp_path):
     volume = np.zeros((40, 40, 4), np.float32)
     volume[15:25, 12:28] = np.random.default_rng(0).uniform(300, 1000, (10, 16, 4))
     nib.save(nib.Nifti1Image(volume, np.diag([0.45, 0.45, 5, 1])), tmp_path / "a.nii.gz")
@@ -70,7 +70,7 @@ def test_a_blank_surround_stays_blank_through_a_change_of_pixels(tmp_path):
     assert (image[:, :4] == -1).all() and (image[:, :, :4] == -1).all() and (image[:, 8:10, 8:10] > -1).all()
 
 
-def test_a_name_that_says_another_modality_gives_a_warning(scan, tmp_path, caplog):
+def test_a_name_of_another_modality_gives_a_warning(scan, tmp_path, caplog):
     path = tmp_path / "sub-01_T2w.nii.gz"
     path.write_bytes(scan[0].read_bytes())
     source = LoadedScan.from_item(LoadStackd(modality="t1")({"image": str(path)}))
@@ -81,13 +81,13 @@ def test_a_name_that_says_another_modality_gives_a_warning(scan, tmp_path, caplo
 
 
 @pytest.mark.parametrize("pixel", [0, -1.0, float("inf")])
-def test_a_pixel_size_that_is_none_is_refused(pixel):
+def test_an_invalid_pixel_size_is_refused(pixel):
     with pytest.raises(ValueError, match="in_plane_spacing is .*positive"):
         LoadStackd(in_plane_spacing=pixel)
 
 
 @pytest.mark.parametrize(("plane", "shape"), [("axial", (6, 7, 5)), ("coronal", (7, 6, 5)), ("sagittal", (5, 6, 7))])
-def test_a_named_plane_is_taken_whatever_the_spacing(scan, plane, shape):
+def test_a_named_plane_is_used_for_any_spacing(scan, plane, shape):
     assert LoadStackd(through_plane=plane)({"image": str(scan[0])})["image"].shape == (1, *shape)
 
 

@@ -30,7 +30,7 @@ SLOPE = np.array([1.0, 0.37, -0.61]) / np.sqrt(1 + 0.37**2 + 0.61**2)
 
 
 class Interpolating(torch.nn.Module):
-    """A stand-in network: linear between the two middle slices."""
+    """A dummy network: linear between the two middle slices."""
 
     def forward(self, groups, *, position=None, **conditions):
         weight = position[:, None, None, None]
@@ -64,7 +64,7 @@ def synthesize(
     spacing=None,
     pixel=None,
 ):
-    """Load, infer with the stand-in, save; return the file and what was remembered of the scan."""
+    """Load, infer with the dummy network, save; return the file and the loaded scan."""
     load = LoadStackd(through_plane=through_plane, in_plane_spacing=pixel)
     names = {"source_modality": source, "target_modality": target}
     item = SetTaskd(modalities=NAMES, factor=factor, output_spacing=spacing, **names)(load({"image": str(path)}))
@@ -80,7 +80,7 @@ def synthesize(
 
 
 def ramp(shape, affine):
-    """A linear function of the world position, 1 a mm steep and nowhere 0."""
+    """A linear function of the world position with a slope of 1 per mm, nowhere 0."""
     return world(shape, affine) @ SLOPE + 500
 
 
@@ -116,7 +116,7 @@ def test_a_ramp_keeps_its_world_position_through_pixels_of_another_size(tmp_path
 
 @pytest.mark.parametrize("target", ["t1", "t2"])
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_a_marked_point_stays_where_it_was_in_every_orientation(tmp_path, orientation, target):
+def test_a_point_keeps_its_position_in_every_orientation(tmp_path, orientation, target):
     affine = affine_of(orientation, (0.5, 0.8, 4.0), 20.0)
     shape = (48, 36, 9)
     mark = nib.affines.apply_affine(affine, [22.3, 17.8, 4.3])
@@ -129,7 +129,7 @@ def test_a_marked_point_stays_where_it_was_in_every_orientation(tmp_path, orient
     places = world(image.shape, image.affine)
     around = np.clip(values / values.max() - 0.4, 0, None) * (((places - mark) ** 2).sum(-1) < 8**2)
     found = (places * around[..., None]).sum((0, 1, 2)) / around.sum()
-    assert np.abs(found - mark).max() < 0.1  # of a linear stand-in at 4 mm; the ramps are exact
+    assert np.abs(found - mark).max() < 0.1  # linear interpolation at 4 mm; the ramps are exact
 
 
 @pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
@@ -154,7 +154,7 @@ def test_sform_and_qform_agree_and_units_are_mm(tmp_path):
     assert image.header["descrip"].item().decode() == "UniCOAL: synthesized t1 from t1, factor 4"
 
 
-def test_a_sheared_scan_keeps_its_shear_and_states_no_qform(tmp_path):
+def test_a_sheared_scan_keeps_its_shear_and_has_no_qform(tmp_path):
     affine = affine_of("RAS", (1.0, 1.0, 4.0), 0.0)
     affine[0, 2] = 0.9
     image = nib.load(synthesize(ramp_file(tmp_path / "a.nii", affine), tmp_path, factor=2.0)[0])
@@ -165,7 +165,7 @@ def test_a_sheared_scan_keeps_its_shear_and_states_no_qform(tmp_path):
 def test_the_same_modality_comes_back_in_the_units_of_the_input(tmp_path):
     path = ramp_file(tmp_path / "a.nii.gz", affine_of("RAS", (1.0, 1.0, 4.0), 0.0))
     output, source = synthesize(path, tmp_path, factor=1.0)
-    assert source.high < nib.load(path).get_fdata().max()  # which the network does not see
+    assert source.high < nib.load(path).get_fdata().max()  # clipped for the network
     np.testing.assert_allclose(nib.load(output).get_fdata(), nib.load(path).get_fdata(), atol=1e-3)
 
 
@@ -184,7 +184,7 @@ def test_the_same_modality_comes_back_in_the_data_type_of_the_input(tmp_path, dt
     assert np.abs(result.get_fdata()[..., 1:-1:2] - middle).max() < 1e-3 + (np.dtype(dtype).kind != "f") * slope / 2
 
 
-def test_fine_pixels_keep_their_detail_where_the_network_has_coarser_ones(tmp_path):
+def test_fine_pixels_keep_their_detail_if_the_network_has_coarser_ones(tmp_path):
     fine = np.random.default_rng(0).uniform(100, 1000, (32, 24, 4)).astype(np.float32)
     nib.save(nib.Nifti1Image(fine, affine_of("RAS", (0.4, 0.7, 5.0), 0.0)), tmp_path / "fine.nii.gz")
     result = nib.load(synthesize(tmp_path / "fine.nii.gz", tmp_path, factor=2.0, pixel=1.0)[0]).get_fdata()
@@ -251,7 +251,7 @@ def test_an_item_without_geometry_and_one_of_single_slices_are_refused(tmp_path)
         save(item_of(tmp_path / "a.nii", indices=torch.tensor([3])))
 
 
-def test_monai_s_evaluator_takes_a_folder_from_scans_to_files(tmp_path):
+def test_monai_s_evaluator_processes_a_folder_of_scans(tmp_path):
     (tmp_path / "in").mkdir()
     for name, orientation in {"a": "RAS", "b": "PIL"}.items():
         ramp_file(tmp_path / "in" / f"{name}.nii.gz", affine_of(orientation, (1.0, 1.0, 4.0), 5.0))
@@ -280,7 +280,7 @@ REAL = {
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_real_scans_lie_where_scipy_puts_them(tmp_path, name):
+def test_real_scans_agree_with_scipy(tmp_path, name):
     path = DATA / name
     if not path.exists():
         pytest.skip(f"{path} is not there")
@@ -297,8 +297,8 @@ def test_real_scans_lie_where_scipy_puts_them(tmp_path, name):
     assert np.abs(got - want).max() < whole + 1e-3 * (source.high - source.low)
 
 
-def test_saving_needs_little_memory_beside_the_volume(tmp_path):
-    """Slices are finished a few at a time; the whole is on the disk."""
+def test_saving_needs_little_memory_in_addition_to_the_volume(tmp_path):
+    """Slices are processed a few at a time; the volume is on disk."""
     edge = 128
     peaks = []
     for count in (160, 320):

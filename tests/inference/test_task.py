@@ -37,12 +37,12 @@ def test_an_output_spacing_above_the_scan_s_is_refused_with_both(item):
 
 
 @pytest.mark.parametrize("spacing", [0, -1, float("nan"), "one", True])
-def test_an_output_spacing_that_is_none_is_refused(spacing):
+def test_an_invalid_output_spacing_is_refused(spacing):
     with pytest.raises(ValueError, match="output_spacing is .*positive number, in mm"):
         SetTaskd(**SR, output_spacing=spacing)
 
 
-def test_what_lies_outside_of_the_training_gives_a_warning(item, caplog):
+def test_a_scan_outside_of_the_training_range_gives_a_warning(item, caplog):
     trained = {"factor": [1, 6], "slice_spacing": [0.9, 1.1]}
     assert LoadedScan.from_item(SetTaskd(**SR, factor=5, training_range=trained)(item)).warnings == ()
     (warning,) = LoadedScan.from_item(SetTaskd(**SR, factor=2, training_range=trained)(item)).warnings
@@ -53,7 +53,7 @@ def test_what_lies_outside_of_the_training_gives_a_warning(item, caplog):
     assert SetTaskd(**SR, factor=8)(item)[SCAN].scan.warnings == item[SCAN].scan.warnings
 
 
-def test_a_training_range_of_something_unknown_is_refused():
+def test_a_training_range_with_an_unknown_name_is_refused():
     with pytest.raises(ValueError, match=r"training_range has \['pixels'\]; it may have \['factor', 'slice_spacing'"):
         SetTaskd(**SR, training_range={"pixels": [1, 2]})
 
@@ -72,13 +72,13 @@ def test_a_factor_below_one_is_refused(factor):
 
 
 def scan_of(folder, thickness, through_plane="auto"):
-    """A loaded scan with slices 5 mm apart whose JSON tells their thickness."""
+    """A loaded scan with slices 5 mm apart and their thickness in its JSON."""
     (folder / "a.json").write_text(json.dumps({"SliceThickness": thickness}))
     return LoadStackd(through_plane=through_plane)({"image": str(folder / "a.nii")})
 
 
-def test_the_network_is_told_the_thickness_of_the_header_over_the_spacing(item, tmp_path):
-    assert SetTaskd(**SR, factor=4)(item)["thickness"] == 1.0  # nothing is known: slices touch
+def test_the_network_gets_the_thickness_of_the_header_over_the_spacing(item, tmp_path):
+    assert SetTaskd(**SR, factor=4)(item)["thickness"] == 1.0  # unknown: slices touch
     task = SetTaskd(**SR, factor=4)(scan_of(tmp_path, 4.0))
     assert task["thickness"] == pytest.approx(0.8) and LoadedScan.from_item(task).slice_thickness == 4.0
 
@@ -98,17 +98,19 @@ def test_slices_along_another_axis_than_the_scanner_s_have_no_thickness_of_the_h
     assert task["thickness"] == 1.0 and LoadedScan.from_item(task).slice_thickness is None
 
 
-@pytest.mark.parametrize(("thickness", "told"), [(10.0, 1.3), (1.0, 0.6), (4.0, 0.8), (6.5, 1.3), (3.0, 0.6)])
-def test_a_thickness_outside_of_the_training_is_clipped_and_told(item, tmp_path, caplog, thickness, told):
+@pytest.mark.parametrize(("thickness", "relative"), [(10.0, 1.3), (1.0, 0.6), (4.0, 0.8), (6.5, 1.3), (3.0, 0.6)])
+def test_a_thickness_outside_of_the_training_range_is_clipped_with_a_warning(
+    item, tmp_path, caplog, thickness, relative
+):
     trained = {"relative_thickness": [0.6, 1.3]}
     task = SetTaskd(**SR, factor=4, training_range=trained)(scan_of(tmp_path, thickness))
-    assert task["thickness"] == pytest.approx(told)
+    assert task["thickness"] == pytest.approx(relative)
     outside = f"relative thickness of {thickness / 5:.4g} is outside of what the network was trained on, 0.6 to 1.3"
-    assert (outside in caplog.text) == (thickness / 5 != pytest.approx(told))
+    assert (outside in caplog.text) == (thickness / 5 != pytest.approx(relative))
     assert len(LoadedScan.from_item(task).warnings) == (outside in caplog.text)
 
 
 @pytest.mark.parametrize("thickness", [0, -1, float("nan"), "one", True])
-def test_a_slice_thickness_that_is_none_is_refused(thickness):
+def test_an_invalid_slice_thickness_is_refused(thickness):
     with pytest.raises(ValueError, match="slice_thickness is .*positive number, in mm, or null"):
         SetTaskd(**SR, slice_thickness=thickness)

@@ -5,7 +5,7 @@ from unicoal_components.inference.training_range import TrainingRange
 ERRORS = TrainingRange({"expected_error": {"same": 0.04, "cross": 0.1}})
 
 
-def test_an_expected_error_far_above_the_training_s_is_told_for_its_kind():
+def test_an_expected_error_far_above_the_training_s_gives_a_warning():
     assert ERRORS.doubt_of_error(0.06, same=True) is None
     assert "an error of 0.07 of the intensity range in it, 1.8 times" in ERRORS.doubt_of_error(0.07, same=True)
     assert ERRORS.doubt_of_error(0.07, same=False) is None
@@ -30,9 +30,9 @@ def test_a_range_of_another_form_is_refused(pair):
         TrainingRange({"factor": pair})
 
 
-def test_values_outside_by_more_than_a_percent_are_told_and_clipped():
+def test_values_outside_by_more_than_a_percent_are_reported_and_clipped():
     trained = TrainingRange({"factor": [1, 7], "slice_spacing": None})
     assert trained.doubts(factor=7.06, slice_spacing=99.0) == []
-    (doubt,) = trained.doubts(factor=7.1)
-    assert "its factor of 7.1 is outside of what the network was trained on, 1 to 7" in doubt
+    (warning,) = trained.doubts(factor=7.1)
+    assert "its factor of 7.1 is outside of what the network was trained on, 1 to 7" in warning
     assert trained.clipped("factor", 9.0) == 7 and trained.clipped("slice_spacing", 9.0) == 9

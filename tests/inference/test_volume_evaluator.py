@@ -8,7 +8,7 @@ from unicoal_components.training.prepare_batch import PrepareVolume
 
 
 def load(item):
-    """A volume of ones, or what is wrong with it."""
+    """Return a volume of ones, or raise an error."""
     if item["image"] == "damaged":
         raise OSError("cannot read scan 'damaged': it is truncated.")
     task = {"modality": 0, "source_modality": 0, "factor": 1.0}
@@ -16,7 +16,7 @@ def load(item):
 
 
 def evaluate(names, *, workers=0, fail_at=None):
-    """Run over volumes named so; return what was written and the evaluator."""
+    """Run over volumes with these names; return the written volumes and the evaluator."""
     written = []
 
     def write(item):
@@ -50,7 +50,7 @@ def test_volumes_go_through_one_by_one():
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_what_fails_does_not_stop_the_rest_and_is_told_at_the_end(caplog, workers):
+def test_a_failure_does_not_stop_the_rest_and_is_reported_at_the_end(caplog, workers):
     written, evaluator = evaluate(["1", "damaged", "13", "4", "5"], workers=workers, fail_at=4)
     with pytest.raises(ValueError, match="3 of 5 volumes failed, the others are done") as error:
         evaluator.run()
@@ -60,7 +60,7 @@ def test_what_fails_does_not_stop_the_rest_and_is_told_at_the_end(caplog, worker
     assert caplog.text.count("FAILED") == 3
 
 
-def test_one_volume_fails_with_its_own_words(caplog):
+def test_a_single_volume_fails_with_its_own_message(caplog):
     with pytest.raises(ValueError, match="^cannot read scan 'damaged': it is truncated.$"):
         evaluate(["damaged"])[1].run()
     assert "FAILED" not in caplog.text

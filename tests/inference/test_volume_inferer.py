@@ -7,7 +7,7 @@ from unicoal_components.slices.interpolation import linear_interpolation
 
 
 class Recorder:
-    """Interpolates linearly between the two middle slices, and remembers what it was told."""
+    """Interpolates linearly between the two middle slices, and records its conditions."""
 
     def __init__(self):
         self.calls = []
@@ -32,7 +32,7 @@ T1, T2 = torch.tensor([0]), torch.tensor([1])
 @pytest.mark.parametrize("size", [(8, 8), (5, 7), (8, 3), (20, 8), (19, 23), (3, 21)])
 def test_an_interpolating_network_gives_linear_interpolation_for_any_in_plane_size(factor, size):
     image = stack(5, *size)
-    last = int(4 * factor)  # past the last thick slice the stand-in meets a blank one
+    last = int(4 * factor)  # after the last thick slice the network gets a blank one
     indices = torch.arange(last + 1)
     got = VolumeInferer(resolution=8, batch_size=3)(image, Recorder(), modality=T1, factor=factor, indices=indices)
     want = linear_interpolation(image[0, 0], float(factor), indices)
@@ -41,7 +41,7 @@ def test_an_interpolating_network_gives_linear_interpolation_for_any_in_plane_si
 
 
 @pytest.mark.parametrize(("factor", "count"), [(1.0, 5), (2.0, 10), (2.5, 12), (4.0, 20), (1.1, 6)])
-def test_without_indices_all_thin_slices_come_out(factor, count):
+def test_without_indices_all_thin_slices_are_returned(factor, count):
     got = VolumeInferer(resolution=8)(stack(), Recorder(), modality=T1, factor=torch.tensor([factor]))
     assert got.shape == (1, 1, count, 8, 8) and got.dtype == torch.float32
 
@@ -76,7 +76,7 @@ def test_a_thin_slice_on_a_thick_one_has_position_zero_in_spite_of_rounding():
     torch.testing.assert_close(network.collected("groups")[0, 1], image[0, 0, 30])
 
 
-def test_every_window_is_told_the_conditions_of_its_slice():
+def test_every_window_gets_the_conditions_of_its_slice():
     network, z = Recorder(), torch.randn(1, 6)
     image = stack(3, 20, 20)
     inferer = VolumeInferer(resolution=8, batch_size=5)
@@ -89,7 +89,7 @@ def test_every_window_is_told_the_conditions_of_its_slice():
     assert network.collected("same_modality").tolist() == [False] * len(positions)
 
 
-def test_the_network_is_told_when_source_and_target_are_the_same_modality():
+def test_the_network_gets_whether_source_and_target_are_the_same_modality():
     network = Recorder()
     VolumeInferer(resolution=8)(stack(), network, modality=T2, source_modality=T2)
     assert network.collected("same_modality").all()
@@ -111,7 +111,7 @@ def test_the_output_is_clamped():
     assert got.min() == -1 and got.max() == 1
 
 
-def test_slices_and_windows_without_anatomy_come_out_blank_without_the_network():
+def test_slices_and_windows_without_anatomy_are_blank_without_the_network():
     image = torch.full((1, 1, 12, 8, 8), -1.0)
     image[:, :, 6] = 0.5
     network = Recorder()
@@ -157,7 +157,7 @@ def test_bad_input_is_refused():
 def test_whole_batches_show_the_network_one_shape_and_change_nothing():
     network, plain = Recorder(), Recorder()
     image = stack()
-    image[0, 0, :3] = -1  # blank groups are left out, so that batches shrink
+    image[0, 0, :3] = -1  # blank groups are skipped, so that batches shrink
     got = VolumeInferer(resolution=8, batch_size=4, whole_batches=True)(image, network, modality=T1, factor=2.5)
     want = VolumeInferer(resolution=8, batch_size=4)(image, plain, modality=T1, factor=2.5)
     assert torch.equal(got, want)
@@ -182,7 +182,7 @@ def test_precision_is_that_of_the_dense_convolutions():
 
 
 def test_an_unknown_precision_is_refused():
-    with pytest.raises(ValueError, match="precision is 'half'; it must be one of 'float32', 'bfloat16'"):
+    with pytest.raises(ValueError, match="precision is 'half'.*'float32', 'bfloat16'"):
         VolumeInferer(resolution=8, precision="half")
 
 
@@ -219,18 +219,18 @@ def test_samples_give_their_mean_and_standard_deviation_over_one_code_a_volume()
 
 def test_the_same_seed_gives_the_same_samples_and_another_seed_others():
     assert torch.equal(samples(3), samples(3)) and not torch.equal(samples(3), samples(3, seed=1))
-    torch.rand(1)  # whatever the global random state
+    torch.rand(1)  # for any global random state
     assert torch.equal(samples(3), samples(3))
 
 
-def test_one_sample_is_the_network_s_own_default_and_has_no_deviation():
+def test_one_sample_uses_the_network_s_default_and_has_no_deviation():
     network = Recorder()
     got = VolumeInferer(resolution=8)(stack(), network, modality=T1)
     assert got.shape == (1, 1, 5, 8, 8) and network.calls[0]["z"] is None
 
 
 @pytest.mark.parametrize("options", [{"num_samples": 0}, {"num_samples": 2.5, "z_dim": 4}, {"num_samples": 3}])
-def test_samples_that_cannot_be_drawn_are_refused(options):
+def test_invalid_numbers_of_samples_are_refused(options):
     with pytest.raises(ValueError, match="num_samples is"):
         VolumeInferer(resolution=8, **options)
 
@@ -256,7 +256,7 @@ def test_slices_of_a_single_pixel_keep_their_position(size):
     assert sorted(set(network.collected("position").tolist())) == [0, 0.5]
 
 
-def test_every_window_is_told_factor_thickness_and_source():
+def test_every_window_gets_factor_thickness_and_source():
     network = Recorder()
     conditions = {"modality": T2, "source_modality": T1, "thickness": torch.tensor([0.8])}
     VolumeInferer(resolution=8, batch_size=5)(stack(3, 20, 20), network, factor=2.5, **conditions)
@@ -267,7 +267,7 @@ def test_every_window_is_told_factor_thickness_and_source():
 
 
 class Doubtful(Recorder):
-    """Expects a tenth of what the absolute value of its output is as its error."""
+    """Expects an error of a tenth of the absolute value of its output."""
 
     def __call__(self, groups, *, with_error=False, **conditions):
         output = super().__call__(groups, **conditions)
@@ -275,19 +275,19 @@ class Doubtful(Recorder):
 
 
 @pytest.mark.parametrize("size", [(8, 8), (5, 7), (19, 23)])
-def test_the_error_is_the_last_channel_and_0_where_nothing_is(size):
+def test_the_error_is_the_last_channel_and_0_in_blank_windows(size):
     image = stack(6, *size)
     image[:, :, :3] = -1
     got = VolumeInferer(resolution=8, batch_size=3, with_error=True)(image, Doubtful(), modality=T1, factor=2.0)
     want = VolumeInferer(resolution=8)(image, Doubtful(), modality=T1, factor=2.0)
     assert got.shape == (1, 2, 12, *size)
     torch.testing.assert_close(got[:, :1], want)
-    at_thick = got[0, :, 6::2]  # there windows blend equal values
+    at_thick = got[0, :, 6::2]  # where windows blend equal values
     torch.testing.assert_close(at_thick[1], at_thick[0].abs() / 10)
     assert (got[0, 0, :2] == -1).all() and (got[0, 1, :2] == 0).all()
 
 
-def test_of_several_samples_the_error_is_the_mean_and_the_deviation_stays():
+def test_several_samples_give_the_mean_error_and_keep_the_deviation():
     class Network(Noisy):
         def __call__(self, groups, *, with_error=False, z=None, **conditions):
             output = super().__call__(groups, z=z, **conditions)
@@ -301,7 +301,7 @@ def test_of_several_samples_the_error_is_the_mean_and_the_deviation_stays():
     torch.testing.assert_close(got[0, 2], codes[:, 2].abs().mean().expand(10, 8, 8))
 
 
-def test_a_network_that_gives_no_error_is_refused_where_it_is_asked_for():
+def test_a_network_without_an_error_is_refused_if_it_is_requested():
     with pytest.raises(ValueError, match="gives 1 channels, but 2 are needed with with_error True"):
         VolumeInferer(resolution=8, with_error=True)(stack(), lambda groups, **_: groups[:, 1:2])
 

@@ -8,7 +8,7 @@ from unicoal_components.scans.bids_sidecar import sidecar_facts, sidecar_thickne
 from unicoal_components.scans.read_volume import read_image
 
 
-def told(tmp_path, name="scan.nii.gz", **facts):
+def facts_of(tmp_path, name="scan.nii.gz", **facts):
     (tmp_path / f"{name.split('.')[0]}.json").write_text(json.dumps(facts))
     return sidecar_facts(tmp_path / name)
 
@@ -22,28 +22,28 @@ def told(tmp_path, name="scan.nii.gz", **facts):
         ({}, None),
     ],
 )
-def test_descriptions_and_times_tell_the_modality(tmp_path, facts, modality):
-    assert told(tmp_path, **facts)[0] == modality
+def test_the_modality_comes_from_descriptions_and_times(tmp_path, facts, modality):
+    assert facts_of(tmp_path, **facts)[0] == modality
 
 
-def test_the_name_is_asked_where_the_json_tells_nothing(tmp_path):
-    assert told(tmp_path, "sub-1_T2w.nii.gz")[0] == "t2"
+def test_the_modality_comes_from_the_name_if_the_json_has_none(tmp_path):
+    assert facts_of(tmp_path, "sub-1_T2w.nii.gz")[0] == "t2"
     assert sidecar_facts(tmp_path / "sub-2_FLAIR.nii.gz") == ("flair", [])
 
 
-def test_a_big_gap_is_told_and_a_small_one_is_not(tmp_path):
-    (warning,) = told(tmp_path, SliceThickness=5, SpacingBetweenSlices=6.5)[1]
+def test_a_large_gap_gives_a_warning_and_a_small_one_does_not(tmp_path):
+    (warning,) = facts_of(tmp_path, SliceThickness=5, SpacingBetweenSlices=6.5)[1]
     assert "slices of 5.00 mm at a distance of 6.50 mm" in warning and "gaps of 1.50 mm" in warning
-    assert told(tmp_path, SliceThickness=5, SpacingBetweenSlices=5.5)[1] == []
+    assert facts_of(tmp_path, SliceThickness=5, SpacingBetweenSlices=5.5)[1] == []
 
 
 @pytest.mark.parametrize("content", ["[1, 2]", "no json", '{"SliceThickness": "thick", "SpacingBetweenSlices": 1}'])
-def test_a_json_of_something_else_is_passed_over(tmp_path, content):
+def test_a_json_of_another_kind_is_ignored(tmp_path, content):
     (tmp_path / "scan.json").write_text(content)
     assert sidecar_facts(tmp_path / "scan.nii.gz") == (None, [])
 
 
-def test_a_scan_is_read_with_what_its_json_tells(tmp_path):
+def test_a_scan_is_read_with_the_facts_of_its_json(tmp_path):
     volume = np.random.default_rng(0).integers(1, 99, (5, 6, 7)).astype(np.int16)
     nib.save(nib.Nifti1Image(volume, np.diag([1, 1, 6.5, 1])), tmp_path / "scan.nii.gz")
     (tmp_path / "scan.json").write_text(
@@ -55,7 +55,7 @@ def test_a_scan_is_read_with_what_its_json_tells(tmp_path):
 
 
 @pytest.mark.parametrize("thickness", [0, -1, "thick", None, [3], "nan"])
-def test_a_thickness_that_is_none_is_unknown(tmp_path, thickness):
+def test_an_invalid_thickness_is_unknown(tmp_path, thickness):
     (tmp_path / "scan.json").write_text(json.dumps({"SliceThickness": thickness}))
     assert sidecar_thickness(tmp_path / "scan.nii.gz") is None
     assert sidecar_thickness(tmp_path / "other.nii.gz") is None

@@ -21,7 +21,7 @@ def test_a_header_counts_with_its_data(tmp_path):
     assert sha256_of(tmp_path / "t1.mhd") != before
 
 
-def test_a_folder_of_dicom_files_has_one_that_does_not_depend_on_its_place(tmp_path):
+def test_the_checksum_of_a_folder_does_not_depend_on_its_location(tmp_path):
     for place in ("a", "b/c"):
         (tmp_path / place / "series").mkdir(parents=True)
         for name in ("IM1", "IM2"):
@@ -32,7 +32,7 @@ def test_a_folder_of_dicom_files_has_one_that_does_not_depend_on_its_place(tmp_p
     assert sha256_of(tmp_path / "a") != first
 
 
-def test_what_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.nii' does not exist"):
         sha256_of(tmp_path / "none.nii")
 

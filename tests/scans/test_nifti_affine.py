@@ -31,33 +31,33 @@ def read(made, path, thickness=None):
     ("codes", "want"),
     [((1, 0), AFFINE), ((0, 1), MOVED), ((2, 1), AFFINE)],
 )
-def test_the_sform_counts_where_it_has_a_code(codes, want):
+def test_the_sform_is_used_if_it_has_a_code(codes, want):
     affine, _ = nifti_affine(image(AFFINE, codes[0], MOVED, codes[1]))
     np.testing.assert_allclose(affine, want, atol=1e-5)
 
 
-def test_two_answers_that_agree_need_no_word():
+def test_equal_sform_and_qform_give_no_warning():
     assert nifti_affine(image(AFFINE, 2, AFFINE, 1))[1] == []
 
 
-def test_two_answers_that_differ_are_told_with_their_distance(tmp_path, caplog):
+def test_a_conflict_of_sform_and_qform_gives_a_warning_with_the_distance(tmp_path, caplog):
     volume = read(image(AFFINE, 4, MOVED, 1), tmp_path / "two.nii")
     np.testing.assert_allclose(volume.affine, AFFINE, atol=1e-5)
     (warning,) = volume.warnings
-    assert "sform (code 4) and qform (code 1) differ by up to 5.0 mm; the sform was taken" in warning
+    assert "sform (code 4) and qform (code 1) differ by up to 5.0 mm; the sform was used" in warning
     assert "two.nii" in caplog.text and warning in caplog.text
 
 
-def test_the_qform_stands_in_for_a_singular_sform():
+def test_the_qform_replaces_a_singular_sform():
     flat = AFFINE.copy()
     flat[:, 2] = 0
     affine, warnings = nifti_affine(image(flat, 1, AFFINE, 1))
     np.testing.assert_allclose(affine, AFFINE, atol=1e-5)
-    assert warnings == ["its sform is singular; the qform was taken instead"]
+    assert warnings == ["its sform is singular; the qform was used instead"]
 
 
 @pytest.mark.parametrize("which", ["sform", "qform", "neither"])
-def test_zero_spacing_is_refused_whoever_says_so(tmp_path, which):
+def test_zero_spacing_is_refused_in_sform_and_qform(tmp_path, which):
     flat = AFFINE.copy()
     flat[:, 2] = 0
     made = image(flat, 1) if which == "sform" else image(None, 0, AFFINE, 1) if which == "qform" else image()

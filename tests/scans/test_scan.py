@@ -76,8 +76,8 @@ def changed(value, where=(2, 3, 1)):
         (volume((6, 7, 5, 2)), "4 dimensions .*fslroi"),
         (volume((6, 7)), "3D volume.*Stack"),
         (volume((6, 7, 1)), "3D volume.*Stack"),
-        (volume((0, 7, 5)), "3D volume.*nothing"),
-        (np.zeros((6, 7, 5), np.int16), "empty: every voxel is 0.*leave this subject out"),
+        (volume((0, 7, 5)), "shape .0.*3D volume"),
+        (np.zeros((6, 7, 5), np.int16), "every voxel is 0.*subject"),
         (np.full((6, 7, 5), 4, np.int16), "constant: every non-zero voxel is 4.*mask"),
         ((volume() > 500).astype(np.uint8), "constant.*mask"),
         (changed(np.nan), "1 NaN or infinite voxels.*replace"),
@@ -85,7 +85,7 @@ def changed(value, where=(2, 3, 1)):
         (volume().astype(np.complex64), "complex64.*magnitude"),
     ],
 )
-def test_unusable_volumes_are_named_with_the_way_out_in_one_paragraph(tmp_path, array, message):
+def test_unusable_volumes_are_named_with_a_remedy_in_one_paragraph(tmp_path, array, message):
     path = save(tmp_path / "p01_t1.nii.gz", array)
     with pytest.raises(ValueError, match=rf"p01_t1\.nii\.gz.*{message}") as error:
         read_scan(path)
@@ -114,7 +114,7 @@ def test_changed_bytes_in_a_gzip_file_are_found(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["t1.nii.gz", "t1.txt"])
-def test_files_that_are_no_scan_are_named(tmp_path, name):
+def test_files_of_unknown_format_are_named(tmp_path, name):
     (tmp_path / name).write_text("not a scan")
     with pytest.raises(OSError, match=rf"{name}.*unknown format"):
         read_scan(tmp_path / name)
@@ -123,7 +123,7 @@ def test_files_that_are_no_scan_are_named(tmp_path, name):
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.nii"):
         read_scan(tmp_path / "none.nii")
-    with pytest.raises(FileNotFoundError, match="holds no DICOM image. Give the folder"):
+    with pytest.raises(FileNotFoundError, match="no DICOM image"):
         read_scan(tmp_path)
 
 
@@ -138,12 +138,12 @@ def test_an_unusable_affine_is_named(tmp_path):
         read_scan(path)
 
 
-def test_a_file_that_does_not_state_its_orientation_is_warned_about(tmp_path, caplog):
+def test_a_file_without_orientation_gives_a_warning(tmp_path, caplog):
     read_scan(save(tmp_path / "t1.nii", volume(), None))
     assert "does not state its orientation" in caplog.text
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the real scans are not beside the repository")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real scans are not next to the repository")
 def test_the_real_scans_keep_intensity_at_world_position():
     path = SHARED / "lesjak_ms_mni" / "p26_T1.nii.gz"
     image = nib.load(path)

@@ -1,4 +1,4 @@
-"""Thick scans of a thin one, as files."""
+"""Files with thick scans, simulated from a thin one."""
 
 import runpy
 from pathlib import Path
@@ -13,7 +13,7 @@ AFFINE = np.array([[-0.9, 0, 0, 10], [0, 0.05, 1.2, -4], [0, 1.0, -0.06, 7], [0,
 
 @pytest.fixture
 def make(monkeypatch, tmp_path):
-    """Run the script on a ramp along the world's axis through the plane; give the image that it writes."""
+    """Run the script on a ramp along the world's axis through the plane; return the image that it writes."""
 
     def call(*options, axis=2):
         shape = (11, 22, 13)
@@ -28,7 +28,7 @@ def make(monkeypatch, tmp_path):
 
 
 def off_the_ramp(image, axis):
-    """Return by how many mm voxels say that they lie elsewhere than they do, along one axis, without the ends."""
+    """Return the position errors in mm according to the ramp along one axis, without the ends."""
     voxels = image.get_fdata()
     world = np.einsum("j,jxyz->xyz", image.affine[axis, :3], np.indices(voxels.shape)) + image.affine[axis, 3]
     inside = slice(1, -1)
@@ -38,19 +38,19 @@ def off_the_ramp(image, axis):
 @pytest.mark.parametrize(("plane", "axis"), [("axial", 2), ("coronal", 1), ("sagittal", 0)])
 @pytest.mark.parametrize("options", [("--factor", 2), ("--factor", 2.5, "--phase", 1.1), ("--factor", 3, "--seed", 5)])
 @pytest.mark.parametrize("profile", ["drop", "gaussian"])
-def test_voxels_lie_where_their_thin_ones_lay(make, plane, axis, options, profile):
+def test_thick_slices_have_the_position_of_their_thin_slices(make, plane, axis, options, profile):
     phase = ("--phase", "random") if "--seed" in options else ()
     image = make(*options, *phase, "--profile", profile, "--through_plane", plane, axis=axis)
     assert off_the_ramp(image, axis) < (1e-4 if profile == "drop" else 0.1)
 
 
-def test_thickness_and_gap_give_the_spacing_and_the_gap_thinner_slices(make):
+def test_thickness_and_gap_give_the_spacing_and_a_gap_gives_thinner_slices(make):
     image = make("--slice_thickness", 3, "--slice_gap", 1, "--profile", "box")
     np.testing.assert_allclose(image.header.get_zooms(), (0.9, 4, 1.2), rtol=2e-3)
     assert "factor 3.995" in str(image.header["descrip"]) and "thickness 3 mm" in str(image.header["descrip"])
 
 
-def test_a_factor_takes_a_gap_or_a_thickness_beside_it(make):
+def test_a_factor_may_come_with_a_gap_or_a_thickness(make):
     by_gap = make("--factor", 4, "--slice_gap", 1).get_fdata()
     thickness = 4 * np.hypot(1, 0.05) - 1
     by_thickness = make("--factor", 4, "--slice_thickness", thickness).get_fdata()
@@ -58,7 +58,7 @@ def test_a_factor_takes_a_gap_or_a_thickness_beside_it(make):
     assert not np.allclose(by_gap, make("--factor", 4).get_fdata(), atol=1e-3)
 
 
-def test_the_random_phase_is_that_of_its_seed(make):
+def test_the_random_phase_depends_on_the_seed(make):
     first, again, other = (make("--factor", 4, "--phase", "random", "--seed", n).affine for n in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.01
@@ -71,13 +71,13 @@ def test_the_random_phase_is_that_of_its_seed(make):
         (("--slice_gap", 1), "factor and slice_thickness are both missing"),
         (("--slice_thickness", 0.4, "--slice_gap", 0.2), "0.4 \\+ slice_gap 0.2 mm is less than the 1.00"),
         (("--factor", 4, "--slice_thickness", 3, "--slice_gap", 1), "give one of them"),
-        (("--factor", 4, "--phase", 5), "phase is 5 mm; it must be in"),
+        (("--factor", 4, "--phase", 5), "phase is 5 mm"),
         (("--factor", 4, "--phase", "any"), "phase is 'any'"),
         (("--factor", 4, "--profile", "hat"), "profile is 'hat'"),
         (("--factor", 0.5), "factor is 0.5"),
         (("--factor", 22), "factor is 22, but the input has 22 axial slices.*at most 21"),
     ],
 )
-def test_what_cannot_be_made_is_refused(make, options, message):
+def test_invalid_options_are_refused(make, options, message):
     with pytest.raises(SystemExit, match=message):
         make(*options)

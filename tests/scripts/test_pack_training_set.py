@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "pack_training_set.py"
 
 @pytest.fixture
 def run(monkeypatch, caplog):
-    """Run the script in this process; give what it said, or the error."""
+    """Run the script in this process; return its log, or the error."""
 
     def call(*arguments):
         monkeypatch.setattr("sys.argv", [str(SCRIPT), *map(str, arguments)])
@@ -38,15 +38,15 @@ def datalist(tmp_path):
     return path
 
 
-def test_a_set_is_written_and_checked_and_all_is_said(run, datalist, tmp_path):
-    said = run("--datalist", datalist, "--output", tmp_path / "set.h5", "--section", "training,validation")
-    assert "set.h5: 1 training, 0 validation, 0.0" in said
-    assert "left out: borders without foreground cut off" in said
+def test_a_set_is_written_checked_and_summarized(run, datalist, tmp_path):
+    log = run("--datalist", datalist, "--output", tmp_path / "set.h5", "--section", "training,validation")
+    assert "set.h5: 1 training, 0 validation, 0.0" in log
+    assert "left out: borders without foreground cut off" in log
     assert len(read_datalist(tmp_path / "set.h5", "training")) == 1
-    assert "1 datasets, all as their checksums say" in run("--check", tmp_path / "set.h5")
+    assert "set.h5: 1 datasets" in run("--check", tmp_path / "set.h5")
 
 
-def test_mistakes_are_named(run, datalist, tmp_path):
+def test_wrong_options_are_named(run, datalist, tmp_path):
     assert "give --datalist and --output" in run("--datalist", datalist)
-    assert "--check stands alone" in run("--datalist", datalist, "--check", "set.h5")
+    assert "--check excludes --datalist" in run("--datalist", datalist, "--check", "set.h5")
     assert "does not exist" in run("--check", tmp_path / "none.h5")

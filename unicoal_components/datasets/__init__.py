@@ -1,1 +1,1 @@
-"""Subject files, datalists, and the data sets and samplers of training and evaluation."""
+"""Subject files, datalists, and the datasets and samplers of training and evaluation."""

@@ -1,4 +1,4 @@
-"""Which cases a subject file can answer, and why not the others."""
+"""Selection of the evaluation cases that a subject file supports."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ logger = logging.getLogger(__name__)
 def answerable(
     subject: Mapping[str, str], header: SubjectHeader, cases: Sequence[Case], skip_missing: bool
 ) -> tuple[list[Case], list[str]]:
-    """Choose the cases that a subject's file can answer.
+    """Select the cases that a subject's file supports.
 
-    It cannot where it lacks a modality and, at a factor above 1, where source or target is not truly thin along the
-    axis or there are fewer than 2 thick slices.
+    It does not support a case if it lacks a modality or, at a factor above 1, if source or target is not truly thin
+    along the axis or there are fewer than 2 thick slices.
 
     Args:
         subject: `{"subject": name, "path": file}`.
-        header: of the file.
-        cases: what is asked.
-        skip_missing: log and leave out what cannot be answered, instead of an error.
+        header: header of the file.
+        cases: requested cases.
+        skip_missing: log and skip unsupported cases instead of raising an error.
 
     Returns:
-        Cases, "thin" replaced by one for each truly thin axis, and in words those that were left out.
+        The cases, with "thin" replaced by one case for each truly thin axis, and messages about skipped cases.
 
     Raises:
-        ValueError: a case cannot be answered, with the subject, its file and the way out.
+        ValueError: a case is not supported; the message names the subject, its file and a remedy.
     """
     served: list[Case] = []
-    lacking: dict[str, int] = {}
+    skipped: dict[str, int] = {}
     for case in cases:
         expanded = _with_axes(case, header)
-        objection = _objection(case, expanded, header)
-        if objection is None:
+        problem = _problem(case, expanded, header)
+        if problem is None:
             served += expanded
             continue
-        reason, way_out = objection
+        reason, remedy = problem
         text = f"subject '{subject['subject']}' ({subject['path']}) {reason}"
         if not skip_missing:
-            raise ValueError(f"{text}. {way_out}, drop the case ({case}), or set skip_missing to true.")
+            raise ValueError(f"{text}. {remedy}, drop the case ({case}), or set skip_missing to true.")
         logger.warning("Skipped %s: %s.", case, text)
-        lacking[reason] = lacking.get(reason, 0) + 1
+        skipped[reason] = skipped.get(reason, 0) + 1
     name = subject["subject"]
-    left_out = [f"{n} of {len(cases)} cases left out for '{name}', which {reason}." for reason, n in lacking.items()]
+    left_out = [f"{n} of {len(cases)} cases left out for '{name}', which {reason}." for reason, n in skipped.items()]
     return served, left_out
 
 
 def _with_axes(case: Case, header: SubjectHeader) -> list[Case]:
-    """Put the axes of a subject's file in the place of "thin"; at a factor of 1 nothing is made thick: axial."""
+    """Replace "thin" by the thin axes of a subject's file; at a factor of 1, without thick slices, by axial."""
     if case.axis != THIN:
         return [case]
     if case.factor == 1:
@@ -67,8 +67,8 @@ def _common_axes(case: Case, header: SubjectHeader) -> list[int]:
     return [axis for axis in range(3) if all(axis in header.thin_axes.get(m, ()) for m in (case.source, case.target))]
 
 
-def _objection(case: Case, expanded: Sequence[Case], header: SubjectHeader) -> tuple[str, str] | None:
-    """Say why a subject's file cannot answer a case, and what to do about it; `None` where it can."""
+def _problem(case: Case, expanded: Sequence[Case], header: SubjectHeader) -> tuple[str, str] | None:
+    """Return why a subject's file does not support a case, and a remedy; `None` if it does."""
     missing = sorted({case.source, case.target} - set(header.modalities))
     if missing:
         held = ", ".join(header.modalities)
@@ -77,10 +77,10 @@ def _objection(case: Case, expanded: Sequence[Case], header: SubjectHeader) -> t
         return None
     if not expanded or any(axis_of(one.axis) not in _common_axes(case, header) for one in expanded):
         names = list(dict.fromkeys((case.source, case.target)))
-        along = "any axis" if case.axis == THIN else f"the {case.axis} axis"
+        where = "any axis" if case.axis == THIN else f"the {case.axis} axis"
         known = "; ".join(f"{name} {', '.join(planes_of(header.thin_axes[name])) or 'along none'}" for name in names)
         return (
-            f"is not truly thin along {along} in {' and '.join(names)}, so it has no truth there (recorded as thin: "
+            f"is not truly thin along {where} in {' and '.join(names)}, so it has no truth there (recorded as thin: "
             f"{known})",
             "Take another axis, or, if the record is wrong, prepare it again with --thin_axes",
         )

@@ -1,4 +1,4 @@
-"""The items of a batch or output of a MONAI engine, whichever form it has."""
+"""Split a batch or output of a MONAI engine into items."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from monai.data import decollate_batch
 
 
 def batch_items(data: Any) -> list[dict[str, Any]]:
-    """Return one dictionary for each item, from a decollated list or from a dictionary of batches.
+    """Return one dictionary per item, from a decollated list or from a dictionary of batches.
 
-    >>> import torch
-    >>> [float(item["psnr"]) for item in batch_items({"psnr": torch.tensor([20.0, 30.0])})]
-    [20.0, 30.0]
+    Args:
+        data: list of items, or dictionary of batched values.
+
+    Example:
+        >>> import torch
+        >>> [float(item["psnr"]) for item in batch_items({"psnr": torch.tensor([20.0, 30.0])})]
+        [20.0, 30.0]
     """
     return data if isinstance(data, list) else decollate_batch(data)

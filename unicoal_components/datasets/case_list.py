@@ -1,4 +1,4 @@
-"""The cases that an evaluation asks, as they stand in a configuration."""
+"""Evaluation cases, and their reader from a configuration."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ SOURCE = "source"
 TARGET = "target"
 AXIS = "axis"
 THIN = "thin"
-"""In place of an axis: every one along which the person's two volumes are truly thin."""
+"""Value of an axis: every axis along which both volumes of the subject are truly thin."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One question put to the network: thin `target` from `source` with slices `factor` times thicker.
+    """One task of the network: thin `target` from `source` with slices `factor` times thicker.
 
-    `axis` is the plane of the slices, of `PLANES`, or `THIN`.
+    Attributes:
+        source: modality of the input.
+        target: modality of the output.
+        factor: thick over thin slice spacing.
+        axis: plane of the slices, one of `PLANES`, or `THIN`.
     """
 
     source: str
@@ -33,36 +37,37 @@ class Case:
 
 
 def read_cases(cases: Sequence[Mapping[str, Any]], *, modalities: Sequence[str]) -> list[Case]:
-    """Check a list of `{"source": "t1", "target": "t2", "factor": 4, "axis": "axial"}` from a configuration.
+    """Read and check a list of cases from a configuration.
 
-    The axis may be left out: axial.
+    Args:
+        cases: `{"source": "t1", "target": "t2", "factor": 4, "axis": "axial"}` for each case; `axis` is optional.
+        modalities: known modalities.
 
     Raises:
         ValueError: the list is empty, a key is missing or unknown, a modality is not in `modalities`, a factor is not
-            a number of at least 1, an axis is none of axial, coronal, sagittal and thin, or a case stands there twice.
+            a number of at least 1, an axis is not axial, coronal, sagittal or thin, or a case is repeated.
 
-    >>> read_cases([{"source": "t1", "target": "t2", "factor": 4}], modalities=["t1", "t2"])
-    [Case(source='t1', target='t2', factor=4.0, axis='axial')]
+    Example:
+        >>> read_cases([{"source": "t1", "target": "t2", "factor": 4}], modalities=["t1", "t2"])
+        [Case(source='t1', target='t2', factor=4.0, axis='axial')]
     """
     if not cases:
-        raise ValueError(
-            'cases is empty; give at least one, for example [{"source": "t1", "target": "t2", "factor": 4}].'
-        )
+        raise ValueError('cases is empty; give at least one, such as [{"source": "t1", "target": "t2", "factor": 4}].')
     checked = [_read_case(case, modalities=modalities) for case in cases]
-    others = [{replace(case, axis=axis) for axis in (case.axis, THIN)} for case in checked]
+    variants = [{replace(case, axis=axis) for axis in (case.axis, THIN)} for case in checked]
     twice = sorted(
-        {str(case) for case in checked if checked.count(case) > 1 or sum(case in other for other in others) > 1}
+        {str(case) for case in checked if checked.count(case) > 1 or sum(case in variant for variant in variants) > 1}
     )
     if twice:
-        raise ValueError(f"cases names {'; '.join(twice)} more than once; leave the repetition out.")
+        raise ValueError(f"cases names {'; '.join(twice)} more than once; remove the repetition.")
     return checked
 
 
 def _read_case(case: Mapping[str, Any], *, modalities: Sequence[str]) -> Case:
     if set(case) - {AXIS} != {SOURCE, TARGET, "factor"}:
         raise ValueError(
-            f"case {dict(case)} has the keys {sorted(case)}; allowed are exactly factor, source, target, and axis "
-            "where it is not axial."
+            f"case {dict(case)} has the keys {sorted(case)}; allowed are exactly factor, source, target, and "
+            "optionally axis (default axial)."
         )
     for role in (SOURCE, TARGET):
         if case[role] not in modalities:
@@ -79,7 +84,7 @@ def _read_case(case: Mapping[str, Any], *, modalities: Sequence[str]) -> Case:
     axis = case.get(AXIS, PLANES[0])
     if axis not in (*PLANES, THIN):
         raise ValueError(
-            f"case {dict(case)}: axis is {axis!r}; allowed is one of {', '.join(PLANES)}, the plane of the slices, or "
-            f"{THIN}: every one along which the person's volumes are truly thin."
+            f"case {dict(case)}: axis is {axis!r}; allowed is one of {', '.join(PLANES)} (the plane of the slices), or "
+            f"{THIN}: every axis along which both volumes of the subject are truly thin."
         )
     return Case(source=case[SOURCE], target=case[TARGET], factor=float(factor), axis=axis)

@@ -1,4 +1,4 @@
-"""Which process evaluates which cases."""
+"""Sampler that distributes evaluation cases over processes."""
 
 from collections.abc import Collection, Iterator, Sized
 
@@ -7,17 +7,17 @@ from torch.utils.data import Sampler
 
 
 class CaseSampler(Sampler[int]):
-    """Give each process a run of the cases of a `CaseDataset`, in order; a single process gets all.
+    """Give each process consecutive cases of a `CaseDataset`; a single process gets all.
 
-    torch's `DistributedSampler` repeats cases until all processes have as many, which would count some twice in a mean.
-    Here the parts differ by one case at most, and none is repeated. Where there are fewer cases than processes, each
-    process takes all of them, because a metric that is gathered needs something of everyone: the mean stays the same.
+    torch's `DistributedSampler` repeats cases until all processes have the same number, so that some count twice in a
+    mean. Here the numbers differ by at most one, and no case is repeated. With fewer cases than processes, each process
+    evaluates all cases, because a gathered metric needs values from every process; the mean is the same.
 
     Args:
-        dataset: The `CaseDataset`; only its length is used.
-        num_replicas: Number of processes; `None` = of torch.distributed if it is initialized, else 1.
-        rank: Number of this process; `None` = of torch.distributed if it is initialized, else 0.
-        finished: Cases that are done already and left out, as indices; the same for all processes.
+        dataset: the `CaseDataset`; only its length is used.
+        num_replicas: number of processes; `None` = that of torch.distributed if initialized, else 1.
+        rank: index of this process; `None` = that of torch.distributed if initialized, else 0.
+        finished: indices of cases that are already finished and skipped; the same for all processes.
 
     Example:
         >>> [list(CaseSampler(dataset=range(5), num_replicas=2, rank=rank)) for rank in (0, 1)]
@@ -32,9 +32,9 @@ class CaseSampler(Sampler[int]):
         rank: int | None = None,
         finished: Collection[int] = (),
     ) -> None:
-        together = distributed.is_available() and distributed.is_initialized()
-        count = (distributed.get_world_size() if together else 1) if num_replicas is None else num_replicas
-        rank = (distributed.get_rank() if together else 0) if rank is None else rank
+        is_distributed = distributed.is_available() and distributed.is_initialized()
+        count = (distributed.get_world_size() if is_distributed else 1) if num_replicas is None else num_replicas
+        rank = (distributed.get_rank() if is_distributed else 0) if rank is None else rank
         cases = [index for index in range(len(dataset)) if index not in finished]
         size = len(cases)
         self.cases = cases[rank * size // count : (rank + 1) * size // count] if size >= count else cases

@@ -1,4 +1,4 @@
-"""Evaluation cases: for each subject the thick stack of a source modality and the true thin target."""
+"""Dataset of evaluation cases: the thick stack of a source modality and the true thin target."""
 
 from __future__ import annotations
 
@@ -23,22 +23,26 @@ SPACING = "spacing"
 
 
 def evaluated_indices(*, depth: int, factor: float, slice_step: int = 1) -> torch.Tensor:
-    """Choose equally spaced thin slices so that every position between the thick slices occurs.
+    """Select equally spaced thin slices so that every position between the thick slices occurs.
 
-    Positions repeat after n slices, n the numerator of `factor` as a fraction. A step that shares a divisor with n
-    would see only some of them (step 4 at factor 4: only the slices that are in the input), so the step is raised to
-    the next one that shares none. A step beyond the last slice would leave the first alone, which is in the input, so
-    then all slices are taken.
+    Positions repeat after n slices, where n is the numerator of `factor` as a fraction. A step that shares a divisor
+    with n would select only some of them (step 4 at factor 4: only the slices of the input), so the step is increased
+    until it shares none. If the step exceeds the depth, only the first slice would be left, which is in the input; then
+    all slices are selected.
 
     Args:
         depth: number of thin slices.
         factor: thick over thin slice spacing, at least 1.
-        slice_step: take every how many slices, at least.
+        slice_step: smallest step between the slices.
 
-    >>> evaluated_indices(depth=20, factor=4, slice_step=4).tolist()
-    [0, 5, 10, 15]
-    >>> evaluated_indices(depth=4, factor=2.5, slice_step=7).tolist()
-    [0, 1, 2, 3]
+    Returns:
+        Indices of thin slices, int64 `(K,)`.
+
+    Example:
+        >>> evaluated_indices(depth=20, factor=4, slice_step=4).tolist()
+        [0, 5, 10, 15]
+        >>> evaluated_indices(depth=4, factor=2.5, slice_step=7).tolist()
+        [0, 1, 2, 3]
     """
     period = Fraction(factor).limit_denominator(100).numerator
     step = slice_step
@@ -48,43 +52,43 @@ def evaluated_indices(*, depth: int, factor: float, slice_step: int = 1) -> torc
 
 
 class CaseDataset(Dataset):
-    """Serve one item per (subject, case), subject by subject, read from HDF5 when it is asked for.
+    """Dataset with one item per (subject, case), subject by subject, read from HDF5 on access.
 
-    The thick source stack is made from the thin source by the slice profile, as a scanner would have measured it; the
-    label is the true target on the thin grid. Nothing is kept in memory between items. Each item holds, as tensors,
+    The thick source stack is computed from the thin source by the slice profile, as a scanner would measure it; the
+    label is the true target on the thin grid. Nothing is kept in memory between items. Each item contains the tensors
 
     - `image` `(1, N, H, W)` float32 in [-1, 1], the thick source stack, N = floor((D - 1) / factor) + 1;
     - `label` `(1, K, H, W)` float32 in [-1, 1], the true target at the thin `indices` `(K,)`;
     - `modality`, `source_modality` (class indices), `factor`, `thickness` (slice thickness over slice spacing:
       1 where slices touch and at a factor of 1), `spacing` `(3,)` in mm between neighbors of the label along its
-      axes (1 where the file does not know it);
+      axes (1 if the file does not contain it);
 
-    and as strings `subject`, `source`, `target` and `axis`. Along another axis than the axial one, D is H or W
-    of the subject file, and H and W are the two others in order. Thick slices are made only where source and target are
-    truly thin along the axis, for an interpolated volume is no truth. Cases of different sizes do not stack: use
-    batches of one.
+    and the strings `subject`, `source`, `target` and `axis`. For an axis other than axial, D is H or W of the subject
+    file, and H and W are the other two in order. Source and target must be truly thin along the axis, because an
+    interpolated volume is not a valid reference. Cases of different sizes cannot be collated: use batches of one.
 
     Args:
         data: `{"subject": name, "path": file}` for each subject, from `read_datalist`.
         modalities: names in the order of their class indices.
         cases: `{"source": name, "target": name, "factor": number}` for each case, and if not axial `"axis"`:
-            "coronal", "sagittal", or "thin", every axis along which the two volumes of a person are truly thin (at a
+            "coronal", "sagittal", or "thin", every axis along which both volumes of a subject are truly thin (at a
             factor of 1: axial).
         profile: slice profile of the thick slices, `"gaussian"`, `"box"` or `"drop"`.
         slice_gap: gap between the thick slices in mm, see `SliceThickness`.
-        slice_thickness: instead, their thickness in mm; `None`: what the gap leaves.
-        slice_step: evaluate about every how many thin slices (`evaluated_indices`).
-        skip_missing: log and leave out the (subject, case) pairs that the file cannot answer, instead of an error: it
-            lacks a modality, a volume is not truly thin along the axis, or it has fewer than 2 thick slices.
-        transform: applied to each item.
+        slice_thickness: their thickness in mm, instead of the gap; `None` = slice spacing minus gap.
+        slice_step: step between the evaluated thin slices, see `evaluated_indices`.
+        skip_missing: log and skip the (subject, case) pairs that the file does not support, instead of raising an
+            error: a modality is missing, a volume is not truly thin along the axis, or there are fewer than 2 thick
+            slices.
+        transform: transform applied to each item.
 
     Attributes:
         items: (subject, case) of each item.
-        left_out: in words, what was left out.
+        left_out: messages about skipped cases.
 
     Raises:
-        ValueError: a wrong value, or a subject without a modality, a truly thin axis, slices or a slice spacing that a
-            case needs, named with its file.
+        ValueError: a value is invalid, or a subject lacks a modality, a truly thin axis, slices or a slice spacing that
+            a case needs; the message names its file.
     """
 
     def __init__(
@@ -118,7 +122,7 @@ class CaseDataset(Dataset):
             header = read_header(subject["path"])
             served, left_out = answerable(subject, header, checked, skip_missing)
             for case in served:
-                self._thickness(case, header)  # raises before a training begins, not at its first validation
+                self._thickness(case, header)  # raises now rather than at the first validation
                 self.items.append((subject, case))
             self.left_out += left_out
         if not self.items:
@@ -158,11 +162,11 @@ class CaseDataset(Dataset):
         return item if self.transform is None else self.transform(item)
 
     def _thickness(self, case: Case, header: SubjectHeader) -> float:
-        """Return the slice thickness of a case, in thin slices of a subject's file."""
+        """Return the slice thickness of a case, in units of the thin slices of a subject's file."""
         spacing = header.spacing[axis_of(case.axis)] if header.spacing else None
         return self.thickness.in_thin_slices(case.factor, spacing=spacing, path=header.path)
 
 
 def _read(path: str, modality: str, axis: int) -> np.ndarray:
-    """Read a volume with its slices along an axis of (D, H, W) first, the two others behind it in order."""
+    """Read a volume `(D, H, W)` with one of its axes moved to the front."""
     return np.ascontiguousarray(np.moveaxis(read_volume(path, modality), axis, 0))

@@ -1,4 +1,4 @@
-"""The datalist: which subject file belongs to training, validation and test; JSON, or within a packed set."""
+"""Reader and writer of datalists, which assign subject files to training, validation and test."""
 
 import json
 import os
@@ -12,9 +12,9 @@ from .packed_list import is_hdf5, read_packed_list
 
 SCHEMA_VERSION = 1
 SECTIONS = ("training", "validation", "test")
-HOW = (
+EXPECTED_FORMAT = (
     'it must be {"training": [{"subject": "name", "path": "file.h5"}, ...], "validation": [...], "test": [...]}, as '
-    "scripts/prepare_data.py writes it, with the files, from scans."
+    "written by scripts/prepare_data.py together with the subject files."
 )
 
 
@@ -25,13 +25,13 @@ def write_datalist(
 
     Args:
         path: the JSON file.
-        sections: per section (training, validation, test) a list of `{"subject": ..., "path": ...}`, if wanted with
+        sections: per section (training, validation, test) a list of `{"subject": ..., "path": ...}`, optionally with
             `"repeat": n`, see `SliceDataset`; a section may be empty or absent (it is then written empty). Paths are
             absolute or relative to the JSON's folder, and written relative to it, so that the folder can be moved.
-        modalities: lower-case names in the order that gives the class index.
+        modalities: lower-case names in the order of their class indices.
 
     Raises:
-        ValueError: an unknown section, an incomplete entry, a subject named twice, a repeat that is no positive
+        ValueError: a section is unknown, an entry is incomplete, a subject occurs twice, or a repeat is not a positive
             integer.
         OSError: the file cannot be written.
     """
@@ -55,12 +55,16 @@ def write_datalist(
 def read_datalist(path: str | os.PathLike, section: str) -> list[dict[str, Any]]:
     """Read one section as a list of `{"subject": name, "path": absolute path}`; an empty section gives `[]`.
 
-    An entry that has `"repeat": n` keeps it: its slices come n times in a round of training (see `SliceDataset`).
-    Of a packed set, `set.h5`, a path is `/folder/set.h5::training/p01`, which whatever reads subject files takes too.
+    An entry with `"repeat": n` keeps it: its slices occur n times per round of training (see `SliceDataset`). In a
+    packed set, `set.h5`, paths are such as `/folder/set.h5::training/p01`, which every reader of subject files accepts.
+
+    Args:
+        path: JSON file or packed set.
+        section: "training", "validation" or "test".
 
     Raises:
-        FileNotFoundError: the datalist, or a subject file that it names in this section, does not exist.
-        ValueError: it is not a datalist, lacks the section, puts a subject in two places, or has a repeat that is no
+        FileNotFoundError: the datalist, or a subject file in this section, does not exist.
+        ValueError: the file is not a datalist or lacks the section, a subject occurs twice, or a repeat is not a
             positive integer.
     """
     content = _load(path)
@@ -79,14 +83,14 @@ def read_datalist(path: str | os.PathLike, section: str) -> list[dict[str, Any]]
     for entry in entries:
         if not split_packed(entry["path"])[0].is_file():
             raise FileNotFoundError(
-                f"datalist '{path}' names '{entry['path']}' for subject '{entry['subject']}', which does not exist; "
+                f"datalist '{path}' has '{entry['path']}' for subject '{entry['subject']}', which does not exist; "
                 "paths are relative to the datalist's own folder."
             )
     return entries
 
 
 def read_modalities(path: str | os.PathLike) -> list[str]:
-    """Read the modality names of a datalist, in the order that gives the class index."""
+    """Read the modality names of a datalist, in the order of their class indices."""
     names = _load(path).get("modalities")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise ValueError(f'datalist \'{path}\' must list its "modalities", such as ["t1", "t2"]; it has {names!r}.')
@@ -94,7 +98,7 @@ def read_modalities(path: str | os.PathLike) -> list[str]:
 
 
 def sections_of(path: str | os.PathLike) -> list[str]:
-    """Return the names of the sections that a datalist has; see `read_datalist` for what is raised."""
+    """Return the names of a datalist's sections; see `read_datalist` for errors."""
     content = _load(path)
     return [name for name in SECTIONS if name in content]
 
@@ -104,7 +108,7 @@ def _repeat(entry: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _load(path: str | os.PathLike) -> dict:
-    """Read the JSON object, or that of a packed set, with the file named in every error."""
+    """Read the content of a JSON file or a packed set; every error names the file."""
     if not Path(path).is_file():
         raise FileNotFoundError(
             f"datalist '{path}' does not exist; scripts/prepare_data.py and scripts/simulate_cohort.py write one."
@@ -116,35 +120,37 @@ def _load(path: str | os.PathLike) -> dict:
     except ValueError as error:
         raise ValueError(f"datalist '{path}' is not valid JSON: {error}.") from error
     if not isinstance(content, dict):
-        raise ValueError(f"datalist '{path}' holds one {type(content).__name__}; {HOW}")
+        raise ValueError(f"datalist '{path}' holds one {type(content).__name__}; {EXPECTED_FORMAT}")
     if content.get("schema", SCHEMA_VERSION) != SCHEMA_VERSION:
         raise ValueError(f"datalist '{path}' has schema {content['schema']!r}; this version reads {SCHEMA_VERSION}.")
     return content
 
 
 def _check_sections(path: str | os.PathLike, content: Mapping) -> None:
-    """Refuse incomplete entries and a subject that stands in two places, which would leak training into test."""
+    """Raise an error for incomplete entries and repeated subjects, which would leak training data into test data."""
     seen: dict[str, str] = {}
     for section in SECTIONS:
         entries = content.get(section, [])
         if not isinstance(entries, list):
-            raise ValueError(f"datalist '{path}', section '{section}' holds one {type(entries).__name__}; {HOW}")
+            raise ValueError(
+                f"datalist '{path}', section '{section}' holds one {type(entries).__name__}; {EXPECTED_FORMAT}"
+            )
         for entry in entries:
             if not isinstance(entry, Mapping) or not all(
                 isinstance(entry.get(key), str) for key in ("subject", "path")
             ):
-                raise ValueError(f"datalist '{path}', section '{section}' has the entry {entry!r}; {HOW}")
+                raise ValueError(f"datalist '{path}', section '{section}' has the entry {entry!r}; {EXPECTED_FORMAT}")
             repeat = entry.get("repeat", 1)
             if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
                 raise ValueError(
                     f"datalist '{path}', section '{section}', subject '{entry['subject']}' has repeat {repeat!r}; it "
-                    "must be a positive integer, how often this subject's slices come in a round of training; leave "
-                    "it out for once."
+                    "must be a positive integer, the number of times its slices occur in a round of training; omit it "
+                    "for 1."
                 )
             subject = entry["subject"]
             if subject in seen:
                 raise ValueError(
                     f"datalist '{path}' has subject '{subject}' in '{seen[subject]}' and again in '{section}'; "
-                    "a person may stand in one section only, once."
+                    "a subject may occur only once, in one section."
                 )
             seen[subject] = section

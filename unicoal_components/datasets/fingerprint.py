@@ -1,4 +1,4 @@
-"""What tells one person's scans from another's, whatever the file is called."""
+"""Fingerprints of scans, which identify a subject independent of file names."""
 
 import hashlib
 import json
@@ -8,21 +8,25 @@ from .hdf5 import dataset_name, read_header, read_history
 from .open_subject import damage_named, open_subject
 
 PACKED = "fingerprints"
-"""Attribute of a subject in a packed set: those of its file, as JSON."""
+"""Attribute of a subject in a packed set: the fingerprints of its original file, as JSON."""
 
 
 def scan_fingerprints(path: str | os.PathLike) -> dict[str, str]:
-    """Return for each modality of a subject file a SHA-256 of its grid and its middle slice, and one of its source.
+    """Return fingerprints of each modality of a subject file and of its source.
 
-    Noise alone makes the middle slices of two scans differ, so equal fingerprints are one scan under two names. Only
-    one slice of each is read; a modality whose middle slice is empty has none. Prepared in another way a scan has
-    another middle slice; then the checksum of the scanner's file tells, which is there (`t1 source`) where
-    `prepare_data.py` made the subject file. A subject of a packed set brings those of the file that it was packed from.
+    The fingerprint of a modality is a SHA-256 of its grid and its middle slice. Noise makes the middle slices of two
+    scans differ, so equal fingerprints mean one scan under two names. Only one slice is read; a modality with an empty
+    middle slice has no fingerprint. A scan that was prepared with other options has another middle slice; it is
+    recognized by the checksum of the original file (`t1 source`), which `prepare_data.py` records in the subject file.
+    A subject of a packed set has the fingerprints of the file that it was packed from.
+
+    Args:
+        path: subject file, or subject of a packed set.
 
     Raises:
-        FileNotFoundError: see `read_header`, as the next two.
+        FileNotFoundError: the file does not exist.
         OSError: the file is damaged.
-        ValueError: it is no subject file.
+        ValueError: the file is not a subject file.
     """
     header = read_header(path)
     grid = str(header.shape).encode()

@@ -1,4 +1,4 @@
-"""The subject file: one HDF5 file per person, one `(D, H, W)` uint8 dataset per modality."""
+"""Reader and writer of subject files: HDF5 with one `(D, H, W)` uint8 dataset per modality."""
 
 import json
 import os
@@ -16,10 +16,10 @@ from .open_subject import damage_named, open_subject
 
 SCHEMA_VERSION = 1
 CHUNK = 32
-"""Edge of the cubes in which voxels are stored, so that slices along every axis are read equally fast."""
+"""Edge length of the chunks, which are cubes so that slices along every axis are read equally fast."""
 
 AXIAL = (0,)
-"""The thin axes of a file that does not name any: of old, slices were made thick along the first axis alone."""
+"""Thin axes of files without this attribute, from versions with thick slices along the first axis only."""
 
 Box = tuple[int, int, int, int, int, int]
 Window = tuple[int, int, int, int]
@@ -27,19 +27,19 @@ Window = tuple[int, int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class SubjectHeader:
-    """What a subject file holds, without its voxels.
+    """Content of a subject file, without its voxels.
 
     Attributes:
-        path: the file, or `set.h5::training/p01` of a packed set.
+        path: the file, or a subject of a packed set, `set.h5::training/p01`.
         modalities: lower-case names of the datasets, in alphabetical order.
         shape: `(D, H, W)`, axial slices first.
         spacing: voxel size in mm along D, H, W; `None` in a bare official file.
         affine: `(4, 4)`, voxel (w, h, d, 1) to NIfTI RAS+ world mm; `None` in a bare official file.
-        intensity: per modality the source intensities that became 0 and 255; empty in a bare official file.
+        intensity: per modality the source intensities mapped to 0 and 255; empty in a bare official file.
         foreground_box: half-open (d0, d1, h0, h1, w0, w1) around the non-zero voxels of all modalities; the whole
             volume in a bare official file.
-        thin_axes: per modality the axes of (D, H, W) along which the scan has real detail, so that thick slices can be
-            made along them and the volume is their truth; (0,) in files that do not tell.
+        thin_axes: per modality the axes of (D, H, W) with real detail, along which thick slices can be simulated with
+            the volume as reference; (0,) in files without this attribute.
     """
 
     path: Path
@@ -64,21 +64,21 @@ def write_subject(
 ) -> None:
     """Write one subject's volumes, atomically and with the same bytes for the same input.
 
-    Each dataset is stored in compressed cubes (gzip, which every HDF5 reader has), so that a worker reads a few slices
-    along any axis without the rest of the volume.
+    Each dataset is stored in compressed cubes (gzip, which every HDF5 reader supports), so that a worker reads a few
+    slices along any axis without the rest of the volume.
 
     Args:
-        path: the file to write, by custom `<subject>.h5`.
+        path: the file to write, usually `<subject>.h5`.
         volumes: per modality a uint8 stack `(D, H, W)`, 0 = background, axes pointing to S, P, L; one shape for all.
         affine: `(4, 4)`, voxel (w, h, d, 1) to NIfTI RAS+ world mm.
-        intensity: per modality the source intensities (low, high) that became 0 and 255.
-        sources: per modality the name of the file that it came from.
-        history: how the volumes came about, as JSON text (`history.py`); kept as it is.
-        thin_axes: per modality the axes of (D, H, W) with real detail (see `SubjectHeader`); `None` does not tell.
+        intensity: per modality the source intensities (low, high) mapped to 0 and 255.
+        sources: per modality the name of the source file.
+        history: processing history as JSON text (`history.py`); stored unchanged.
+        thin_axes: per modality the axes of (D, H, W) with real detail (see `SubjectHeader`); `None` = unknown.
 
     Raises:
-        ValueError: no volume, a volume of another type or shape, names that differ between the arguments, an axis that
-            is none of 0, 1, 2.
+        ValueError: there is no volume, a volume has another type or shape, names differ between the arguments, or an
+            axis is not 0, 1 or 2.
         OSError: the file cannot be written.
     """
     names = _checked_names(path, volumes, intensity, sources)
@@ -128,16 +128,21 @@ def _checked_names(
 
 
 def _checked_axes(path: str | os.PathLike, modality: str, axes: Sequence[int]) -> tuple[int, ...]:
-    """Return the axes in order, each once."""
+    """Return the axes in order, without repetitions."""
     if not set(axes) <= {0, 1, 2}:
-        raise ValueError(f"thin_axes of '{modality}' in '{path}' is {list(axes)}; it may name 0, 1, 2: (D, H, W).")
+        raise ValueError(
+            f"thin_axes of '{modality}' in '{path}' is {list(axes)}; allowed are 0, 1 and 2 for (D, H, W)."
+        )
     return tuple(sorted({int(axis) for axis in axes}))
 
 
 def foreground_box(volumes: Mapping[str, np.ndarray]) -> Box:
     """Return the half-open box (d0, d1, h0, h1, w0, w1) around every voxel that is non-zero in any volume.
 
-    Where nothing is non-zero it is the whole volume.
+    If every voxel is 0, it is the whole volume.
+
+    Args:
+        volumes: per modality an array `(D, H, W)`, one shape for all.
 
     Example:
         >>> volume = np.zeros((4, 5, 6), dtype=np.uint8)
@@ -156,16 +161,18 @@ def foreground_box(volumes: Mapping[str, np.ndarray]) -> Box:
 
 
 def read_header(path: str | os.PathLike) -> SubjectHeader:
-    """Read what a subject file holds, touching no voxels.
+    """Read the content of a subject file, without voxels.
 
-    Subjects of a packed set (`set.h5::training/p01`) are read as files are. Official files (bare datasets `T1`, `T2`,
-    `PD` without attributes) are read too: names become lower case, affine and spacing are unknown (`None`), the
-    foreground box is the whole volume.
+    Official files (bare datasets `T1`, `T2`, `PD` without attributes) are supported: names become lower case, affine
+    and spacing are unknown (`None`), and the foreground box is the whole volume.
+
+    Args:
+        path: subject file, or subject of a packed set (`set.h5::training/p01`).
 
     Raises:
-        FileNotFoundError: there is no such file.
-        OSError: it is damaged or not HDF5.
-        ValueError: it holds no volume, or volumes that are not uint8 `(D, H, W)` on one grid, or a newer schema.
+        FileNotFoundError: the file does not exist.
+        OSError: the file is damaged or not HDF5.
+        ValueError: the file has no volume, volumes that are not uint8 `(D, H, W)` on one grid, or a newer schema.
     """
     with open_subject(path) as file, damage_named(path):
         if int(file.attrs.get("schema", SCHEMA_VERSION)) > SCHEMA_VERSION:
@@ -176,8 +183,8 @@ def read_header(path: str | os.PathLike) -> SubjectHeader:
         names = tuple(sorted(name.lower() for name, item in file.items() if isinstance(item, h5py.Dataset)))
         if not names or len(set(names)) < len(names):
             raise ValueError(
-                f"subject file '{path}' holds the datasets {list(file)}; it needs at least one, each with its own "
-                "name when written in lower case. Prepare this subject again with scripts/prepare_data.py."
+                f"subject file '{path}' holds the datasets {list(file)}; it needs at least one, with "
+                "different names in lower case. Prepare this subject again with scripts/prepare_data.py."
             )
         datasets = {name: file[dataset_name(file, name)] for name in names}
         shape = datasets[names[0]].shape
@@ -197,7 +204,7 @@ def read_header(path: str | os.PathLike) -> SubjectHeader:
 
 
 def _check_dataset(path: str | os.PathLike, name: str, dataset: h5py.Dataset, shape: tuple[int, ...]) -> None:
-    """Refuse a dataset that is not uint8 `(D, H, W)` or lies on another grid than the first."""
+    """Raise an error if a dataset is not uint8 `(D, H, W)`, or not on the grid of the first."""
     if dataset.ndim != 3 or dataset.dtype != np.uint8 or 0 in dataset.shape or dataset.shape != shape:
         raise ValueError(
             f"dataset '{name}' of subject file '{path}' is {dataset.dtype} {dataset.shape}; all must be uint8 "
@@ -206,10 +213,14 @@ def _check_dataset(path: str | os.PathLike, name: str, dataset: h5py.Dataset, sh
 
 
 def dataset_name(file: h5py.File, modality: str) -> str:
-    """Return the name under which `file` holds `modality`, whatever its case (`t1` finds the official `T1`).
+    """Return the name of a modality's dataset, ignoring case (`t1` finds the official `T1`).
+
+    Args:
+        file: an open subject file.
+        modality: name of the modality.
 
     Raises:
-        ValueError: the file does not hold it; the message lists what it holds.
+        ValueError: the file does not contain it; the message lists the modalities.
     """
     for name in file:
         if name.lower() == modality.lower():
@@ -221,29 +232,29 @@ def dataset_name(file: h5py.File, modality: str) -> str:
 
 
 def through_plane_spacing(file: h5py.File, axis: int = 0) -> float | None:
-    """Return the distance of neighboring slices along an axis of (D, H, W) in mm, `None` in a bare official file."""
+    """Return the slice spacing along an axis of (D, H, W) in mm; `None` in a bare official file."""
     return float(file.attrs["spacing"][axis]) if "spacing" in file.attrs else None
 
 
 def read_levels(
     file: h5py.File, modality: str, start: int, stop: int, *, axis: int = 0, window: Window | None = None
 ) -> np.ndarray:
-    """Read the slices `start` to `stop` (exclusive) of one modality along an axis, as they are stored.
+    """Read the slices `start` to `stop` (exclusive) of one modality along an axis, as stored.
 
     Args:
         file: an open subject file.
-        modality: its name.
-        start: first slice.
-        stop: slice behind the last one.
-        axis: of (D, H, W), the one through the slices; the two others, in order, are rows and columns.
+        modality: name of the modality.
+        start: index of the first slice.
+        stop: index after the last slice.
+        axis: axis of (D, H, W) through the slices; the other two, in order, are rows and columns.
         window: (top, bottom, left, right) inside the slices, half open; `None` = whole slices.
 
     Returns:
         uint8 `(stop - start, rows, columns)`; 0 = background.
 
     Raises:
-        ValueError: no such modality, or slices outside the volume.
-        OSError: the file is damaged there.
+        ValueError: the modality does not exist, or slices are outside the volume.
+        OSError: the file is damaged.
     """
     dataset = file[dataset_name(file, modality)]
     if not 0 <= start <= stop <= dataset.shape[axis]:
@@ -251,28 +262,31 @@ def read_levels(
             f"slices {start}:{stop} of '{modality}' in '{file.filename}' are outside its {dataset.shape[axis]} slices."
         )
     rows, columns = (slice(None), slice(None)) if window is None else (slice(*window[:2]), slice(*window[2:]))
-    place = [rows, columns]
-    place.insert(axis, slice(start, stop))
+    index = [rows, columns]
+    index.insert(axis, slice(start, stop))
     with damage_named(file.filename):
-        return np.moveaxis(dataset[tuple(place)], axis, 0)
+        return np.moveaxis(dataset[tuple(index)], axis, 0)
 
 
 def read_slices(
     file: h5py.File, modality: str, start: int, stop: int, *, axis: int = 0, window: Window | None = None
 ) -> np.ndarray:
-    """Read slices as `read_levels` does, v in 0..255 as v / 127.5 - 1: float32 in [-1, 1], -1 = background."""
+    """Read slices as float32 in [-1, 1], -1 = background: v / 127.5 - 1 for v in 0..255.
+
+    See `read_levels` for the arguments and errors.
+    """
     levels = read_levels(file, modality, start, stop, axis=axis, window=window)
     return levels.astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
 def read_volume(path: str | os.PathLike, modality: str) -> np.ndarray:
-    """Read one modality whole, as float32 `(D, H, W)` in [-1, 1]; see `read_slices`."""
+    """Read the whole volume of one modality as float32 `(D, H, W)` in [-1, 1]; see `read_slices`."""
     with open_subject(path) as file:
         return read_slices(file, modality, 0, len(file[dataset_name(file, modality)]))
 
 
 def read_history(path: str | os.PathLike) -> dict[str, Any] | None:
-    """Read the history of a subject file; `None` where it has none or is no readable HDF5 file."""
+    """Read the history of a subject file; `None` if it has none or is not a readable HDF5 file."""
     try:
         with h5py.File(path, "r") as file:
             content = json.loads(file.attrs["history"])

@@ -1,4 +1,4 @@
-"""Keep a few subject files open, in each process its own."""
+"""Cache of open subject files, separate in each process."""
 
 import os
 from collections import OrderedDict
@@ -11,19 +11,19 @@ from .open_subject import open_subject
 class OpenFiles:
     """Open subject files on first use and close the least recently used ones beyond a limit.
 
-    An HDF5 handle must not cross a fork or be pickled: a worker that inherits this object, or gets it by pickle, starts
-    with none open.
+    HDF5 handles must not be forked or pickled: a worker that inherits or unpickles this object starts without open
+    files.
 
     Args:
-        limit: Number of files kept open, ≥ 1; bounds memory and file descriptors however many subjects there are.
+        limit: largest number of open files, ≥ 1; bounds memory and file descriptors for any number of subjects.
 
     Raises:
-        ValueError: If the limit is not positive.
+        ValueError: the limit is not positive.
     """
 
     def __init__(self, *, limit: int = 16):
         if limit < 1:
-            raise ValueError(f"limit of open files is {limit!r}; it must be at least 1")
+            raise ValueError(f"limit of open files is {limit!r}; it must be at least 1.")
         self.limit = limit
         self._pid = os.getpid()
         self._files: OrderedDict[str, h5py.File] = OrderedDict()
@@ -38,11 +38,14 @@ class OpenFiles:
         self.__init__(**state)  # type: ignore[misc]
 
     def __call__(self, path: str | os.PathLike) -> h5py.File:
-        """Return the open file, for reading.
+        """Return the file, opened for reading.
+
+        Args:
+            path: subject file, or subject of a packed set.
 
         Raises:
-            FileNotFoundError: If there is no such file.
-            OSError: If it is not a readable HDF5 file.
+            FileNotFoundError: the file does not exist.
+            OSError: the file is not a readable HDF5 file.
         """
         key = os.fspath(path)
         if self._pid != os.getpid():

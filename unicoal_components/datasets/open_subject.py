@@ -1,4 +1,4 @@
-"""Open a subject's volumes: a file of its own, or one group of a packed set, `set.h5::training/p01`."""
+"""Open a subject file, or the group of a subject in a packed set, `set.h5::training/p01`."""
 
 import os
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from types import TracebackType
 import h5py
 
 MARK = "::"
-"""Between the file of a packed set and the group of one subject in it."""
+"""Separator between the file of a packed set and the group of a subject."""
 
 FILE_AGAIN = "Prepare this subject again with scripts/prepare_data.py."
-SET_AGAIN = "Copy the packed set again, or write it anew with scripts/pack_training_set.py."
+SET_AGAIN = "Copy the packed set again, or create it again with scripts/pack_training_set.py."
 
 
 def split_packed(path: str | os.PathLike) -> tuple[Path, str | None]:
-    """Part `set.h5::training/p01` into file and group; a subject file of its own has no group.
+    """Split `set.h5::training/p01` into file and group; the group of a subject file is `None`.
 
     Example:
         >>> file, group = split_packed("data/set.h5::training/p01")
@@ -28,17 +28,17 @@ def split_packed(path: str | os.PathLike) -> tuple[Path, str | None]:
 
 
 class PackedSubject(h5py.Group):
-    """A subject's group in a packed set, which is used and closed as the file of a single subject is.
+    """A subject's group in a packed set, used and closed like the file of a single subject.
 
     Args:
         file: the packed set, which is closed with the subject.
-        path: of the subject, `set.h5::training/p01`.
+        path: path of the subject, `set.h5::training/p01`.
 
     Attributes:
-        filename: that path, for messages.
+        filename: path of the subject, used in error messages.
 
     Raises:
-        FileNotFoundError: the set has no such subject.
+        FileNotFoundError: the set does not contain the subject.
     """
 
     def __init__(self, file: h5py.File, path: str | os.PathLike) -> None:
@@ -52,7 +52,7 @@ class PackedSubject(h5py.Group):
         self._file = file
 
     def close(self) -> None:
-        """Close the file; the subject cannot be read any more."""
+        """Close the file; the subject can no longer be read."""
         self._file.close()
 
     def __enter__(self) -> "PackedSubject":
@@ -66,11 +66,11 @@ class PackedSubject(h5py.Group):
 
 @contextmanager
 def damage_named(path: str | os.PathLike, *, is_set: bool = False) -> Iterator[None]:
-    """Turn what HDF5 says of a damaged file into an error that names the file and the way out.
+    """Convert errors of HDF5 on damaged files to an error that names the file and a remedy.
 
     Args:
         path: a subject file, or a subject of a packed set.
-        is_set: it is a packed set itself.
+        is_set: whether `path` is a packed set.
     """
     try:
         yield
@@ -83,20 +83,20 @@ def damage_named(path: str | os.PathLike, *, is_set: bool = False) -> Iterator[N
 
 
 def open_subject(path: str | os.PathLike) -> h5py.File | PackedSubject:
-    """Open a subject for reading; close it, or use it in a `with` block.
+    """Open a subject for reading; close it afterwards, or use it in a `with` block.
 
     Args:
         path: a subject file, or `set.h5::training/p01`.
 
     Raises:
-        FileNotFoundError: there is no such file, or no such subject in the packed set.
-        OSError: it is not an HDF5 file, or is truncated.
+        FileNotFoundError: the file, or the subject in the packed set, does not exist.
+        OSError: the file is truncated or not HDF5.
     """
-    place, group = split_packed(path)
-    if not place.is_file():
-        raise FileNotFoundError(f"subject file '{place}' does not exist; check the path in the datalist.")
+    location, group = split_packed(path)
+    if not location.is_file():
+        raise FileNotFoundError(f"subject file '{location}' does not exist; check the path in the datalist.")
     with damage_named(path):
-        file = h5py.File(place, "r")
+        file = h5py.File(location, "r")
     if group is None:
         return file
     try:

@@ -1,4 +1,4 @@
-"""The datalist of a packed set: its sections and subjects are the groups of the file."""
+"""Reader of the datalist in a packed set, whose groups are its sections and subjects."""
 
 import os
 from pathlib import Path
@@ -9,33 +9,36 @@ import h5py
 from .open_subject import MARK, damage_named
 
 CONTENT = "packed training set"
-"""The root's attribute `content` says that the file is one."""
+"""Value of the root attribute `content` of every packed set."""
 
 SCHEMA_VERSION = 1
 
 
 def is_hdf5(path: str | os.PathLike) -> bool:
-    """Tell whether a file is HDF5, so that a datalist in it would be a packed set."""
+    """Return whether a file is HDF5, as packed sets are."""
     return bool(h5py.is_hdf5(os.fspath(path)))
 
 
 def read_packed_list(path: str | os.PathLike) -> dict[str, Any]:
-    """Read what a datalist's JSON would hold.
+    """Return the datalist of a packed set, in the form of a JSON datalist.
+
+    Args:
+        path: the packed set.
 
     Returns:
-        Per section a list of `{"subject": "p01", "path": "set.h5::training/p01"}`, with `"repeat"` where there is one,
-        in the order of the datalist that was packed; paths are relative to the set's folder. And `modalities`.
+        Per section a list of `{"subject": "p01", "path": "set.h5::training/p01"}`, with `"repeat"` if present, in the
+        order of the packed datalist; paths are relative to the set's folder. Also `modalities`.
 
     Raises:
-        ValueError: the file is a subject file or another HDF5 file, or a packed set of a newer version.
-        OSError: it is damaged.
+        ValueError: the file is another kind of HDF5 file, such as a subject file, or a packed set of a newer version.
+        OSError: the file is damaged.
     """
     name = Path(path).name
     with damage_named(path, is_set=True), h5py.File(path, "r") as file:
         if file.attrs.get("content") != CONTENT:
             raise ValueError(
-                f"datalist '{path}' is an HDF5 file that is no packed training set, perhaps one subject's; give a "
-                "datalist.json, or what scripts/pack_training_set.py writes."
+                f"datalist '{path}' is an HDF5 file but not a packed training set, perhaps a subject file; give a "
+                "datalist.json, or a file written by scripts/pack_training_set.py."
             )
         if int(file.attrs["schema"]) > SCHEMA_VERSION:
             raise ValueError(

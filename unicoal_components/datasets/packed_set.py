@@ -1,4 +1,4 @@
-"""A training set in one HDF5 file of limited size: a group per subject, laid out as a subject file is."""
+"""Packing of a training set into one HDF5 file of limited size, with one group per subject."""
 
 import hashlib
 import json
@@ -23,23 +23,23 @@ from .packed_list import CONTENT, SCHEMA_VERSION, read_packed_list
 from .reduction import Reduction, head_mask, reduce_volumes, reductions
 
 SHA256 = "sha256"
-"""Attribute of a dataset: of its voxels in the order of their axes."""
+"""Attribute of a dataset: checksum of its voxels in the order of their axes."""
 
 LEFT_OUT = {"history"}
-"""Attributes of a subject file that the training does not need."""
+"""Attributes of a subject file that training does not need."""
 
 MEGABYTE = 10**6
 
 
 @dataclass(frozen=True)
 class PackedSet:
-    """What was written.
+    """Summary of a packed set.
 
     Attributes:
         path: the file.
-        subjects: number of them by section.
-        size: bytes.
-        reduction: what was left out.
+        subjects: number of subjects per section.
+        size: size of the file in bytes.
+        reduction: applied reduction.
     """
 
     path: Path
@@ -58,19 +58,23 @@ def pack_training_set(
 ) -> PackedSet:
     """Write the subjects of a datalist into one file, atomically and with the same bytes for the same input.
 
-    As little as possible is left out (`reductions`), the same of each subject. A group per subject holds what its file
-    holds, without the history; the fingerprints of the original scans stay, so that an evaluation still knows whom the
-    training has seen. Every dataset has a SHA-256 for `check_packed_set`.
+    All subjects are reduced in the same way, as little as possible (`reductions`). The group of a subject has the
+    content of its file without the history. It keeps the fingerprints of the original scans, so that an evaluation
+    recognizes training subjects. Every dataset has a SHA-256 for `check_packed_set`.
 
     Args:
         path: the file to write, such as `set.h5`.
-        datalist: JSON of `write_datalist`; `repeat` stays.
-        sections: those to pack.
-        max_mb: limit in MB (10^6 bytes); `None` = none.
-        largest_step: to which steps intensities may be rounded, see `reductions`; 1 = voxels of the head stay exact.
+        datalist: JSON of `write_datalist`; `repeat` is kept.
+        sections: sections to pack.
+        max_mb: size limit in MB (10^6 bytes); `None` = no limit.
+        largest_step: largest rounding step of intensities, see `reductions`; 1 = voxels of the head stay exact.
+
+    Returns:
+        Summary of the written file.
 
     Raises:
-        ValueError: no subject, a name that cannot be a group's, a wrong value, or a limit that cannot be kept.
+        ValueError: there is no subject, a subject's name cannot name a group, a value is invalid, or the limit cannot
+            be met.
         FileNotFoundError: the datalist or a subject file does not exist.
         OSError: a subject file is damaged, or the file cannot be written.
     """
@@ -82,35 +86,35 @@ def pack_training_set(
     with atomic_path(path) as partial:
         chosen = ladder[0]
         if not packer.write(partial, chosen, limit) and limit is not None:
-            place = bisect_left(ladder, True, lo=1, key=lambda reduction: packer.write(partial, reduction, limit))
-            if place == len(ladder):
+            position = bisect_left(ladder, True, lo=1, key=lambda reduction: packer.write(partial, reduction, limit))
+            if position == len(ladder):
                 raise ValueError(
-                    f"'{path}' would have more than max_mb {max_mb:g} MB with '{ladder[-1]}'; raise max_mb, or take "
-                    "subjects out of the datalist."
+                    f"'{path}' would have more than max_mb {max_mb:g} MB even with '{ladder[-1]}'; raise max_mb, or "
+                    "remove subjects from the datalist."
                 )
-            chosen = ladder[place]
-            packer.write(partial, chosen, None)  # the last one tried need not be the chosen one
+            chosen = ladder[position]
+            packer.write(partial, chosen, None)  # the last attempt may have been another one
     return PackedSet(Path(path), packer.counts(), Path(path).stat().st_size, chosen)
 
 
 class _Packer:
-    """Subjects to pack, and what is known of them from an earlier attempt."""
+    """Writer of subjects, which reuses head masks between attempts."""
 
     def __init__(self, content: Mapping[str, Sequence[Mapping[str, Any]]], modalities: Sequence[str]) -> None:
         self.content = content
         self.modalities = list(modalities)
-        self._heads: dict[str, np.ndarray] = {}  # packed bits of each subject's mask
+        self._heads: dict[str, np.ndarray] = {}  # bit-packed mask of each subject
         if not any(content.values()):
-            raise ValueError(f"there is nobody to pack in the sections {list(content)}; give others, or a datalist.")
+            raise ValueError(f"there is no subject to pack in the sections {list(content)}; give other sections.")
         for entry in (entry for entries in content.values() for entry in entries):
             if "/" in entry["subject"] or entry["subject"] in (".", ""):
-                raise ValueError(f"subject '{entry['subject']}' cannot name a group; take '/' out of its name.")
+                raise ValueError(f"subject '{entry['subject']}' cannot name a group; remove '/' from its name.")
 
     def counts(self) -> dict[str, int]:
         return {section: len(entries) for section, entries in self.content.items()}
 
     def write(self, path: Path, reduction: Reduction, limit: int | None) -> bool:
-        """Write all subjects, or stop where the limit is passed; tell whether it was kept."""
+        """Write all subjects, or stop when the limit is exceeded; return whether it was met."""
         with h5py.File(path, "w") as file:
             file.attrs["content"], file.attrs["schema"] = CONTENT, SCHEMA_VERSION
             file.attrs["software"] = f"unicoal_components {__version__}"
@@ -127,7 +131,7 @@ class _Packer:
         return limit is None or path.stat().st_size <= limit
 
     def _add(self, group: h5py.Group, entry: Mapping[str, Any], reduction: Reduction) -> None:
-        """Copy one subject, reduced."""
+        """Copy one subject with the reduction applied."""
         path = entry["path"]
         header = read_header(path)
         with open_subject(path) as source, damage_named(path):
@@ -150,7 +154,7 @@ class _Packer:
             dataset.attrs[SHA256] = _sha256(volume)
 
     def _head(self, path: str, volumes: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the head's mask `(D, H, W)`, found once."""
+        """Return the head's mask `(D, H, W)`, computed only once."""
         if path not in self._heads:
             self._heads[path] = np.packbits(head_mask(volumes))
         shape = next(iter(volumes.values())).shape
@@ -160,14 +164,17 @@ class _Packer:
 def check_packed_set(path: str | os.PathLike) -> int:
     """Compare every dataset with its checksum.
 
-    Training does not: HDF5 finds most damage by itself, as every compressed cube has a checksum (Adler-32) of its own.
+    Training does not check them: HDF5 finds most damage, as every compressed cube has its own checksum (Adler-32).
+
+    Args:
+        path: the packed set.
 
     Returns:
         The number of datasets.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no packed set, or datasets are damaged, which are named.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is not a packed set, or datasets are damaged; the message names them.
         OSError: the file cannot be opened.
     """
     if not Path(path).is_file():
@@ -177,15 +184,15 @@ def check_packed_set(path: str | os.PathLike) -> int:
     count, damaged = 0, []
     folder = Path(path).absolute().parent
     for entry in (entry for entries in content.values() for entry in entries):
-        place = str(folder / entry["path"])
-        with open_subject(place) as group:
+        subject = str(folder / entry["path"])
+        with open_subject(subject) as group:
             for name in group:
                 count += 1
                 if not _is_whole(group, name):
                     damaged.append(f"{group.name.lstrip('/')}/{name}")
     if damaged:
         raise ValueError(
-            f"packed set '{path}' is damaged: {len(damaged)} of {count} datasets are not as their checksums say: "
+            f"packed set '{path}' is damaged: {len(damaged)} of {count} datasets do not match their checksums: "
             f"{', '.join(damaged)}. {SET_AGAIN}"
         )
     return count

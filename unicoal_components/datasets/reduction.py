@@ -1,4 +1,4 @@
-"""What is left out of a subject's volumes so that a training set fits into a file of limited size."""
+"""Reduction of a subject's volumes so that a training set fits into a file of limited size."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,25 +10,25 @@ from ..geometry.head_mask import foreground_mask
 from .hdf5 import Box, foreground_box
 
 MARGIN = 4
-"""Voxels of background that stay around the foreground, where the volume has them."""
+"""Voxels of background kept around the foreground, as far as the volume has them."""
 
 AIR_MARGIN = 3
-"""Voxels around the head that count as head when the air is cleared: `foreground_mask` is accurate to a few."""
+"""Voxels around the head that are not cleared, as `foreground_mask` is only accurate to a few voxels."""
 
 LEAST_KEPT = 50
-"""Percent of the foreground's length along each axis below which no volume is cropped."""
+"""Smallest part of the foreground's length along each axis to which volumes are cropped, in percent."""
 
 Volumes = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """What is left out, the same for all subjects. The default leaves out empty borders only.
+    """Reduction applied to all subjects. The default removes only empty borders.
 
     Attributes:
-        clear_air: set all voxels outside the head to 0: noise that no compression makes smaller.
-        step: round intensities down to this many, to the middle of each step; 0 stays 0. 1 changes nothing.
-        kept_percent: the middle of the foreground that stays, in percent of its length along each axis.
+        clear_air: whether to set all voxels outside the head to 0; their noise cannot be compressed.
+        step: width of the steps to which intensities are rounded, to the middle of each; 0 stays 0. 1 = no rounding.
+        kept_percent: central part of the foreground that is kept, in percent of its length along each axis.
     """
 
     clear_air: bool = False
@@ -49,9 +49,13 @@ class Reduction:
 
 
 def reductions(largest_step: int) -> list[Reduction]:
-    """List what may be left out, from least to most harmful.
+    """List the possible reductions, from least to most harmful.
 
-    First the borders, then the air, then low bits (noise of scans, up to `largest_step`), then the outside of the head.
+    First the borders are removed, then the air, then low bits (noise, up to `largest_step`), then the outer parts of
+    the head.
+
+    Args:
+        largest_step: largest rounding step of intensities, 1 to 64.
 
     Raises:
         ValueError: the step is not an integer from 1 to 64.
@@ -69,7 +73,7 @@ def reductions(largest_step: int) -> list[Reduction]:
 
 
 def head_mask(volumes: Volumes) -> np.ndarray:
-    """Return the voxels `(D, H, W)` that are head in any volume, and a few around; all where nothing can be told."""
+    """Return a mask `(D, H, W)` of the head in any volume with a margin; all voxels if every volume is constant."""
     filled = [volume for volume in volumes.values() if volume.min() < volume.max()]
     if not filled:
         return np.ones(next(iter(volumes.values())).shape, dtype=bool)
@@ -80,15 +84,15 @@ def head_mask(volumes: Volumes) -> np.ndarray:
 def reduce_volumes(
     volumes: Volumes, reduction: Reduction, head: np.ndarray | None = None
 ) -> tuple[dict[str, np.ndarray], Box]:
-    """Leave out of one subject's volumes what a reduction says.
+    """Apply a reduction to one subject's volumes.
 
     Args:
         volumes: per modality uint8 `(D, H, W)`, one shape for all, 0 = background.
-        reduction: what to leave out.
-        head: boolean `(D, H, W)` of `head_mask`; needed where the air is cleared.
+        reduction: reduction to apply.
+        head: boolean `(D, H, W)` of `head_mask`; required if the air is cleared.
 
     Returns:
-        The volumes, cropped, and where in the given ones they lie: half open (d0, d1, h0, h1, w0, w1).
+        The cropped volumes, and their box in the given ones: half open (d0, d1, h0, h1, w0, w1).
 
     Example:
         >>> volume = np.zeros((40, 40, 40), np.uint8)
@@ -99,7 +103,7 @@ def reduce_volumes(
     """
     if reduction.clear_air:
         if head is None:
-            raise ValueError("the air cannot be cleared without head, the mask of head_mask")
+            raise ValueError("head is missing; clear_air needs the mask of head_mask.")
         volumes = {name: np.where(head, volume, np.uint8(0)) for name, volume in volumes.items()}
     box = _kept_box(volumes, reduction.kept_percent)
     d0, d1, h0, h1, w0, w1 = box
@@ -108,7 +112,7 @@ def reduce_volumes(
 
 
 def _kept_box(volumes: Volumes, percent: int) -> Box:
-    """Return the foreground and a margin, or the middle of the foreground."""
+    """Return the box of the foreground with a margin, or of its central part."""
     shape = next(iter(volumes.values())).shape
     found = foreground_box(volumes)
     bounds: list[int] = []
@@ -125,7 +129,7 @@ def _kept_box(volumes: Volumes, percent: int) -> Box:
 
 
 def _rounded(volume: np.ndarray, step: int) -> np.ndarray:
-    """Round to the middle of steps; 0, the background, stays what it is, and nothing else becomes 0."""
+    """Round to the middle of steps; background (0) stays 0, and no other voxel becomes 0."""
     if step == 1:
         return volume
     middle = volume.astype(np.int64) // step * step + step // 2

@@ -1,4 +1,4 @@
-"""The order of the slices in training, for one process or several, with epochs of any length."""
+"""Sampler of training slices, for one or several processes and epochs of any length."""
 
 import math
 from collections.abc import Iterator, Sized
@@ -9,23 +9,23 @@ from torch.utils.data import DistributedSampler
 
 
 class SliceSampler(DistributedSampler):
-    """Yield (round, index) pairs for a `SliceDataset`, each round a new permutation of all its slices.
+    """Sampler of (round, index) pairs for a `SliceDataset`; each round is a new permutation of all slices.
 
-    The permutations of the rounds 0, 1, 2, … (each from the seed and its number) make one endless stream, and an epoch
-    is its next `num_samples` pairs. So short epochs walk through all the data before a slice comes again, and no pair,
-    and with it no draw of a task, ever comes twice. With all slices in each epoch the round is the epoch. What an epoch
-    yields is a function of its number alone: training resumes by `set_epoch`, which MONAI's engines call at the start
-    of each epoch for samplers of this base class. Processes take turns, so that together they see the stream once.
+    The permutations of the rounds 0, 1, 2, … (each from the seed and its number) form one endless stream, and an epoch
+    is its next `num_samples` pairs. Short epochs thus cover all data before a slice is repeated, and no pair, and
+    therefore no random draw of a task, occurs twice. If an epoch has all slices, the round is the epoch. An epoch
+    depends only on its number: training resumes by `set_epoch`, which MONAI's engines call at the start of each epoch
+    for samplers of this base class. Processes take alternate pairs, so that together they see the stream once.
 
     Args:
-        dataset: The `SliceDataset`; only its length is used.
-        num_samples: Slices per epoch over all processes; `None` = all. Rounded up to a multiple of the processes.
-        seed: Non-negative integer, the same in every process.
-        num_replicas: Number of processes; `None` = of torch.distributed if it is initialized, else 1.
-        rank: Number of this process; `None` = of torch.distributed if it is initialized, else 0.
+        dataset: the `SliceDataset`; only its length is used.
+        num_samples: slices per epoch over all processes, rounded up to a multiple of the processes; `None` = all.
+        seed: non-negative integer, the same in every process.
+        num_replicas: number of processes; `None` = that of torch.distributed if initialized, else 1.
+        rank: index of this process; `None` = that of torch.distributed if initialized, else 0.
 
     Raises:
-        ValueError: If the data set is empty, `num_samples` is not positive, or the rank is outside the processes.
+        ValueError: the dataset is empty, `num_samples` is not positive, or the rank is out of range.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class SliceSampler(DistributedSampler):
         num_replicas: int | None = None,
         rank: int | None = None,
     ):
-        together = distributed.is_available() and distributed.is_initialized()
-        num_replicas = (distributed.get_world_size() if together else 1) if num_replicas is None else num_replicas
-        rank = (distributed.get_rank() if together else 0) if rank is None else rank
+        is_distributed = distributed.is_available() and distributed.is_initialized()
+        num_replicas = (distributed.get_world_size() if is_distributed else 1) if num_replicas is None else num_replicas
+        rank = (distributed.get_rank() if is_distributed else 0) if rank is None else rank
         if len(dataset) == 0:
-            raise ValueError("dataset is empty; training needs at least one slice")
+            raise ValueError("dataset is empty; training needs at least one slice.")
         if num_samples is not None and (not isinstance(num_samples, int) or num_samples < 1):
-            raise ValueError(f"num_samples is {num_samples!r}; it must be a positive integer, or null for all slices")
+            raise ValueError(f"num_samples is {num_samples!r}; it must be a positive integer, or null for all slices.")
         super().__init__(dataset, num_replicas=num_replicas, rank=rank, seed=seed)  # type: ignore[arg-type]
         self.length = len(dataset)
         self.num_samples = math.ceil((num_samples or self.length) / num_replicas)  # of this process
@@ -53,8 +53,8 @@ class SliceSampler(DistributedSampler):
         start = self.epoch * self.total_size
         order: np.ndarray | None = None
         current = -1
-        for place in range(start + self.rank, start + self.total_size, self.num_replicas):
-            number, offset = divmod(place, self.length)
+        for position in range(start + self.rank, start + self.total_size, self.num_replicas):
+            number, offset = divmod(position, self.length)
             if order is None or number != current:
                 order, current = self._order(number), number
             yield number, int(order[offset])

@@ -1,4 +1,4 @@
-"""The training set: one item per subject and thin slice."""
+"""Training dataset with one item per subject and thin slice."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -15,26 +15,26 @@ logger = logging.getLogger(__name__)
 
 
 class SliceDataset(Dataset):
-    """Give each thin slice of each subject as a small dictionary, and pass it through a transform that reads voxels.
+    """Dataset of the thin slices of all subjects, as small dictionaries for a transform that reads voxels.
 
-    Only headers are read here, once; what stays in memory is two strings and some numbers per subject, found by
-    bisection. Before each item the transform's random state is set from (seed, epoch, index): an item is the same with
-    any number of workers and after a restart, and differs from epoch to epoch. `SliceSampler` gives the (epoch, index)
-    pairs; with a plain integer index the epoch is 0.
+    Only headers are read here, once; memory holds two strings and some numbers per subject, found by bisection. Before
+    each item the transform's random state is set from (seed, epoch, index): an item is the same for any number of
+    workers and after a restart, and differs between epochs. `SliceSampler` yields the (epoch, index) pairs; for a plain
+    integer index the epoch is 0.
 
-    The transform gets `subject`, `path`, `slice_index`, and of the header `modalities`, `thin_axes` of each,
+    The transform gets `subject`, `path` and `slice_index`, and from the header `modalities`, `thin_axes` of each,
     `shape` (D, H, W) and `foreground_box` (d0, d1, h0, h1, w0, w1; half open).
 
     Args:
-        data: `{"subject": ..., "path": ...}` per subject, from `read_datalist`; with `"repeat": n` its slices come n
-            times in a round.
-        transform: Applied to each item, usually a MONAI `Compose`; `None` gives the dictionary itself.
-        seed: Non-negative integer; another one gives other draws.
+        data: `{"subject": ..., "path": ...}` per subject, from `read_datalist`; with `"repeat": n` its slices
+            occur n times per round.
+        transform: transform applied to each item, usually a MONAI `Compose`; `None` = return the dictionary.
+        seed: non-negative integer that determines the random draws.
 
     Raises:
-        ValueError: If there is no subject, an entry has no subject or path, or the seed is negative.
-        FileNotFoundError: If a subject's file is missing.
-        OSError: If a subject's file cannot be read.
+        ValueError: there is no subject, an entry has no subject or path, or the seed is negative.
+        FileNotFoundError: a subject's file is missing.
+        OSError: a subject's file cannot be read.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class SliceDataset(Dataset):
     ):
         if not data:
             raise ValueError(
-                "there is nobody to train on: the datalist's section 'training' is empty. Add a subject, or give "
+                "there is no subject to train on: the datalist's section 'training' is empty. Add a subject, or give "
                 "another datalist."
             )
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise ValueError(f"seed is {seed!r}; it must be a non-negative integer")
+            raise ValueError(f"seed is {seed!r}; it must be a non-negative integer.")
         headers = [_header(entry) for entry in data]
         self.transform = transform
         self.seed = seed
@@ -76,13 +76,13 @@ class SliceDataset(Dataset):
         """Return the transformed item of an index, or of an (epoch, index) pair."""
         epoch, index = index if isinstance(index, tuple | list) else (0, index)
         if not -len(self) <= index < len(self):
-            raise IndexError(f"index {index} is outside the {len(self)} slices of the data set")
+            raise IndexError(f"index {index} is outside the {len(self)} slices of the dataset.")
         index = int(index) % len(self)
         item = self._item(index)
         if self.transform is None:
             return item
         if isinstance(self.transform, Randomizable):
-            # One number of 32 bits, because MONAI takes no more.
+            # MONAI accepts only a 32-bit seed.
             state = np.random.SeedSequence([self.seed, int(epoch), index]).generate_state(1)
             self.transform.set_random_state(seed=int(state[0]))
         return self.transform(item)
@@ -106,13 +106,13 @@ def _header(entry: Mapping[str, Any]) -> SubjectHeader:
     if missing:
         raise ValueError(
             f"entry {dict(entry)!r} of data has no {' and no '.join(sorted(missing))}; each needs "
-            'both: {"subject": "p01", "path": "/data/p01.h5"}'
+            'both: {"subject": "p01", "path": "/data/p01.h5"}.'
         )
     header = read_header(entry["path"])
     start, stop = header.foreground_box[:2]
     if not 0 <= start < stop <= header.shape[0]:
         raise ValueError(
             f"subject {entry['subject']!r} has the foreground slices {start}:{stop} of {header.shape[0]} in its file "
-            f"{entry['path']}; prepare it again"
+            f"{entry['path']}; prepare it again."
         )
     return header

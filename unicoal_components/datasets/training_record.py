@@ -1,4 +1,4 @@
-"""The record beside a file of weights: whose scans they were trained on, and chosen by."""
+"""Record next to a file of weights: the subjects of its training and of its selection."""
 
 import json
 import os
@@ -16,20 +16,20 @@ Subjects = dict[str, dict[str, str]]
 
 
 def record_path(weights: str | os.PathLike) -> Path:
-    """Return the record's place: `model.pt` has `model.training.json`."""
+    """Return the path of the record: `model.training.json` for `model.pt`."""
     return Path(weights).with_suffix(".training.json")
 
 
 def training_subjects(*, data: Sequence[Mapping[str, str]], pretrained: str | os.PathLike | None = None) -> Subjects:
-    """Collect the fingerprints of all scans that a training sees.
+    """Collect the fingerprints of all scans of a training.
 
     Args:
-        data: `{"subject": name, "path": file}` for each subject of the training.
-        pretrained: weights that it starts from; whom their record names counts too.
+        data: `{"subject": name, "path": file}` for each training subject.
+        pretrained: weights that the training starts from; the subjects in their record are included.
 
     Returns:
-        Per subject, per modality, its fingerprint (`fingerprint.py`). Where the earlier training left no record, a
-        subject without scans says so.
+        Per subject and modality its fingerprint (`fingerprint.py`). If the pretrained weights have no record, there is
+        an entry without scans for their unknown subjects.
     """
     subjects = {entry["subject"]: scan_fingerprints(entry["path"]) for entry in data}
     if pretrained is None:
@@ -39,10 +39,15 @@ def training_subjects(*, data: Sequence[Mapping[str, str]], pretrained: str | os
 
 
 def merged(subjects: Subjects, earlier: Subjects) -> Subjects:
-    """Return the subjects of two trainings; of two that share a name, the earlier one gets "earlier " in front.
+    """Return the subjects of two trainings; if two share a name, the earlier one gets the prefix "earlier ".
 
-    >>> merged({"a": {"t1": "x"}}, {"a": {"t1": "y"}, "b": {}})
-    {'a': {'t1': 'x'}, 'earlier a': {'t1': 'y'}, 'b': {}}
+    Args:
+        subjects: subjects of the later training.
+        earlier: subjects of the earlier training.
+
+    Example:
+        >>> merged({"a": {"t1": "x"}}, {"a": {"t1": "y"}, "b": {}})
+        {'a': {'t1': 'x'}, 'earlier a': {'t1': 'y'}, 'b': {}}
     """
     both = dict(subjects)
     for name, scans in earlier.items():
@@ -53,10 +58,11 @@ def merged(subjects: Subjects, earlier: Subjects) -> Subjects:
 
 
 def own_name(name: str) -> str:
-    """Return the name that a subject had before `merged`.
+    """Return the name of a subject before `merged`.
 
-    >>> own_name("earlier earlier a")
-    'a'
+    Example:
+        >>> own_name("earlier earlier a")
+        'a'
     """
     while name.startswith(EARLIER):
         name = name.removeprefix(EARLIER)
@@ -69,11 +75,11 @@ def write_record(
     """Write the record of a file of weights.
 
     Args:
-        weights: the file beside which it is written.
-        subjects: from `training_subjects`.
-        images_seen: training images up to these weights, without those of an earlier training.
-        selected_by: by whose quality these weights were chosen among others, in the same shape; those that the training
-            saw too are left out. `None` = not known.
+        weights: file of the weights; the record is written next to it.
+        subjects: subjects from `training_subjects`.
+        images_seen: number of training images for these weights, without those of an earlier training.
+        selected_by: subjects whose quality selected these weights among others, in the same form; training subjects
+            are removed. `None` = unknown.
     """
     content: dict[str, Any] = {"schema": SCHEMA_VERSION, "images_seen": images_seen, "subjects": subjects}
     if selected_by is not None:
@@ -83,16 +89,22 @@ def write_record(
 
 
 def read_record(weights: str | os.PathLike) -> Subjects:
-    """Read whom weights were trained on; nobody where there is no record.
+    """Read the training subjects of weights; empty if there is no record.
+
+    Args:
+        weights: file of the weights.
 
     Raises:
-        ValueError: the file is not such a record.
+        ValueError: the file is not a valid record.
     """
     return _read(weights).get("subjects", {})
 
 
 def read_selected_by(weights: str | os.PathLike) -> Subjects | None:
-    """Read by whom weights were chosen; `None` where no record tells.
+    """Read the subjects by which weights were selected; `None` if unknown.
+
+    Args:
+        weights: file of the weights.
 
     Raises:
         ValueError: see `read_record`.
@@ -101,7 +113,7 @@ def read_selected_by(weights: str | os.PathLike) -> Subjects | None:
 
 
 def _read(weights: str | os.PathLike) -> dict[str, Subjects]:
-    """Return the entries of a record that name subjects; none where there is no record."""
+    """Return the subjects in a record, by entry; empty if there is no record."""
     path = record_path(weights)
     if not path.is_file():
         return {}

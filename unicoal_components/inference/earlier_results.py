@@ -1,4 +1,4 @@
-"""What already lies where a result shall go: replaced where it is an earlier result, refused where it is a scan."""
+"""Protection of existing files: only results of earlier runs may be replaced."""
 
 import json
 from collections.abc import Iterable
@@ -10,17 +10,20 @@ import nibabel as nib
 from ..scans.image_paths import is_nifti
 
 MARK = "UniCOAL"
-"""How the header's description of every result begins."""
+"""First word of the header description of every result."""
 
 NOTE = "Synthesized by a network; research only, not for diagnosis."
-"""Stands in every record."""
+"""Note in every record."""
 
 
 def check_replaceable(paths: Iterable[Path]) -> None:
-    """Refuse to replace files that are no results, such as a measured scan or its BIDS record; folders are not asked.
+    """Raise an error if a file to be replaced is not an earlier result, such as a scan or its BIDS sidecar.
+
+    Args:
+        paths: files to be written; folders and missing files are ignored.
 
     Raises:
-        ValueError: one is none; the message names it.
+        ValueError: a file is not an earlier result; the message names it.
     """
     for path in paths:
         if path.is_file() and not (_is_result(path) if is_nifti(path) else _is_record(path)):
@@ -34,7 +37,7 @@ def _is_result(path: Path) -> bool:
     try:
         header: Any = nib.load(path).header
         return header["descrip"].item().decode(errors="replace").startswith(MARK)
-    except Exception:  # whatever it is, it is not ours
+    except Exception:  # an unreadable file is not a result
         return False
 
 

@@ -1,4 +1,4 @@
-"""How large the network expects its error to be in a whole volume."""
+"""Mean expected error of a whole volume, from the error map of the network."""
 
 import numpy as np
 from skimage.filters import threshold_otsu
@@ -7,18 +7,18 @@ LEVELS = 256
 
 
 def expected_error(image: np.ndarray, error: np.ndarray) -> float | None:
-    """Return the mean of the predicted error inside the head, in parts of the intensity range.
+    """Return the mean of the predicted error inside the head, as a fraction of the intensity range.
 
-    The head is what lies above a quarter of the way from the mean of the dark class to that of the bright class of
-    Otsu's threshold (1979), as where `metrics/foreground.py` has no exact background; its holes stay out. Both volumes
-    are read slice by slice, so that they may lie on the disk.
+    The head is every voxel above a quarter of the way from the mean of the dark class to the mean of the bright class
+    of Otsu's threshold (1979), as in `metrics/foreground.py` without an exact background; holes are excluded. Both
+    volumes are read slice by slice, so they may be on disk.
 
     Args:
         image: `(K, H, W)` in [-1, 1].
         error: `(K, H, W)`, the mean absolute error that the network predicts, on the scale of the image, ≥ 0.
 
     Returns:
-        In [0, 1] for errors up to the whole range; `None` where the image is constant.
+        In [0, 1] for errors up to the whole range; `None` if the image is constant.
 
     Example:
         >>> image = np.full((2, 8, 8), -1.0)
@@ -38,7 +38,14 @@ def expected_error(image: np.ndarray, error: np.ndarray) -> float | None:
 
 
 def head_limit(counts: np.ndarray) -> float | None:
-    """Return the level above which lies the head, from a histogram `(levels,)`; `None` where it has one level only."""
+    """Return the level above which a voxel belongs to the head.
+
+    Args:
+        counts: histogram `(levels,)`.
+
+    Returns:
+        The level; `None` if the histogram has only one level.
+    """
     if np.count_nonzero(counts) < 2:
         return None
     levels = np.arange(len(counts))
@@ -48,5 +55,5 @@ def head_limit(counts: np.ndarray) -> float | None:
 
 
 def _levels(image: np.ndarray) -> np.ndarray:
-    """Return [-1, 1] as 0 to 255."""
+    """Map [-1, 1] to 0..255."""
     return np.rint((image + 1) * ((LEVELS - 1) / 2)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""A scan of any orientation and pixel size becomes the stack of slices that the network sees."""
+"""MONAI transform that loads a scan as the stack of slices for the network."""
 
 import logging
 from collections.abc import Mapping
@@ -21,24 +21,24 @@ logger = logging.getLogger(__name__)
 class LoadStackd(Transform):
     """Read a scan and turn it into a stack in [-1, 1], slices first, as the preparation of the training data does.
 
-    Axes are permuted and flipped; slices lie upright with the nose at the top (axial). Pixels of another size than the
-    network's are resampled, slices are not: to make those thinner is the network's task. Intensities are scaled by the
-    0.5 and 99.5 percentiles of the non-zero voxels. What the way back needs stays in the item: a `LoadedScan` under
-    "scan", and the scan's own slices under "source_stack".
+    Axes are permuted and flipped; axial slices have the nose at the top. Pixels of another size than the network's are
+    resampled in plane; across slices, that is the network's task. Intensities are scaled by the 0.5 and 99.5
+    percentiles of the non-zero voxels. The item keeps what is needed to write the result: a `LoadedScan` under "scan",
+    and the scan's own slices under "source_stack".
 
     Args:
-        key: Item key of the path; the stack (1, N, H', W'), float32, replaces it.
+        key: item key of the path; the stack (1, N, H', W'), float32, replaces it.
         through_plane: "auto": slices along the coarsest axis if its spacing is more than 10 % above the others, else
             axial; or "axial", "coronal", "sagittal".
-        in_plane_spacing: Pixel size of the network's training data in mm, or [smallest, largest]: pixels inside stay
-            as they are, others are resampled to the nearer end. `None` = take pixels as they are.
-        modality: Name of what the scan shows. Chooses among several DICOM series of a folder; a scan whose name or
-            header says otherwise gets a warning. `None` = unknown.
+        in_plane_spacing: pixel size of the network's training data in mm, or [smallest, largest]: pixels inside the
+            range are kept, others are resampled to its nearer end. `None` = keep the pixels of the scan.
+        modality: modality of the scan. Chooses among several DICOM series of a folder; a scan with another modality in
+            its name or header gets a warning. `None` = unknown.
 
     Raises:
-        ValueError: If the plane is unknown or the spacing not positive; and, when called, if the scan cannot be used
-            (the message names the file).
-        FileNotFoundError: When called, if it does not exist.
+        ValueError: the plane is unknown or the spacing is not positive; when called, the scan cannot be used (the
+            message names the file).
+        FileNotFoundError: when called, the scan does not exist.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class LoadStackd(Transform):
         modality: str | None = None,
     ) -> None:
         choose_plane(np.eye(4), through_plane)
-        pixel_range(in_plane_spacing)  # raises where it is none
+        pixel_range(in_plane_spacing)  # raises if invalid
         self.key = key
         self.through_plane = through_plane
         self.in_plane_spacing = in_plane_spacing
@@ -81,39 +81,39 @@ class LoadStackd(Transform):
             slice_thickness=_thickness(volume, stack.affine),
             headers=volume.headers,
             series_number=volume.series_number,
-            warnings=(*volume.warnings, *self._doubts(volume)),
+            warnings=(*volume.warnings, *self._modality_warnings(volume)),
             started=started,
             read=now(),
         )
         image = torch.from_numpy(network_slices(stack.slices, scan))[None]
         return {**data, self.key: image, NATIVE: torch.from_numpy(stack.slices), SCAN: scan.as_entry()}
 
-    def _doubts(self, scan: Volume) -> list[str]:
-        """Say where the file's own words contradict the modality that it was said to be of."""
+    def _modality_warnings(self, scan: Volume) -> list[str]:
+        """Return a warning if the file's name or header contradicts the given modality."""
         if self.modality is None or scan.modality in (None, self.modality):
             return []
-        doubt = (
+        warning = (
             f"its name or header says that it is {scan.modality}, not {self.modality} (source_modality); if so, the "
             "result is wrong"
         )
-        logger.warning("scan '%s': %s.", scan.path, doubt)
-        return [doubt]
+        logger.warning("scan '%s': %s.", scan.path, warning)
+        return [warning]
 
 
 def _thickness(scan: Volume, stack_affine: np.ndarray) -> float | None:
-    """Return the slice thickness in mm where the stack's slices are those of the scanner; `None` = unknown."""
+    """Return the slice thickness in mm if the stack has the slices of the scanner; `None` = unknown."""
     measured, stacked = (affine[:3, 2] / np.linalg.norm(affine[:3, 2]) for affine in (scan.affine, stack_affine))
     return scan.slice_thickness if abs(measured @ stacked) > 1 - 1e-6 else None
 
 
 def network_slices(native: np.ndarray, scan: LoadedScan) -> np.ndarray:
-    """Return what the network sees of a scan's slices: in [-1, 1], on its own pixels.
+    """Return a scan's slices as input of the network: in [-1, 1], with the network's pixel size.
 
-    Where the scan is exactly 0, outside a brain without its skull, the network's slices are blank.
+    Where the scan is exactly 0, as outside a skull-stripped brain, the input is blank.
 
     Args:
         native: `(N, H, W)`, float32, in the scan's units.
-        scan: that they are of.
+        scan: scan that the slices belong to.
 
     Returns:
         `(N, H', W')`, float32.
@@ -122,12 +122,17 @@ def network_slices(native: np.ndarray, scan: LoadedScan) -> np.ndarray:
     unit = scale_to_unit(native, scan.low, scan.high)
     if not pixels.changes:
         return unit
-    slices = pixels.there(unit).clip(-1, 1)
+    slices = pixels.to_network(unit).clip(-1, 1)
     slices[pixels.nearest(native == 0)] = BLANK
     return slices
 
 
 def in_plane_of(shape: tuple[int, ...], scan: LoadedScan) -> InPlane:
-    """Return the way between slices `(H, W)` of a scan and the network's."""
+    """Return the resampling between slices of a scan and those of the network.
+
+    Args:
+        shape: rows and columns (H, W) of the scan's slices.
+        scan: scan that the slices belong to.
+    """
     width, height, _ = scan.spacing
     return InPlane((shape[0], shape[1]), (height, width), scan.in_plane_spacing)

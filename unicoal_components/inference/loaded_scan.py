@@ -1,4 +1,4 @@
-"""One scan on its way through an inference run: all but its voxels, from reading to writing."""
+"""Description of a scan during an inference run: everything but its voxels."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -27,21 +27,21 @@ class LoadedScan:
         path: file, or `folder::SeriesInstanceUID`.
         format: "nifti", "dicom" or "itk".
         sha256: checksum of its files, see `checksum`.
-        storage: how the file keeps its numbers.
-        shape: of the scan, (x, y, z).
+        storage: number format of the file.
+        shape: shape of the scan, (x, y, z).
         affine: `(4, 4)`, voxel (x, y, z, 1) of the scan to RAS+ world mm.
-        orientation: where its axes point to, such as "RAS".
-        plane: of the stack: "axial", "coronal" or "sagittal".
+        orientation: directions of its axes, such as "RAS".
+        plane: plane of the stack's slices, "axial", "coronal" or "sagittal".
         stack_affine: `(4, 4)`, voxel (w, h, d, 1) of the stack to RAS+ world mm.
         in_plane_spacing: the network's pixel size in mm, see `PixelSize`; `None` = the scan's own.
-        low: intensity in the scan's units that is black, -1 to the network.
-        high: that is white, 1 to the network.
-        slice_thickness: in mm, of the stack's slices; `None` = unknown.
-        headers: of a DICOM series, in slice order and without pixels; empty for other formats.
-        series_number: of a DICOM series; `None` where it has none.
-        warnings: what a user should know of it.
-        started: when the reading began, in seconds of `time.perf_counter`.
-        read: when it was done.
+        low: intensity in the scan's units that becomes -1 (black) for the network.
+        high: intensity in the scan's units that becomes 1 (white) for the network.
+        slice_thickness: thickness of the stack's slices in mm; `None` = unknown.
+        headers: DICOM headers in slice order, without pixels; empty for other formats.
+        series_number: SeriesNumber of a DICOM series; `None` if it has none.
+        warnings: warnings for the user, each a clause about the scan.
+        started: time when reading began, in seconds of `time.perf_counter`.
+        read: time when reading ended.
     """
 
     path: str
@@ -67,19 +67,22 @@ class LoadedScan:
     def from_item(cls, item: Mapping[str, Any]) -> "LoadedScan":
         """Return the scan of an item.
 
+        Args:
+            item: data item from `LoadStackd`.
+
         Raises:
-            ValueError: it has none.
+            ValueError: the item has no scan.
         """
         if SCAN not in item:
             raise ValueError(f"the item lacks {SCAN!r}; the preprocessing needs LoadStackd.")
         return item[SCAN].scan
 
     def as_entry(self) -> "ScanEntry":
-        """Return it for an item, under `SCAN`."""
+        """Return the value to store in an item under `SCAN`."""
         return ScanEntry.of(self)
 
     def with_warnings(self, *warnings: str) -> "LoadedScan":
-        """Return it with more warnings."""
+        """Return a copy with additional warnings."""
         return replace(self, warnings=(*self.warnings, *warnings))
 
     @property
@@ -90,12 +93,12 @@ class LoadedScan:
 
 
 def now() -> float:
-    """Return the clock that `LoadedScan.started` and `LoadedScan.read` are of, in seconds."""
+    """Return the current time in seconds, by the clock of `LoadedScan.started` and `LoadedScan.read`."""
     return time.perf_counter()
 
 
 class ScanEntry(str):
-    """The path of a scan that carries the scan: of all that is no tensor, data loaders and engines take only text.
+    """Path of a scan with the scan as an attribute, as data loaders and engines accept only tensors and strings.
 
     Attributes:
         scan: the `LoadedScan`.
@@ -105,7 +108,7 @@ class ScanEntry(str):
 
     @classmethod
     def of(cls, scan: LoadedScan) -> "ScanEntry":
-        """Return a scan's path, with the scan."""
+        """Return the entry of a scan."""
         entry = cls(scan.path)
         entry.scan = scan
         return entry

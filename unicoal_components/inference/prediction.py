@@ -1,4 +1,4 @@
-"""The images that a prediction gives: on which grid, in which numbers."""
+"""Output images of a prediction, with their grid and number format."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from .restore import finished_slices, spread_slices, synthesized_slices
 Scale = tuple[float, float]
 
 SUFFIXES = {"image": "", "standard_deviation": "_std", "expected_error": "_error"}
-"""Of the images behind the output's name, by their role."""
+"""Suffixes of the output's name, by role of the image."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Image:
     """One image to write.
 
     Attributes:
-        slices: of the stack, (H, W) each, float32; made when they are asked for.
-        description: for people, in a line.
-        storage: how a NIfTI file keeps its numbers.
-        display: intensities that viewers shall show as black and white; `None` leaves it to them.
-        title: for a list of series, in a few words; `None` = what is usual for the task.
+        slices: slices of the stack, (H, W) each, float32; computed when requested.
+        description: one line of text for the user.
+        storage: number format of a NIfTI file.
+        display: intensities that viewers should show as black and white; `None` = decided by the viewer.
+        title: short title in a list of series; `None` = the default of the task.
     """
 
     slices: Iterable[np.ndarray]
@@ -43,17 +43,17 @@ class Image:
 
 
 class Prediction:
-    """The images that a prediction gives, with the grid that they lie on.
+    """Output images of a prediction, with their grid.
 
     Args:
-        data: item with the prediction, and all that `LoadStackd` and `SetTaskd` left in it.
+        data: item with the prediction and the entries of `LoadStackd` and `SetTaskd`.
         modalities: names in the order of the network's classes.
         key: item key of the prediction `(C, K, H', W')` in [-1, 1].
-        synthesis_range: what -1 and 1 become in another modality than the input's.
+        synthesis_range: values of -1 and 1 in another modality than the input's.
         with_error: whether the last channel of the prediction is the expected error.
 
     Raises:
-        ValueError: if the prediction has no channel but the error.
+        ValueError: the prediction has only one channel, but `with_error` is set.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class Prediction:
         values = torch.as_tensor(data[key]).detach().cpu().numpy()
         if len(values) < 1 + with_error:
             raise ValueError(
-                f"the prediction has {len(values)} channel; with_error needs the error as a further one. Set it "
-                "in VolumeInferer too, or in neither."
+                f"the prediction has {len(values)} channel; with_error needs the error as another one. Set "
+                "with_error in VolumeInferer too, or in neither."
             )
         self._error = values[-1] if with_error else None
         self._samples = values[:-1] if with_error else values
@@ -86,7 +86,7 @@ class Prediction:
 
     @property
     def grid(self) -> tuple[tuple[int, int, int], np.ndarray]:
-        """Shape (x, y, z) and affine, voxel to RAS+ world mm, of the output."""
+        """Shape (x, y, z) of the output, and its affine, voxel to RAS+ world mm."""
         affine = thin_affine(self.scan.stack_affine, self.factor)
         depth, (height, width) = self._samples.shape[1], self._native.shape[1:]
         empty = np.broadcast_to(np.zeros(()), (depth, height, width))
@@ -96,35 +96,35 @@ class Prediction:
 
     @property
     def task(self) -> dict[str, Any]:
-        """Return what was asked for, by name."""
+        """Parameters of the task, by name."""
         names = {"source_modality": self.source_modality, "target_modality": self.target_modality}
         thickness = {"slice_thickness": self.scan.slice_thickness, "relative_thickness": self.thickness}
         return names | {"factor": self.factor} | thickness
 
     @cached_property
     def expected_error(self) -> float | None:
-        """Tell the mean error that the network expects inside the head, in parts of the intensity range.
+        """Mean error that the network expects inside the head, as a fraction of the intensity range.
 
-        `None` where it expects none, or there is no head.
+        `None` if the network does not predict its error, or there is no head.
         """
         return None if self._error is None else expected_error(self._samples[0], self._error)
 
     @property
     def intensity(self) -> dict[str, Any]:
-        """Tell what the numbers of the output mean."""
+        """Units and range of the output's intensities."""
         low, high = self.scale
         if self.same:
             return {"units": "those of the input", "network_black": low, "network_white": high}
         return {"units": f"none; {low:g} is black, {high:g} white", "range": [low, high]}
 
     def images(self, *, error_map: bool = False) -> dict[str, Image]:
-        """Return the images by their role.
+        """Return the images by role.
 
         Args:
-            error_map: the expected error too, if the prediction has it.
+            error_map: whether to include the expected error, if the prediction has it.
 
         Returns:
-            "image", of several samples also "standard_deviation", and "expected_error".
+            "image"; for several samples also "standard_deviation"; and "expected_error" if requested.
         """
         about = f"synthesized {self.target_modality} from {self.source_modality}, factor {self.factor:g}"
         images = {"image": self._image(about)}
@@ -135,12 +135,12 @@ class Prediction:
         return images
 
     def _image(self, about: str) -> Image:
-        where: dict[str, Any] = {"native": self._native, "scan": self.scan, "factor": self.factor}
+        common: dict[str, Any] = {"native": self._native, "scan": self.scan, "factor": self.factor}
         if self.same:
-            slices = finished_slices(self._samples[0], seen=self._seen, **where)
+            slices = finished_slices(self._samples[0], seen=self._seen, **common)
             stored = nifti_storage(self.scan.storage)
             return Image(slices, f"{MARK}: {about}", stored, display=self.scale)
-        slices = synthesized_slices(self._samples[0], scale=self.scale, **where)
+        slices = synthesized_slices(self._samples[0], scale=self.scale, **common)
         words = f"{MARK}: {about}, scale {self.scale[0]:g}-{self.scale[1]:g}"
         return Image(slices, words, display=self.scale)
 

@@ -1,4 +1,4 @@
-"""From what the network made to slices on the scan's own pixels, in its own units."""
+"""Conversion of predicted slices to the pixels and units of the scan."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -16,30 +16,30 @@ def finished_slices(
 ) -> Iterator[np.ndarray]:
     """Yield thin slices of the scan's own modality, in its units, on its pixels.
 
-    The network saw less than the scan holds: intensities clipped at two percentiles, and perhaps larger pixels. What is
-    left of the thick slices x when its view S x is taken away, interpolated linearly between them, is added to its
-    prediction p:
+    The network sees only part of the scan: intensities clipped at two percentiles, and possibly larger pixels. The
+    difference between the thick slices x and this view S x of them is interpolated linearly between slices and added to
+    the prediction p:
 
         y = S⁻¹ p + interpolation(x - S⁻¹ S x)
 
-    so that a bright vessel keeps its value and fine pixels their detail (the official code clips both away). Where the
-    thick slices on both sides are exactly 0, as around a brain without its skull, y is 0.
+    so bright vessels keep their value and fine pixels their detail (both are lost in the official code). Where the
+    thick slices on both sides are exactly 0, as around a skull-stripped brain, y is 0.
 
     Args:
         prediction: p, `(K, H', W')`, in [-1, 1], on the network's pixels.
         native: x, `(N, H, W)`, in the scan's units.
         seen: S x, `(N, H', W')`, in [-1, 1].
-        scan: that the slices are of.
+        scan: scan that the slices belong to.
         factor: thick over thin slice spacing.
 
     Yields:
-        K times float32 `(H, W)`, within the scan's own smallest and largest value.
+        K slices, float32 `(H, W)`, between the smallest and the largest value of the scan.
     """
     pixels = in_plane_of(native.shape[-2:], scan)
     limits = native.min(), native.max()
 
     def in_units(slices: np.ndarray) -> np.ndarray:
-        return scale_from_unit(pixels.back(slices), scan.low, scan.high)
+        return scale_from_unit(pixels.to_scan(slices), scan.low, scan.high)
 
     @lru_cache(maxsize=2)
     def unseen(number: int) -> np.ndarray:
@@ -57,15 +57,25 @@ def finished_slices(
 def synthesized_slices(
     prediction: np.ndarray, *, native: np.ndarray, scan: LoadedScan, factor: float, scale: tuple[float, float]
 ) -> Iterator[np.ndarray]:
-    """Yield thin slices of another modality on the scan's pixels: -1 and 1 become the two numbers of `scale`.
+    """Yield thin slices of another modality on the scan's pixels.
 
-    Another modality has no units to go back to. Outside of a brain without its skull the slices are 0; see
-    `finished_slices`, also for the arguments.
+    Another modality does not have the units of the scan. Around a skull-stripped brain the slices are 0, as in
+    `finished_slices`.
+
+    Args:
+        prediction: `(K, H', W')`, in [-1, 1], on the network's pixels.
+        native: `(N, H, W)`, in the scan's units.
+        scan: scan that the slices belong to.
+        factor: thick over thin slice spacing.
+        scale: values of -1 and 1.
+
+    Yields:
+        K slices, float32 `(H, W)`.
     """
     pixels = in_plane_of(native.shape[-2:], scan)
     for image, depth in zip(prediction, thin_depths(np.arange(len(prediction)), factor), strict=True):
         below, above = neighbors(depth, len(native))
-        values = scale_from_unit(pixels.back(image).clip(-1, 1), *scale)
+        values = scale_from_unit(pixels.to_scan(image).clip(-1, 1), *scale)
         values[(native[below] == 0) & (native[above] == 0)] = 0
         yield values
 
@@ -73,22 +83,30 @@ def synthesized_slices(
 def spread_slices(
     spread: np.ndarray, *, native: np.ndarray, scan: LoadedScan, factor: float, scale: tuple[float, float]
 ) -> Iterator[np.ndarray]:
-    """Yield how far values may lie from the output, `(K, H', W')` on the scale of [-1, 1], in the output's units.
+    """Yield slices of a deviation, such as a standard deviation or an expected error, in the output's units.
 
-    Such as the standard deviation of samples, or the expected error.
+    They are 0 where the output is set to 0, see `finished_slices`.
 
-    0 where the output is 0 whatever the network says; see `finished_slices`.
+    Args:
+        spread: deviation `(K, H', W')` on the scale of [-1, 1], on the network's pixels.
+        native: `(N, H, W)`, in the scan's units.
+        scan: scan that the slices belong to.
+        factor: thick over thin slice spacing.
+        scale: values of -1 and 1 in the output.
+
+    Yields:
+        K slices, float32 `(H, W)`, ≥ 0.
     """
     pixels = in_plane_of(native.shape[-2:], scan)
     for image, depth in zip(spread, thin_depths(np.arange(len(spread)), factor), strict=True):
         below, above = neighbors(depth, len(native))
-        values = np.maximum(pixels.back(image), 0) * np.float32((scale[1] - scale[0]) / 2)
+        values = np.maximum(pixels.to_scan(image), 0) * np.float32((scale[1] - scale[0]) / 2)
         values[(native[below] == 0) & (native[above] == 0)] = 0
         yield values
 
 
 def neighbors(depth: float, count: int) -> tuple[int, int]:
-    """Return the thick slices on both sides of a depth in thick slices; one slice twice where it lies in it.
+    """Return the thick slices below and above a depth given in thick slices; the same one twice at a whole number.
 
     Example:
         >>> neighbors(1.5, 4), neighbors(2.0, 4), neighbors(3.7, 4)

@@ -1,4 +1,4 @@
-"""A synthesized stack becomes a NIfTI file or a DICOM series that lies where the scan lay."""
+"""MONAI transform that saves a synthesized stack as NIfTI or DICOM, aligned with the scan."""
 
 import logging
 import os
@@ -31,43 +31,43 @@ logger = logging.getLogger(__name__)
 FORMATS = ("auto", "nifti", "dicom")
 NEEDED = (Keys.IMAGE, NATIVE, Keys.MODALITY, Keys.SOURCE_MODALITY, Keys.FACTOR)
 BLOCK = 32
-"""Slices that are in main memory at once."""
+"""Number of slices in main memory at a time."""
 
 
 class SaveStackd(Transform):
-    """Write a prediction as `<input>_<target>`, on the thin grid in the input's own orientation, and what was done.
+    """Write a prediction as `<input>_<target>` on the thin grid in the input's orientation, with a JSON record.
 
-    The in-plane grid is the input's, slices are `factor` times closer, and the center of the first slice stays where
-    it was. Where source and target are the same modality, intensities come back in the input's units and, in NIfTI, its
-    data type (see `finished_slices`). Another modality has no units to go back to: its values are float32 on the scale
-    of `synthesis_range`, which the header tells. A second channel of the prediction, the standard deviation of samples,
-    becomes `<input>_<target>_std`, float32 in the units of the first, and if wanted the error that the network expects,
-    the last channel, `<input>_<target>_error`. `<input>_<target>.json` tells where all of it comes from, and the mean
-    expected error. (The official code needs the target file for its geometry.)
+    The in-plane grid is the input's, slices are `factor` times closer, and the center of the first slice is unchanged.
+    If source and target are the same modality, the output has the input's units and, in NIfTI, its data type (see
+    `finished_slices`). Another modality has float32 values on the scale of `synthesis_range`, which is recorded in the
+    header. A second channel of the prediction, the standard deviation of samples, is written as
+    `<input>_<target>_std`, float32 in the units of the first channel. The last channel, the expected error, is written
+    as `<input>_<target>_error` on request. `<input>_<target>.json` records the provenance and the mean expected error.
+    (The official code needs the target file for its geometry.)
 
     Args:
-        output_dir: Folder for the files, made if need be.
-        modalities: Names in the order of the network's classes.
-        key: Item key of the prediction (C, K, H', W') in [-1, 1].
+        output_dir: folder for the files, created if missing.
+        modalities: names in the order of the network's classes.
+        key: item key of the prediction (C, K, H', W') in [-1, 1].
         output_format: "nifti" (`.nii.gz`), "dicom" (a folder with a derived series; the input must be DICOM), or
-            "auto": as the input.
-        synthesis_range: What -1 and 1 become in another modality than the input's.
-        with_error: Whether the prediction's last channel is the error that the network expects, as from a
-            `VolumeInferer` with this option.
-        error_map: Write that error too.
-        training_range: What the network was trained on, see `TrainingRange`; an expected error far above gets a
+            "auto" for that of the input.
+        synthesis_range: values of -1 and 1 in another modality than the input's.
+        with_error: whether the prediction's last channel is the expected error, as from a `VolumeInferer` with this
+            option.
+        error_map: whether to write the expected error.
+        training_range: range of the training data, see `TrainingRange`; an expected error far above it gives a
             warning. `None` = unknown.
-        deidentify: Leave out who it is: in DICOM attributes (see `write_derived_series`), the input's path in the JSON
-            file, and its name in the names of the outputs, which a part of its checksum replaces.
-        bundle_root: Folder of the bundle, whose name and version are told. `None` = no word of it.
-        ckpt_path: File of the weights, whose checksum is told. `None` = no word of it.
-        options: More of the run to tell, as names and values.
+        deidentify: whether to remove the patient's identity: in DICOM attributes (see `write_derived_series`), in the
+            JSON file (path of the input), and in the names of the outputs (a part of the checksum instead).
+        bundle_root: folder of the bundle, whose name and version are recorded. `None` omits them.
+        ckpt_path: file of the weights, whose checksum is recorded. `None` omits it.
+        options: further options of the run to record, as names and values.
 
     Raises:
-        ValueError: If an argument is not allowed, or an error map is wanted of a network that expects none; when
-            called, if the output would overwrite the input, DICOM is wanted of another format, or the item did not pass
-            through `LoadStackd` and `SetTaskd`.
-        OSError: When called, if an output cannot be written.
+        ValueError: an argument is invalid, or an error map is requested of a network that does not predict its error;
+            when called, the output would overwrite the input, DICOM is requested for an input in another format, or
+            the item did not pass through `LoadStackd` and `SetTaskd`.
+        OSError: when called, an output cannot be written.
     """
 
     def __init__(
@@ -109,16 +109,16 @@ class SaveStackd(Transform):
         self.bundle_root = bundle_root
         self.ckpt_path = ckpt_path
         self.options = dict(options or {})
-        self._salt = secrets.token_hex(16)  # of the UIDs of one run: the same for what belongs together, untraceable
+        self._salt = secrets.token_hex(16)  # one per run: related UIDs stay related, but cannot be traced back
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the files and return the item as it came."""
+        """Write the files and return the unchanged item."""
         writing = now()
         missing = [key for key in (self.key, *NEEDED) if key not in data]
         if missing:
             raise ValueError(f"the item lacks {missing}; the preprocessing needs LoadStackd and SetTaskd.")
         if Keys.INDICES in data:
-            raise ValueError("the item holds single slices (indices); only a whole volume has a place in a file.")
+            raise ValueError("the item holds single slices (indices); only a whole volume can be saved.")
         prediction = Prediction(
             data,
             modalities=self.modalities,
@@ -130,56 +130,56 @@ class SaveStackd(Transform):
         stem = f"{self._stem(prediction.scan)}_{prediction.target_modality}"
         write = self._write_dicom if as_dicom else self._write_nifti
         record = self.output_dir / f"{stem}.json"
-        self._make_room(stem, record, prediction)
+        self._remove_earlier_results(stem, record, prediction)
         outputs: dict[str, Path] = {}
         try:
             for role, image in prediction.images(error_map=self.error_map).items():
                 outputs[role] = write(self.output_dir / f"{stem}{SUFFIXES[role]}", role, image, prediction)
-            told = sidecar(
+            content = sidecar(
                 prediction,
                 outputs=outputs,
                 bundle=bundle_of(self.bundle_root),
                 weights=self.ckpt_path,
                 options=self.options | {"output_format": "dicom" if as_dicom else "nifti"},
                 seconds=seconds_of(prediction.scan, writing),
-                warnings=self._doubts(prediction),
+                warnings=self._error_warnings(prediction),
                 anonymous=self.deidentify,
             )
-            write_sidecar(record, told)
-        except BaseException:  # no image without its record, nor a part of the images
+            write_sidecar(record, content)
+        except BaseException:  # never leave an image without its record, or only some of the images
             for output in outputs.values():
                 _remove(output)
             raise
         logger.info("wrote %s and its .json", ", ".join(map(str, outputs.values())))
         return dict(data)
 
-    def _make_room(self, stem: str, record: Path, prediction: Prediction) -> None:
-        """See that only earlier results are replaced, and take away those that will be wrong."""
+    def _remove_earlier_results(self, stem: str, record: Path, prediction: Prediction) -> None:
+        """Check that only earlier results are replaced, and remove those that would be outdated."""
         image, *others = (self.output_dir / f"{stem}{suffix}.nii.gz" for suffix in SUFFIXES.values())
-        self._spare_input(image, prediction.scan.path)
+        self._check_not_input(image, prediction.scan.path)
         check_replaceable([image, *others, record])
         for path in filter(Path.is_file, (record, *others)):
             path.unlink()
 
-    def _doubts(self, prediction: Prediction) -> list[str]:
-        """Say that the expected error is far above the training's."""
-        doubt = self.training_range.doubt_of_error(prediction.expected_error, same=prediction.same)
-        if doubt is None:
+    def _error_warnings(self, prediction: Prediction) -> list[str]:
+        """Return a warning if the expected error is far above that of the training data."""
+        warning = self.training_range.doubt_of_error(prediction.expected_error, same=prediction.same)
+        if warning is None:
             return []
-        logger.warning("scan '%s': %s.", prediction.scan.path, doubt)
-        return [doubt]
+        logger.warning("scan '%s': %s.", prediction.scan.path, warning)
+        return [warning]
 
     def _as_dicom(self, scan: LoadedScan) -> bool:
-        """Tell whether to write DICOM, which needs DICOM to start from."""
+        """Return whether to write DICOM, which requires a DICOM input."""
         if self.output_format == "dicom" and scan.format != "dicom":
             raise ValueError(
-                f"output_format is 'dicom', but '{scan.path}' is not: whose study it belongs to has to come from a "
-                "DICOM series. Give the series' folder as input, or choose 'nifti'."
+                f"output_format is 'dicom', but '{scan.path}' is not DICOM; the study and patient of the output "
+                "come from the input. Give the folder of a DICOM series as input, or choose 'nifti'."
             )
         return scan.format == "dicom" and self.output_format != "nifti"
 
     def _stem(self, scan: LoadedScan) -> str:
-        """Name the outputs after the input, or after its checksum where nobody shall know who it is."""
+        """Return the name of the outputs: that of the input, or a part of its checksum if de-identified."""
         return f"anonymous_{scan.sha256[:12]}" if self.deidentify else stem_of(scan.path)
 
     def _write_nifti(self, stem: Path, role: str, image: Image, prediction: Prediction) -> Path:
@@ -191,7 +191,7 @@ class SaveStackd(Transform):
         return path
 
     def _write_dicom(self, stem: Path, role: str, image: Image, prediction: Prediction) -> Path:
-        self._spare_input(stem, split_uid(prediction.scan.path)[0])
+        self._check_not_input(stem, split_uid(prediction.scan.path)[0])
         number = (prediction.scan.series_number or 0) + 1000 + 10 * prediction.target_index + list(SUFFIXES).index(role)
         write_derived_series(
             stem,
@@ -211,13 +211,13 @@ class SaveStackd(Transform):
         )
         return stem
 
-    def _spare_input(self, output: Path, input: str | os.PathLike) -> None:
-        """Refuse the input's own place."""
+    def _check_not_input(self, output: Path, input: str | os.PathLike) -> None:
+        """Raise an error if the output would overwrite the input."""
         if os.path.realpath(output) == os.path.realpath(input):
             raise ValueError(f"the output would overwrite the input '{input}'. Choose another output_dir.")
 
     def _voxels(self, image: Image, storage: Storage, prediction: Prediction) -> np.memmap:
-        """Put the slices together on the disk, in the scan's axis order: `(x, y, z)`, x fastest, as files have it."""
+        """Collect the slices on disk, in the scan's axis order `(x, y, z)` with x fastest, as in files."""
         shape, _ = prediction.grid
         voxels = scratch_array(shape, storage.dtype, self.output_dir, order="F")
         stack = stack_view(voxels, plane=prediction.scan.plane, orientation=prediction.scan.orientation)
@@ -229,14 +229,14 @@ class SaveStackd(Transform):
 
 
 def _is_range(values: Any) -> bool:
-    """Tell two finite numbers, the smaller one first."""
+    """Return whether values are two finite numbers, the smaller one first."""
     if not isinstance(values, Sequence) or len(values) != 2:
         return False
     return all(isinstance(value, int | float) for value in values) and -np.inf < values[0] < values[1] < np.inf
 
 
 def _remove(output: Path) -> None:
-    """Remove a file, or a folder with all in it."""
+    """Remove a file, or a folder with its content."""
     if output.is_dir():
         shutil.rmtree(output, ignore_errors=True)
     else:

@@ -1,4 +1,4 @@
-"""What was done, beside every output: a JSON file that answers where a volume comes from."""
+"""JSON record next to every output, with its provenance."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from .prediction import Prediction
 
 
 def bundle_of(folder: str | os.PathLike | None) -> dict[str, str]:
-    """Return name and version of the bundle in a folder, as its metadata say; empty where there are none."""
+    """Return name and version of the bundle in a folder from its metadata; empty if there are none."""
     path = Path(folder or "") / "configs" / "metadata.json"
     if folder is None or not path.is_file():
         return {}
@@ -30,12 +30,12 @@ def bundle_of(folder: str | os.PathLike | None) -> dict[str, str]:
 
 
 def software_of(bundle: Mapping[str, str]) -> list[str]:
-    """Return the software in words, such as ["unicoal_components 0.1.0", "Uni-COAL sr 0.1.0"]."""
+    """Return names and versions of the software, such as ["unicoal_components 0.1.0", "Uni-COAL sr 0.1.0"]."""
     return [f"unicoal_components {__version__}", *([" ".join(bundle.values())] if bundle else [])]
 
 
 def geometry(shape: tuple[int, ...], affine: np.ndarray) -> dict[str, Any]:
-    """Return a grid in words and numbers: matrix, spacing in mm, orientation, affine (voxel to RAS+ mm)."""
+    """Return a description of a grid: matrix, spacing in mm, orientation, affine (voxel to RAS+ mm)."""
     return {
         "matrix": [int(size) for size in shape],
         "spacing_mm": [round(float(mm), 6) for mm in spacing_of(affine)],
@@ -55,26 +55,26 @@ def sidecar(
     warnings: Sequence[str] = (),
     anonymous: bool = False,
 ) -> dict[str, Any]:
-    """Collect what was done.
+    """Return the content of the record.
 
     Args:
-        prediction: of one scan.
-        outputs: what was written, by its role.
-        bundle: its name and version.
-        weights: file of the weights, whose checksum is taken; `None` or a missing file: none.
-        options: of the run.
-        seconds: by part of the work.
-        warnings: besides those of the scan.
-        anonymous: leave out the name and the place of the scan.
+        prediction: prediction of one scan.
+        outputs: files that were written, by role.
+        bundle: name and version of the bundle.
+        weights: file of the weights, whose checksum is recorded; omitted if `None` or missing.
+        options: options of the run.
+        seconds: time of each part of the run.
+        warnings: warnings in addition to those of the scan.
+        anonymous: whether to omit the path of the scan.
     """
     scan = prediction.scan
-    place = {} if anonymous else {"path": scan.path}
+    path = {} if anonymous else {"path": scan.path}
     return {
         "note": NOTE,
-        "input": place | {"format": scan.format, "sha256": scan.sha256, "dtype": scan.storage.dtype},
+        "input": path | {"format": scan.format, "sha256": scan.sha256, "dtype": scan.storage.dtype},
         "input_geometry": geometry(scan.shape, scan.affine),
         "task": prediction.task | {"through_plane": scan.plane},
-        "outputs": {role: path.name for role, path in outputs.items()},
+        "outputs": {role: file.name for role, file in outputs.items()},
         "output_geometry": geometry(*prediction.grid),
         "intensity": prediction.intensity,
         "expected_error": _error_of(prediction),
@@ -89,20 +89,20 @@ def sidecar(
 
 
 def _error_of(prediction: Prediction) -> dict[str, float] | None:
-    """Return the mean expected error inside the head, on two scales; `None` where the network expects none."""
-    part = prediction.expected_error
-    if part is None:
+    """Return the mean expected error inside the head, on two scales; `None` if the network does not predict it."""
+    fraction = prediction.expected_error
+    if fraction is None:
         return None
     low, high = prediction.scale
-    return {"part_of_range": part, "in_units": part * (high - low)}
+    return {"part_of_range": fraction, "in_units": fraction * (high - low)}
 
 
 def write_sidecar(path: Path, content: Mapping[str, Any]) -> None:
-    """Write the file atomically."""
+    """Write the record atomically."""
     with atomic_path(path) as partial:
         partial.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
 
 
 def seconds_of(scan: LoadedScan, written: float) -> dict[str, float]:
-    """Divide the time of a volume: reading, synthesis (up to `written`, the clock when writing began), writing."""
+    """Return the seconds of reading, synthesis and writing of a volume; `written` is the time when writing began."""
     return {"reading": scan.read - scan.started, "synthesis": written - scan.read, "writing": now() - written}

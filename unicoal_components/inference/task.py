@@ -1,4 +1,4 @@
-"""What one inference run does: from names and mm a person writes to the numbers a network takes."""
+"""MONAI transform that sets the task of an inference run: modalities, factor and slice thickness."""
 
 import logging
 import math
@@ -19,8 +19,13 @@ logger = logging.getLogger(__name__)
 def modality_index(name: str, modalities: Sequence[str], field: str = "modality") -> int:
     """Return the class index of a modality.
 
+    Args:
+        name: name of the modality.
+        modalities: names in the order of the network's classes.
+        field: name of the option, used in error messages.
+
     Raises:
-        ValueError: the name is not among those the network knows; they are listed.
+        ValueError: the network does not know the name; the message lists the known ones.
 
     Example:
         >>> modality_index("t2", ["t1", "t2", "flair"])
@@ -32,10 +37,15 @@ def modality_index(name: str, modalities: Sequence[str], field: str = "modality"
 
 
 def factor_for(thick: float, thin: float, path: str) -> float:
-    """Return how many thin slices of `thin` mm make one of `thick` mm, both from center to center.
+    """Return the factor between two slice spacings, measured from center to center.
+
+    Args:
+        thick: spacing of the thick slices in mm.
+        thin: spacing of the thin slices in mm.
+        path: path of the scan, used in error messages.
 
     Raises:
-        ValueError: less than one.
+        ValueError: the thin spacing is larger than the thick one.
 
     Example:
         >>> factor_for(5.0, 1.25, "a.nii")
@@ -44,32 +54,32 @@ def factor_for(thick: float, thin: float, path: str) -> float:
     if thin > thick * (1 + 1e-3):
         raise ValueError(
             f"output_spacing is {thin:g} mm, but the slices of '{path}' are {thick:g} mm apart already. Give a smaller "
-            "one, or leave it out to keep the slices where they are."
+            "one, or omit it to keep the slices."
         )
     return max(thick / thin, 1.0)
 
 
 class SetTaskd(Transform):
-    """Write the task of the run into every item: source and target class index, the factor, and the slice thickness.
+    """Add the task of the run to every item: class indices of source and target, factor, and slice thickness.
 
-    The thickness that a network is told is that of a slice over the slice spacing: 1 where slices touch, less with
-    gaps between them, more where they overlap. At a factor of 1 it is 1, as in training: there nothing is made thinner.
+    The network gets the slice thickness relative to the slice spacing: 1 if slices touch, less with gaps, more with
+    overlap. At a factor of 1 it is 1, as in training.
 
     Args:
-        modalities: Names in the order of the network's classes.
-        source_modality: Name of what the input scans show.
-        target_modality: Name of what to synthesize; the same for super-resolution.
-        factor: Thick over thin slice spacing, a real number >= 1; 1 keeps the grid.
-        output_spacing: Distance of the thin slices in mm; each scan gets the factor that leads there, whatever
-            `factor` is. `None` = by `factor`.
-        slice_thickness: Of the input scans in mm, whatever their headers say. `None` = as their headers say; where they
-            say nothing, slices touch.
-        training_range: What the network was trained on, see `TrainingRange`; a scan outside gets a warning, and its
-            relative thickness becomes the nearest inside. `None` = unknown.
+        modalities: names in the order of the network's classes.
+        source_modality: modality of the input scans.
+        target_modality: modality to synthesize; that of the source for super-resolution.
+        factor: thick over thin slice spacing, a real number >= 1; 1 keeps the grid.
+        output_spacing: spacing of the thin slices in mm; it determines the factor of each scan and overrides
+            `factor`. `None` = use `factor`.
+        slice_thickness: slice thickness of the input scans in mm; overrides their headers. `None` = from the headers;
+            slices touch if a header has none.
+        training_range: range of the training data, see `TrainingRange`; a scan outside it gets a warning, and its
+            relative thickness is clipped to the range. `None` = unknown.
 
     Raises:
-        ValueError: If a name is unknown, the factor is below 1 or a spacing, thickness or range unusable; and, when
-            called, if `output_spacing` is larger than the scan's own.
+        ValueError: a name is unknown, the factor is below 1, or a spacing, thickness or range is invalid; when called,
+            `output_spacing` is larger than the scan's slice spacing.
     """
 
     def __init__(
@@ -88,11 +98,11 @@ class SetTaskd(Transform):
         self.factor = check_factor(factor)
         if not _is_mm(output_spacing):
             raise ValueError(
-                f"output_spacing is {output_spacing!r}; it must be a positive number, in mm, or null to go by factor."
+                f"output_spacing is {output_spacing!r}; it must be a positive number, in mm, or null to use factor."
             )
         if not _is_mm(slice_thickness):
             raise ValueError(
-                f"slice_thickness is {slice_thickness!r}; it must be a positive number, in mm, or null to go by the "
+                f"slice_thickness is {slice_thickness!r}; it must be a positive number, in mm, or null to use the "
                 "header."
             )
         self.output_spacing = output_spacing
@@ -120,6 +130,6 @@ class SetTaskd(Transform):
 
 
 def _is_mm(value: Any) -> bool:
-    """Tell `None` and positive numbers."""
+    """Return whether a value is `None` or a finite positive number."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return value is None or (number and 0 < value < math.inf)

@@ -1,29 +1,29 @@
-"""What a network was trained on, and what of a scan or a result lies outside of it."""
+"""Range of a network's training data, and warnings about scans and results outside of it."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 UNITS = {"factor": "", "slice_spacing": " mm", "relative_thickness": ""}
-"""What has a range, and its unit."""
+"""Quantities with a range, and their units."""
 
 ERROR = "expected_error"
 KINDS = ("same", "cross")
 
 FAR = 1.5
-"""An expected error of more than this many times the training's is told."""
+"""Ratio of the expected error to that of the training data above which there is a warning."""
 
 
 class TrainingRange:
-    """Compare scans with those of the training.
+    """Comparison of scans with the training data.
 
     Args:
         values: [smallest, largest] "factor"; "slice_spacing" of the thin slices in mm; "relative_thickness", slice
             thickness over slice spacing; and {"same": ..., "cross": ...} "expected_error" within a modality and between
-            two, in parts of the intensity range. What is missing or `None` is unknown, and not compared.
+            two, as a fraction of the intensity range. Missing values and `None` are unknown and not compared.
 
     Raises:
-        ValueError: a name is unknown, or a value is not of this form.
+        ValueError: a name is unknown, or a value does not have this form.
     """
 
     def __init__(self, values: Mapping[str, Any] | None) -> None:
@@ -35,7 +35,7 @@ class TrainingRange:
         self.errors = _errors(given.get(ERROR, {}))
 
     def doubts(self, **values: float) -> list[str]:
-        """Say what lies outside by more than 1 %, a clause each whose subject is the scan."""
+        """Return a warning for each value outside its range by more than 1 %, each a clause about the scan."""
         found = []
         for name, value in values.items():
             low, high = self.ranges.get(name, (0.0, math.inf))
@@ -47,18 +47,26 @@ class TrainingRange:
         return found
 
     def clipped(self, name: str, value: float) -> float:
-        """Return the nearest value that the training had."""
+        """Return a value clipped to its range."""
         low, high = self.ranges.get(name, (0.0, math.inf))
         return min(max(value, low), high)
 
     def doubt_of_error(self, error: float | None, *, same: bool) -> str | None:
-        """Say that a result's expected error, in parts of the range, is far above that of the training's scans."""
+        """Return a warning if a result's expected error is far above that of the training data.
+
+        Args:
+            error: expected error as a fraction of the intensity range; `None` = unknown.
+            same: whether source and target are the same modality.
+
+        Returns:
+            A clause about the scan; `None` if there is nothing to warn about.
+        """
         usual = self.errors.get(KINDS[0] if same else KINDS[1])
         if usual is None or error is None or error <= FAR * usual:
             return None
         return (
             f"the network expects an error of {error:.2g} of the intensity range in it, {error / usual:.1f} times that "
-            f"of scans like the training's ({usual:g}); the result may be poor"
+            f"of the training data ({usual:g}); the result may be poor"
         )
 
 
@@ -73,8 +81,8 @@ def _errors(values: Any) -> dict[str, float]:
     kinds = isinstance(values, Mapping) and values.keys() <= set(KINDS)
     if not kinds or not all(value is None or (_is_number(value) and value > 0) for value in values.values()):
         raise ValueError(
-            f"training_range has {ERROR} {values!r}; it must be {{'same': ..., 'cross': ...}} with numbers above 0, in "
-            "parts of the intensity range, or null."
+            f"training_range has {ERROR} {values!r}; it must be {{'same': ..., 'cross': ...}} with numbers above 0, as "
+            "fractions of the intensity range, or null."
         )
     return {kind: float(value) for kind, value in values.items() if value is not None}
 

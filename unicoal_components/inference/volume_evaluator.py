@@ -1,4 +1,4 @@
-"""Inference over many volumes, of which one that fails does not stop the rest."""
+"""Inference over many volumes that continues after the failure of one."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -19,11 +19,11 @@ RECOVERABLE = (ValueError, OSError, RuntimeError, MemoryError)
 
 
 class VolumeDataset(Dataset):
-    """Scans, loaded when asked for; one that cannot be is an item that says why.
+    """Dataset of scans, loaded on access; a scan that cannot be loaded becomes an item with the reason.
 
     Args:
-        data: items with the path of a scan each, under "image".
-        transform: loads the scan of an item.
+        data: items with the path of a scan under "image".
+        transform: transform that loads the scan of an item.
     """
 
     def __init__(self, *, data: Sequence[Mapping[str, Any]], transform: Callable[[Mapping[str, Any]], Any]) -> None:
@@ -44,44 +44,44 @@ class VolumeDataset(Dataset):
 
 
 class VolumeEvaluator(SupervisedEvaluator):
-    """`SupervisedEvaluator` that goes on where the loading, synthesis or writing of a volume fails.
+    """`SupervisedEvaluator` that continues if loading, synthesis or writing of a volume fails.
 
-    Every failure is logged when it happens; at the end of the run they are raised together, so that a command ends with
-    an exit status that tells. What is wrong with the run itself, such as weights that do not fit, stops it at once.
+    Every failure is logged when it happens. At the end of the run all are raised together, so that the command exits
+    with an error status. Errors of the run itself, such as weights that do not fit, stop it at once.
     """
 
     def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]
-        """Go through all volumes.
+        """Process all volumes.
 
         Args:
-            global_epoch: as MONAI's.
+            global_epoch: see `SupervisedEvaluator`.
 
         Raises:
-            ValueError: at least one failed; the message names each with its reason.
+            ValueError: at least one volume failed; the message names each with its reason.
         """
         self.failures: dict[str, str] = {}
         super().run(global_epoch)
         if self.failures:
-            self._raise()
+            self._raise_failures()
 
     def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> dict:
         path = batchdata["path"][0]
         if FAILURE in batchdata:
-            return self._failed(path, batchdata[FAILURE][0])
+            return self._record_failure(path, batchdata[FAILURE][0])
         try:
             return super()._iteration(engine, batchdata)
         except RECOVERABLE as error:
             logger.debug("'%s' failed", path, exc_info=True)
-            return self._failed(path, cause_of(error))
+            return self._record_failure(path, cause_of(error))
 
-    def _failed(self, path: str, reason: str) -> dict:
+    def _record_failure(self, path: str, reason: str) -> dict:
         self.failures[path] = reason
-        if self.state.epoch_length != 1:  # of one volume the error itself will tell
+        if self.state.epoch_length != 1:  # a single failure is raised at the end anyway
             logger.error("FAILED '%s': %s", path, reason)
         self.state.output = {}
         return {}
 
-    def _raise(self) -> None:
+    def _raise_failures(self) -> None:
         total = self.state.epoch_length or len(self.failures)
         if total == 1:
             raise ValueError(next(iter(self.failures.values())))

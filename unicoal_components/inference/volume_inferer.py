@@ -1,4 +1,4 @@
-"""A thick stack in, a thin volume of any modality out: the network slides over slices, windows and batches."""
+"""MONAI inferer that synthesizes a thin volume from a thick stack, by slices, windows and batches."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -20,9 +20,9 @@ def slice_groups(stack: Tensor, anchors: Tensor, size: int) -> Tensor:
     """Gather the thick slices around each anchor: for size 4, slices n-1, n, n+1, n+2; blank outside the stack.
 
     Args:
-        stack: Thick slices (N, H, W) in [-1, 1].
-        anchors: Index n of the last thick slice not above the thin one, int64 (B,).
-        size: Slices in a group, even.
+        stack: thick slices (N, H, W) in [-1, 1].
+        anchors: index n of the last thick slice not above the thin one, int64 (B,).
+        size: slices in a group, even.
 
     Returns:
         (B, size, H, W).
@@ -35,37 +35,37 @@ def slice_groups(stack: Tensor, anchors: Tensor, size: int) -> Tensor:
 
 
 class VolumeInferer(Inferer):
-    """Run a network of slice groups over a thick stack and put the thin slices together.
+    """Run a network of slice groups over a thick stack and collect the thin slices.
 
     Thin slice b has the anchor n = floor(b / k) and the position b / k - n in [0, 1) (docs/method.md, section 6); its
-    group is cut from the thick stack by indices alone, so no thin slice has to exist. One `z` serves the whole
-    volume, so that neighboring slices agree. Where the whole group is blank there is no anatomy: the output is blank
-    without asking the network. Slices larger than the network's resolution are covered by overlapping windows with
-    Gaussian blending (MONAI's), smaller ones are padded with -1 and cropped back. Apart from the input and the output,
-    memory depends on `batch_size` alone, not on the number of slices.
+    group is taken from the thick stack by indices only, so no thin slice needs to exist. One `z` is used for the whole
+    volume, so that neighboring slices are consistent. Where the whole group is blank there is no anatomy: the output is
+    blank and the network is not called. Slices larger than the network's resolution are covered by overlapping windows
+    with Gaussian blending (MONAI's); smaller ones are padded with -1 and cropped back. Apart from the input and the
+    output, memory depends on `batch_size` only, not on the number of slices.
 
-    The official code reads the target file for the output's size and runs at the training factors only; here the output
-    follows from the input, at any real factor.
+    The official code reads the size of the output from the target file and supports only the training factors; here it
+    follows from the input, for any real factor.
 
     Args:
-        resolution: In-plane size R of the network, in pixels.
-        slice_group_size: Thick slices in a group, even (the paper's network: 4).
-        batch_size: Slices (or windows) in one call of the network.
-        overlap: Part of a window that the next one covers again, in [0, 1).
-        precision: "float32", or "bfloat16" for the dense convolutions where the device has it: faster, about 50 dB or
-            better from float32.
-        whole_batches: Fill the last batch up, so that a compiled network always sees one shape.
-        scratch_dir: Folder for a nameless file in which the output is put together on the CPU, for volumes larger than
-            main memory; gone with the output. None: in memory.
-        num_samples: Number of latent codes. 1: the one that is given, or the network's own default. More: drawn, and
-            the output has a second channel.
-        z_dim: Length of a latent code; needed for several samples.
-        seed: Of the latent codes; the same seed gives the same output.
-        with_error: Ask the network for the scale of its error too: a further channel of the output, the last.
-        progress: Show a bar over the thin slices.
+        resolution: in-plane size R of the network, in pixels.
+        slice_group_size: thick slices in a group, even (the paper's network: 4).
+        batch_size: slices (or windows) in one call of the network.
+        overlap: overlap of adjacent windows as a fraction of their size, in [0, 1).
+        precision: "float32", or "bfloat16" for the dense convolutions if the device supports it: faster, with about
+            50 dB or more relative to float32.
+        whole_batches: fill the last batch, so that a compiled network always gets the same shape.
+        scratch_dir: folder for an unnamed temporary file that holds the output, for volumes larger than main memory;
+            removed with the output. `None` = in memory.
+        num_samples: number of latent codes. 1: the given one, or the network's default. More: drawn at random, and the
+            output has a second channel.
+        z_dim: length of a latent code; required for several samples.
+        seed: seed of the latent codes; the same seed gives the same output.
+        with_error: also request the expected error of the network, as the last channel of the output.
+        progress: show a progress bar over the thin slices.
 
     Raises:
-        ValueError: If an argument is outside its range.
+        ValueError: an argument is outside its range.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class VolumeInferer(Inferer):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{field} is {value!r}; it must be a whole number of at least 1.")
         if num_samples > 1 and z_dim is None:
-            raise ValueError(f"num_samples is {num_samples} without z_dim; give the network's z_dim to draw codes of.")
+            raise ValueError(f"num_samples is {num_samples} without z_dim; give the z_dim of the network.")
         if not 0 <= overlap < 1:
             raise ValueError(f"overlap is {overlap}; it must be in [0, 1), such as 0.25.")
         if precision not in PRECISIONS:
@@ -124,25 +124,25 @@ class VolumeInferer(Inferer):
         """Synthesize thin slices.
 
         Args:
-            inputs: Thick stack (1, 1, N, H, W) in [-1, 1].
-            network: Called as `network(groups, z=, modality=, position=, same_modality=, source_modality=, factor=,
-                thickness=)` with groups (B, S, R, R), and `with_error=True` where the error is asked for; returns
+            inputs: thick stack (1, 1, N, H, W) in [-1, 1].
+            network: called as `network(groups, z=, modality=, position=, same_modality=, source_modality=, factor=,
+                thickness=)` with groups (B, S, R, R), and `with_error=True` if the error is requested; returns
                 (B, 1, R, R), or (B, 2, R, R) with the error.
-            modality: Target class index (1,).
-            factor: Thick over thin slice spacing k, a real number >= 1; a number or a tensor (1,).
-            source_modality: Class index of the input (1,); with it the network is told where source and target are the
-                same modality. None: it is told nothing.
-            indices: Thin slices wanted, int64 (K,) or (1, K). None: all round(N k).
-            thickness: Slice thickness over slice spacing of the input (1,). None: the network's default, slices that
+            modality: target class index (1,).
+            factor: thick over thin slice spacing k, a real number >= 1; a number or a tensor (1,).
+            source_modality: class index of the input (1,); it tells the network whether source and target are the same
+                modality. `None` = not passed to the network.
+            indices: requested thin slices, int64 (K,) or (1, K). `None` = all round(N k).
+            thickness: slice thickness over slice spacing of the input (1,). `None` = the network's default, slices that
                 touch.
-            z: Latent code (1, z_dim), for one sample. None: the network's own default.
+            z: latent code (1, z_dim), for one sample. `None` = the network's default.
 
         Returns:
-            (1, C, K, H, W): the slices in [-1, 1]; with several samples their mean, and their standard deviation
-            (n - 1) on the same scale; with the error its scale (of several samples the mean).
+            (1, C, K, H, W): the slices in [-1, 1], or for several samples their mean and their standard deviation
+            (n - 1) on the same scale; if requested, the expected error on the same scale (mean over samples).
 
         Raises:
-            ValueError: If the input is not one stack of one channel, or the factor is below 1.
+            ValueError: the input is not one stack with one channel, or the factor is below 1.
         """
         if inputs.ndim != 5 or inputs.shape[:2] != (1, 1):
             raise ValueError(
@@ -161,9 +161,9 @@ class VolumeInferer(Inferer):
             output = torch.from_numpy(on_disk)
         else:
             output = torch.empty(shape, dtype=stack.dtype, device=stack.device)
-        known = {"modality": modality, "same_modality": same, "source_modality": source_modality}
-        known |= {"factor": stack.new_tensor([number]), "thickness": thickness}
-        conditions = [{"z": code, **known} for code in self._codes(z, stack)]
+        shared = {"modality": modality, "same_modality": same, "source_modality": source_modality}
+        shared |= {"factor": stack.new_tensor([number]), "thickness": thickness}
+        conditions = [{"z": code, **shared} for code in self._codes(z, stack)]
         starts = range(0, len(depths), self.batch_size)
         for start in tqdm(starts, desc="slices", unit="batch", disable=not self.progress):
             batch = slice(start, start + self.batch_size)
@@ -173,11 +173,11 @@ class VolumeInferer(Inferer):
         return output[None]
 
     def _codes(self, z: Tensor | None, like: Tensor) -> list[Tensor | None]:
-        """Return the latent code (1, z_dim) of each sample; drawn on the CPU, so that every device gets the same."""
+        """Return the latent code (1, z_dim) of each sample, drawn on the CPU to be the same for every device."""
         if self.num_samples == 1:
             return [z]
-        draw = torch.Generator().manual_seed(self.seed)
-        codes = torch.randn(self.num_samples, 1, self.z_dim or 1, generator=draw)
+        generator = torch.Generator().manual_seed(self.seed)
+        codes = torch.randn(self.num_samples, 1, self.z_dim or 1, generator=generator)
         return list(codes.to(like))
 
     def _fill(
@@ -196,8 +196,8 @@ class VolumeInferer(Inferer):
         samples = [sample[:, 0].clamp(-1, 1) for sample in predicted]
         if not all(bool(sample.isfinite().all()) for sample in predicted):
             raise ValueError(
-                "the network gave values that are not finite: its weights are damaged, or do not bear the precision; "
-                "give other weights (--ckpt_path), or --precision float32."
+                "the output of the network is not finite: its weights are damaged or need a higher precision; give "
+                "other weights (--ckpt_path), or --precision float32."
             )
         if len(samples) == 1:
             output[0] = samples[0]
@@ -212,15 +212,15 @@ class VolumeInferer(Inferer):
     ) -> Tensor:
         """Run the network over windows of `groups` (B, S, H, W); return (B, 1 or 2, H, W).
 
-        MONAI mixes the windows of several slices in a batch, so each carries its position in an extra constant channel,
-        read at the center: there no padding reaches.
+        MONAI mixes windows of several slices in a batch, so each carries its position in an extra constant channel. It
+        is read at the center, where there is no padding.
         """
 
         def predictor(windows: Tensor) -> Tensor:
-            center = (self.resolution - 1) // 2  # within any slice, also one of a single pixel
+            center = (self.resolution - 1) // 2  # inside every slice, even of a single pixel
             filled = (windows[:, :-1] > BLANK).flatten(1).any(1)
             output = torch.full_like(windows[:, : 1 + self.with_error], BLANK)
-            output[:, 1:] = 0  # no error where there is nothing
+            output[:, 1:] = 0  # no expected error in blank windows
             if filled.any():
                 windows = windows[filled]
                 count = len(windows)
@@ -260,5 +260,5 @@ def autocast_to(precision: str, device: torch.device) -> torch.autocast:
 
 
 def _repeat(value: Tensor | None, count: int) -> Tensor | None:
-    """Give every window the one condition of the volume: (1, ...) → (count, ...)."""
+    """Repeat the condition of the volume for every window: (1, ...) → (count, ...)."""
     return None if value is None else value.expand(count, *value.shape[1:])

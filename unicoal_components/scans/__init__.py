@@ -1,1 +1,1 @@
-"""Image files of people: read, written, named and checked."""
+"""Medical image files: reading, writing, naming and checking."""

@@ -1,4 +1,4 @@
-"""What the JSON file beside a NIfTI file, as dcm2niix and BIDS write it, tells of the scan."""
+"""Reader of the JSON file next to a NIfTI file, as written by dcm2niix and BIDS."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from .image_paths import stem_of
 
 
 def sidecar_of(path: Path) -> dict[str, Any]:
-    """Return the content of `<name>.json` beside `<name>.nii.gz`; empty where there is none that can be read."""
+    """Return the content of `<name>.json` next to `<name>.nii.gz`; empty if there is no readable one."""
     try:
         content = json.loads(path.with_name(f"{stem_of(path)}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -19,20 +19,20 @@ def sidecar_of(path: Path) -> dict[str, Any]:
 
 
 def sidecar_facts(path: Path) -> tuple[str | None, list[str]]:
-    """Return the modality that the file's JSON or else its name tells, and warnings, a clause each.
+    """Return the modality from the file's JSON, or else from its name, and a list of warnings.
 
-    Descriptions and times (RepetitionTime, EchoTime, InversionTime in seconds) are asked as those of DICOM headers are;
-    SliceThickness and SpacingBetweenSlices in mm tell of a gap.
+    Descriptions and times (RepetitionTime, EchoTime, InversionTime in seconds) are interpreted like those of DICOM
+    headers. SliceThickness and SpacingBetweenSlices in mm reveal a gap. Each warning is a clause about the scan.
     """
-    told = sidecar_of(path)
-    modality = modality_of_header(told, seconds=True) or modality_of_name(path.name)
+    sidecar = sidecar_of(path)
+    modality = modality_of_header(sidecar, seconds=True) or modality_of_name(path.name)
     try:
-        gap = gap_warning(float(told["SliceThickness"]), float(told["SpacingBetweenSlices"]))
+        gap = gap_warning(float(sidecar["SliceThickness"]), float(sidecar["SpacingBetweenSlices"]))
     except (KeyError, TypeError, ValueError):
         gap = None
     return modality, [] if gap is None else [gap]
 
 
 def sidecar_thickness(path: Path) -> float | None:
-    """Return the SliceThickness in mm that the file's JSON tells; `None` where it tells none that is positive."""
+    """Return the SliceThickness in mm from the file's JSON; `None` if it is missing or not positive."""
     return positive_number(sidecar_of(path).get("SliceThickness"))

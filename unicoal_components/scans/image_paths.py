@@ -1,4 +1,4 @@
-"""Which images an inference run has: a file, a folder, a list; and what their outputs are called."""
+"""List the images of an inference run and name their outputs."""
 
 import os
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ Input = str | os.PathLike | Sequence[str | os.PathLike]
 
 
 def is_nifti(path: str | os.PathLike) -> bool:
-    """Tell NIfTI files by their suffix, in any case."""
+    """Return whether a path has a NIfTI suffix, in upper or lower case."""
     return Path(path).name.lower().endswith(NIFTI_SUFFIXES)
 
 
 def stem_of(path: str | os.PathLike) -> str:
-    """Return the name of an image without its folder and its suffix, `.nii.gz` counting as one.
+    """Return the name of an image without folder and suffix; `.nii.gz` counts as one suffix.
 
     Example:
         >>> stem_of("scans/p01.T1.nii.gz"), stem_of("p01.mha"), stem_of("dicom/series.4::1.2.3")
         ('p01.T1', 'p01', 'series.4')
     """
-    place, _ = split_uid(path)
-    name = place.resolve().name if place.name in ("", "..") else place.name
+    location, _ = split_uid(path)
+    name = location.resolve().name if location.name in ("", "..") else location.name
     for suffix in (*NIFTI_SUFFIXES, *ITK_SUFFIXES):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
@@ -36,51 +36,54 @@ def stem_of(path: str | os.PathLike) -> str:
 
 
 def list_images(input: Input) -> list[dict[str, str]]:
-    """List the images of an inference run as data set items.
+    """List the images of an inference run as dataset items.
 
-    A workflow can be built before there are scans; `check_images`, when it is run, says what is wrong.
+    Missing scans are no error here, so that a workflow can be built before they exist; `check_images` reports them when
+    it runs.
 
     Args:
-        input: an image file (NIfTI, `.mha`, `.nrrd`, ...); a folder of such files; a folder of DICOM files, of one or
-            several series, also as `folder::SeriesInstanceUID`; a folder of such folders, one a study; a text file that
-            ends in `.txt`, one path a line, relative to its own folder (empty lines and those after `#` count not); or
+        input: an image file (NIfTI, `.mha`, `.nrrd`, ...); a folder of such files; a folder of DICOM files with one or
+            several series, also as `folder::SeriesInstanceUID`; a folder of such folders, one per study; a `.txt` file
+            with one path per line, relative to its own folder (empty lines and lines starting with `#` are ignored); or
             a list of any of these.
 
     Returns:
-        One `{"image": path}` per image, none where there is nothing. Whether it can be read shows when it is its turn.
+        One `{"image": path}` per image; empty if there is none. The files are not read.
     """
     return [{Keys.IMAGE: path} for path in _paths(input)]
 
 
 def check_images(input: Input) -> None:
-    """See that there are images, and that their outputs can be told apart.
+    """Check that there are images and that their outputs get different names.
 
     Raises:
-        FileNotFoundError: nothing is there, or a folder holds no image.
-        ValueError: two images would give outputs of one name.
+        FileNotFoundError: an input does not exist, or a folder or list contains no image.
+        ValueError: two images would get outputs of the same name.
     """
     if not _inputs(input):
         raise FileNotFoundError("the input is an empty list. Give a NIfTI file or a DICOM folder, or several of them.")
     for given in _inputs(input):
-        place, _ = split_uid(given)
-        if not str(given) or not place.exists():
+        location, _ = split_uid(given)
+        if not str(given) or not location.exists():
             raise FileNotFoundError(
                 f"input '{given}' does not exist. Give a NIfTI file or a DICOM folder, or a folder or list of them."
             )
         if not _paths(given):
-            what = "holds no path" if place.is_file() else "is empty" if not any(place.iterdir()) else "holds no image"
+            kind, content = ("list", "path") if location.is_file() else ("folder", "image")
+            is_empty = kind == "folder" and not any(location.iterdir())
+            problem = "is empty" if is_empty else f"holds no {content}"
             raise FileNotFoundError(
-                f"the input {'list' if place.is_file() else 'folder'} '{place}' {what} that could be read (.nii.gz, "
-                ".nii, .mha, .nrrd, DICOM). Put the scans there, or name one file."
+                f"the input {kind} '{location}' {problem} that can be read (.nii.gz, .nii, .mha, .nrrd, DICOM). Put "
+                "the scans there, or name one file."
             )
     paths = _paths(input)
     stems = [stem_of(path) for path in paths]
-    doubled = next((stem for stem in stems if stems.count(stem) > 1), None)
-    if doubled is not None:
-        same = [path for path, stem in zip(paths, stems, strict=True) if stem == doubled]
+    repeated = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if repeated is not None:
+        same = [path for path, stem in zip(paths, stems, strict=True) if stem == repeated]
         raise ValueError(
-            f"the input '{input}' holds '{doubled}' more than once: '{same[0]}' and '{same[1]}' would give outputs of "
-            "one name. Keep one of them, rename it, or run them one after the other with different output folders."
+            f"the input '{input}' holds '{repeated}' more than once: '{same[0]}' and '{same[1]}' would give outputs of "
+            "the same name. Keep one of them, rename one, or run them separately with different output folders."
         )
 
 
@@ -89,7 +92,7 @@ def _inputs(input: Input) -> list[str | os.PathLike]:
 
 
 def _as_typed(given: str | os.PathLike) -> str | os.PathLike:
-    """Undo what MONAI does to a name: it makes "::" of every "#" in a configuration."""
+    """Undo a change by MONAI, which replaces every "#" in a configuration by "::"."""
     typed = str(given).replace("::", "#")
     return typed if typed != str(given) and not os.path.exists(given) and os.path.exists(typed) else given
 
@@ -99,22 +102,22 @@ def _paths(input: Input) -> list[str]:
 
 
 def _paths_of(given: str | os.PathLike) -> list[str]:
-    """List what one path stands for."""
-    place, uid = split_uid(given)
-    if not str(given) or not place.exists():
+    """List the images that one path stands for."""
+    location, uid = split_uid(given)
+    if not str(given) or not location.exists():
         return []
     if uid is not None:
         return [str(given)]
-    if place.is_dir():
-        return _paths_in(place)
-    if place.suffix.lower() == LIST_SUFFIX:
-        lines = [line.strip() for line in place.read_text(encoding="utf-8-sig").splitlines()]
-        return [str(place.parent / line) for line in lines if line and not line.startswith(COMMENT)]
-    return [str(place)]
+    if location.is_dir():
+        return _paths_in(location)
+    if location.suffix.lower() == LIST_SUFFIX:
+        lines = [line.strip() for line in location.read_text(encoding="utf-8-sig").splitlines()]
+        return [str(location.parent / line) for line in lines if line and not line.startswith(COMMENT)]
+    return [str(location)]
 
 
 def _paths_in(folder: Path) -> list[str]:
-    """List the image files of a folder in name order; where there are none, it or its folders as DICOM studies."""
+    """List the image files of a folder in name order; if there are none, its DICOM studies."""
     suffixes = (*NIFTI_SUFFIXES, *ITK_SUFFIXES)
     files = sorted(file for file in folder.iterdir() if file.name.lower().endswith(suffixes))
     images = [str(file) for file in files if not file.name.startswith(".") and file.is_file()]
@@ -122,7 +125,7 @@ def _paths_in(folder: Path) -> list[str]:
 
 
 def _studies_in(folder: Path) -> list[Path]:
-    """Return the folders in this one that hold a study each, or this one where it is (part of) a study itself."""
+    """Return the subfolders with one study each, or the folder itself if it is (part of) one study."""
     entries = sorted(folder.iterdir())
     if any(entry.is_file() and is_dicom(entry) for entry in entries):
         return [folder]

@@ -1,18 +1,21 @@
-"""From scanner units to the range of the networks, and back."""
+"""Scaling of intensities from scanner units to the range of the networks, and back."""
 
 import numpy as np
 
 PERCENTILES = (0.5, 99.5)
-"""Of the non-zero voxels, as in the official preparation."""
+"""Percentiles of the non-zero voxels that become black and white, as in the official preparation."""
 
 
 def percentile_range(volume: np.ndarray) -> tuple[float, float]:
-    """Return the intensities that become black and white: the 0.5 and 99.5 percentile of the non-zero voxels.
+    """Return the intensities that become black and white: the 0.5 and 99.5 percentiles of the non-zero voxels.
 
-    Zero is background (brain-stripped scans are mostly that), so it does not count; a few bright vessels do not either.
+    Zeros are background (most of a brain-stripped scan) and are ignored; the percentiles ignore a few bright vessels.
+
+    Args:
+        volume: intensities, any shape.
 
     Raises:
-        ValueError: the two coincide, or there is no voxel but zero: nothing to scale.
+        ValueError: the two percentiles are equal, or every voxel is 0.
 
     Example:
         >>> percentile_range(np.arange(1002.0))
@@ -20,18 +23,18 @@ def percentile_range(volume: np.ndarray) -> tuple[float, float]:
     """
     foreground = volume[volume != 0]
     if foreground.size == 0:
-        raise ValueError("every voxel is 0: the volume has no foreground to take the intensity range from.")
+        raise ValueError("every voxel is 0; the volume has no foreground to compute the intensity range from.")
     low, high = (float(value) for value in np.percentile(foreground, PERCENTILES))
     if not high > low:
         raise ValueError(
             f"the volume is nearly constant: the percentiles {PERCENTILES} of its non-zero voxels are both {low:g}. It "
-            "may be a mask, or its background is not 0; give the scan itself with background 0."
+            "may be a mask, or its background may not be 0; give the scan itself with background 0."
         )
     return low, high
 
 
 def scale_to_unit(volume: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Map [low, high] to [-1, 1] and clip, in float32. Background, exactly 0, becomes -1 whatever the range.
+    """Map [low, high] to [-1, 1] and clip, in float32. Background (exactly 0) becomes -1 for every range.
 
     Example:
         >>> scale_to_unit(np.array([0.0, 10.0, 15.0, 90.0]), 10.0, 20.0).tolist()
@@ -41,7 +44,7 @@ def scale_to_unit(volume: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def scale_to_uint8(volume: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Map [low, high] to 0..255, clip and round: what subject files store. `scale_to_unit` is its v / 127.5 - 1.
+    """Map [low, high] to 0..255, clip and round, as stored in subject files; v / 127.5 - 1 is `scale_to_unit`.
 
     Example:
         >>> scale_to_uint8(np.array([0.0, 10.0, 15.0, 90.0]), 10.0, 20.0).tolist()
@@ -51,14 +54,14 @@ def scale_to_uint8(volume: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def _fraction(volume: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Map [low, high] to [0, 1] and clip; what is exactly 0 stays 0, so that a stripped scan keeps a clean surround."""
+    """Map [low, high] to [0, 1] and clip; exact zeros stay 0, so that a stripped scan keeps a clean background."""
     fraction = np.clip((volume.astype(np.float32, copy=False) - low) / (high - low), 0, 1)
     fraction[volume == 0] = 0
     return fraction
 
 
 def scale_from_unit(image: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Map [-1, 1] back to [low, high]: the inverse of `scale_to_unit` but for what that clipped.
+    """Map [-1, 1] back to [low, high]: the inverse of `scale_to_unit`, except for clipped values.
 
     Example:
         >>> scale_from_unit(np.array([-1.0, 0.0, 1.0]), 10.0, 20.0).tolist()

@@ -1,4 +1,4 @@
-"""One volume from one image file or DICOM series, checked; the only place where scans enter the package."""
+"""Reader of one volume from an image file or a DICOM series; all scans enter the package here."""
 
 import gzip
 import logging
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Storage:
-    """How a file keeps its numbers: value = slope · stored + intercept, `stored` of the type `dtype`.
+    """Number format of a file: value = slope · stored + intercept, with `stored` of type `dtype`.
 
     Attributes:
         dtype: numpy name, such as "int16".
@@ -39,21 +39,21 @@ class Storage:
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """A scan as it lies in its file.
+    """A scan as stored in its file.
 
     Attributes:
-        path: file or folder; of a DICOM series `folder::SeriesInstanceUID`.
-        format: "nifti", "dicom", or "itk" for every other one.
+        path: file or folder; for a DICOM series `folder::SeriesInstanceUID`.
+        format: "nifti", "dicom", or "itk" for every other format.
         voxels: float32 `(x, y, z)`, in the scan's own units.
         affine: `(4, 4)`, float64, voxel (x, y, z, 1) to NIfTI RAS+ world mm.
-        files: those that were read.
-        sha256: of the files, see `checksum`.
-        storage: how they keep the numbers.
-        modality: t1, t2, ... if its header, the JSON beside it or its name says so; `None` where nothing does.
-        warnings: what a user should know of it, a clause each whose subject is the scan.
-        slice_thickness: in mm along z, the axis of the scanner's slices; `None` where nothing tells.
-        headers: of a DICOM series, in the order of z and without pixels; empty for other formats.
-        series_number: of a DICOM series; `None` where it has none.
+        files: files that were read.
+        sha256: checksum of the files, see `checksum`.
+        storage: number format of the files.
+        modality: t1, t2, ... according to its header, the JSON next to it or its name; `None` if unknown.
+        warnings: warnings for the user, each a clause about the scan.
+        slice_thickness: in mm along z, the axis of the scanner's slices; `None` if unknown.
+        headers: DICOM headers in the order of z, without pixels; empty for other formats.
+        series_number: SeriesNumber of a DICOM series; `None` if it has none.
     """
 
     path: str
@@ -71,27 +71,27 @@ class Volume:
 
 
 def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volume:
-    """Read a scan as it lies in its file, and refuse what cannot be one.
+    """Read a scan as stored in its file, and check that it is usable.
 
-    NIfTI goes through nibabel (scale factors applied; see `nifti_affine` for its place; MONAI's reader would alter the
-    header before it can be judged), a folder through `read_series` as DICOM, every other file (`.mha`, `.nrrd`, ...)
-    through ITK. A fourth axis of length 1 is dropped.
+    NIfTI is read by nibabel with scale factors applied (see `nifti_affine` for its affine; MONAI's reader would change
+    the header before it can be checked), a folder as DICOM by `read_series`, and every other file (`.mha`, `.nrrd`,
+    ...) by ITK. A fourth axis of length 1 is dropped.
 
     Args:
-        path: file, or folder with DICOM files; `folder::SeriesInstanceUID` for one of several series.
-        modality: of several series in a folder, the one of this modality; see `choose_series`.
+        path: file, or folder of DICOM files; `folder::SeriesInstanceUID` for one of several series.
+        modality: modality by which to choose among several series in a folder; see `choose_series`.
 
     Raises:
-        OSError: the file does not exist, or is damaged or of no known format.
-        ValueError: it is not one 3D volume of finite real numbers with contrast and a usable affine.
+        OSError: the file does not exist, is damaged, or has an unknown format.
+        ValueError: the file is not one 3D volume of finite real numbers with contrast and a usable affine.
     """
-    place, uid = split_uid(path)
-    if place.is_dir():
-        volume = _read_dicom(place, uid, modality)
-    elif not place.is_file():
+    location, uid = split_uid(path)
+    if location.is_dir():
+        volume = _read_dicom(location, uid, modality)
+    elif not location.is_file():
         raise FileNotFoundError(f"scan '{path}' does not exist; check the path, pattern or table.")
     else:
-        volume = load_file(place)
+        volume = load_file(location)
     _check_voxels(volume.path, volume.voxels)
     check_affine(volume.affine, volume.path)
     for warning in volume.warnings:
@@ -100,10 +100,10 @@ def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volum
 
 
 def check_affine(affine: np.ndarray, path: str | os.PathLike) -> None:
-    """Refuse an affine that gives voxels no place in the world.
+    """Raise an error if an affine is not finite or not invertible.
 
     Raises:
-        ValueError: an entry is not finite, a voxel axis has length 0, or the axes lie in one plane.
+        ValueError: an entry is not finite, a voxel axis has length 0, or the axes are in one plane.
     """
     if not usable(affine):
         spacing = np.linalg.norm(affine[:3, :3], axis=0)
@@ -116,9 +116,9 @@ def check_affine(affine: np.ndarray, path: str | os.PathLike) -> None:
 def _read_dicom(folder: Path, uid: str | None, modality: str | None) -> Volume:
     series = choose_series(folder, uid=uid, modality=modality)
     read = read_series(series)
-    named = f"{folder}::{series.key}"
+    path = f"{folder}::{series.key}"
     return Volume(
-        path=named if split_uid(named)[1] == series.key else str(folder),  # some UIDs are none
+        path=path if split_uid(path)[1] == series.key else str(folder),  # some UIDs are malformed
         format="dicom",
         voxels=read.voxels,
         affine=read.affine,
@@ -134,16 +134,16 @@ def _read_dicom(folder: Path, uid: str | None, modality: str | None) -> Volume:
 
 
 def load_file(path: Path) -> Volume:
-    """Read one volume from a NIfTI file, or one that ITK knows, whatever its voxels and affine are; see `read_image`.
+    """Read one volume from a NIfTI or ITK file without checking intensities and affine; see `read_image`.
 
     Raises:
-        OSError: it is damaged or of no known format.
-        ValueError: it is not one 3D volume of real numbers.
+        OSError: the file is damaged or has an unknown format.
+        ValueError: the file is not one 3D volume of real numbers.
     """
     try:
         _check_gzip(path)
         parts = _nifti_parts(path) if is_nifti(path) else _itk_parts(path)
-    except Exception as error:  # every reader has its own: EOFError, zlib.error, ImageFileError, RuntimeError, ...
+    except Exception as error:  # each reader raises its own types: EOFError, ImageFileError, ...
         reason = " ".join(str(error).split()[-25:]) or type(error).__name__
         raise OSError(
             f"cannot read scan '{path}': it is truncated, damaged or of an unknown format ({reason}). "
@@ -170,7 +170,7 @@ Parts = tuple[np.ndarray, np.ndarray, Storage, list[str]]
 
 
 def _nifti_parts(path: Path) -> Parts:
-    """Return voxels `(x, y, z, ...)`, affine, how the numbers are kept, and warnings."""
+    """Return voxels `(x, y, z, ...)`, affine, number format, and warnings."""
     image: Any = nib.load(path)
     affine, warnings = nifti_affine(image)
     voxels = image.dataobj
@@ -179,7 +179,7 @@ def _nifti_parts(path: Path) -> Parts:
 
 
 def _itk_parts(path: Path) -> Parts:
-    import itk  # here, as it takes seconds and most scans are NIfTI or DICOM
+    import itk  # takes seconds, and most scans are NIfTI or DICOM
 
     from ..geometry.itk_image import from_itk
 
@@ -188,7 +188,7 @@ def _itk_parts(path: Path) -> Parts:
 
 
 def _check_gzip(path: Path) -> None:
-    """Read a `.gz` to its end, where its checksum stands; nibabel stops before it and so misses changed bytes."""
+    """Read a `.gz` to its end to verify its checksum; nibabel stops earlier and misses changed bytes."""
     if path.suffix.lower() == ".gz":
         with gzip.open(path) as file:
             while file.read(1 << 22):
@@ -212,22 +212,21 @@ def _one_volume(path: Path, volume: np.ndarray) -> np.ndarray:
         )
     if volume.ndim < 3 or min(volume.shape) < 2:
         raise ValueError(
-            f"scan '{path}' has shape {shape}: a 3D volume of at least 2 voxels along each axis is needed, "
-            "not a single slice or nothing. Stack the slices into one file first."
+            f"scan '{path}' has shape {shape}: a 3D volume of at least 2 voxels along each axis is needed. "
+            "Stack the slices into one file first."
         )
     return volume.astype(np.float32, copy=False)
 
 
 def _check_voxels(path: str | os.PathLike, volume: np.ndarray) -> None:
-    """Refuse volumes without usable intensities: not finite, empty, constant."""
+    """Raise an error if intensities are not finite, all 0, or constant."""
     broken = int(np.count_nonzero(~np.isfinite(volume)))
     if broken:
         raise ValueError(
-            f"scan '{path}' has {broken} NaN or infinite voxels; what belongs there is unknown. "
-            "Export it again, or replace them (by 0 where they are background)."
+            f"scan '{path}' has {broken} NaN or infinite voxels. Export it again, or replace them (background by 0)."
         )
     if not volume.any():
-        raise ValueError(f"scan '{path}' is empty: every voxel is 0. Export it again, or leave this subject out.")
+        raise ValueError(f"scan '{path}' is empty: every voxel is 0. Export it again, or exclude this subject.")
     inside = volume[volume != 0]
     if inside.min() == inside.max():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""One scan from a file of any orientation to a stack on the house's axes."""
+"""Scans as stacks in the stack convention (S, P, L), read from files of any orientation."""
 
 import os
 from dataclasses import dataclass, replace
@@ -12,14 +12,14 @@ from .read_volume import read_image
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """A volume with its place in the world.
+    """A volume with its affine.
 
     Attributes:
-        path: the file it came from.
-        stack: float32 `(D, H, W)`, axes pointing to S, P, L (axial slices first, anterior at the top row).
+        path: file that it was read from.
+        stack: float32 `(D, H, W)`, axes pointing to S, P, L (axial slices, anterior in the top row).
         affine: `(4, 4)`, voxel (w, h, d, 1) to NIfTI RAS+ world mm.
-        orientation: where the axes of the file point to, such as "RAS".
-        warnings: what is doubtful about the file, in words.
+        orientation: directions of the axes of the file, such as "RAS".
+        warnings: warnings about the file, each a clause.
     """
 
     path: Path
@@ -35,11 +35,11 @@ class Scan:
 
     @property
     def volume(self) -> np.ndarray:
-        """The stack as `(x, y, z)` = `(W, H, D)`, the axes that the affine speaks of; a view."""
+        """View of the stack as `(x, y, z)` = `(W, H, D)`, the axes of the affine."""
         return self.stack.transpose(2, 1, 0)
 
     def with_volume(self, volume: np.ndarray, affine: np.ndarray | None = None) -> "Scan":
-        """Return this scan with other voxels `(x, y, z)` and, if given, on another grid."""
+        """Return this scan with other voxels `(x, y, z)` and, if given, another affine."""
         stack = np.ascontiguousarray(volume.transpose(2, 1, 0), dtype=np.float32)
         return replace(self, stack=stack, affine=self.affine if affine is None else np.asarray(affine, np.float64))
 
@@ -47,12 +47,12 @@ class Scan:
 def read_scan(path: str | os.PathLike, *, modality: str | None = None) -> Scan:
     """Read a scan and reorient it to the stack convention, without resampling.
 
-    Axes are permuted and flipped to the closest of left, posterior, superior; an oblique volume stays oblique. For the
-    formats, and how `modality` chooses among DICOM series, see `read_image`.
+    Axes are permuted and flipped to the closest of left, posterior, superior; an oblique volume stays oblique. See
+    `read_image` for the formats, and for how `modality` chooses among DICOM series.
 
     Raises:
-        OSError: the file does not exist, or is damaged or of no known format.
-        ValueError: it is not one 3D volume of finite real numbers with contrast and a usable affine.
+        OSError: the file does not exist, is damaged, or has an unknown format.
+        ValueError: the file is not one 3D volume of finite real numbers with contrast and a usable affine.
     """
     path = Path(path)
     volume = read_image(path, modality=modality)

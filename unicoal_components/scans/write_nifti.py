@@ -1,4 +1,4 @@
-"""Voxels become a NIfTI file."""
+"""Writer of NIfTI files."""
 
 import gzip
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from ..files.atomic import atomic_path
 from .read_volume import Storage
 
 ALIGNED = 2
-"""NIfTI code of sform and qform: coordinates aligned to another file, here the input."""
+"""NIfTI code of sform and qform: coordinates aligned to another file (the input)."""
 
 SHEAR_TOLERANCE = 1e-3  # mm
 
@@ -26,19 +26,19 @@ def write_nifti(
     storage: Storage | None = None,
     display: tuple[float, float] | None = None,
 ) -> None:
-    """Write voxels `(x, y, z)` in mm plane by plane, atomically, the same bytes for the same input.
+    """Write voxels `(x, y, z)` plane by plane, atomically, with the same bytes for the same input.
 
-    The affine goes into the sform, and into the qform unless it is sheared, which a qform cannot say (code 0 then: no
-    file with two answers).
+    The affine is written to the sform, and to the qform unless it is sheared. A qform cannot represent shear; its code
+    is then 0, so that the two never conflict. Lengths are in mm.
 
     Args:
-        path: of the `.nii.gz` file.
+        path: `.nii.gz` file to write.
         shape: X, Y and Z.
-        planes: Z times `(X, Y)`, as stored; each is let go before the next is asked for.
+        planes: Z arrays `(X, Y)` of stored numbers; each is released before the next one is requested.
         affine: voxel (x, y, z, 1) to NIfTI RAS+ world mm.
-        description: for the header, of which 79 letters are kept.
-        storage: type, slope and intercept of the stored numbers; `None` = float32, as they are.
-        display: intensities that viewers shall show as black and white; `None` leaves it to them.
+        description: text for the header, cut to 79 characters.
+        storage: type, slope and intercept of the stored numbers; `None` = float32 without scaling.
+        display: intensities that viewers should show as black and white; `None` = decided by the viewer.
     """
     storage = storage or Storage()
     header = nib.Nifti1Header()
@@ -66,7 +66,7 @@ def write_nifti(
 
 
 def nifti_storage(storage: Storage) -> Storage:
-    """Return a way of keeping numbers that NIfTI has and that loses nothing: the given one, or else float32.
+    """Return the given number format if NIfTI supports it, or else float32.
 
     Example:
         >>> nifti_storage(Storage("int16", 2.0)).dtype, nifti_storage(Storage("float16")).dtype
@@ -80,7 +80,7 @@ def nifti_storage(storage: Storage) -> Storage:
 
 
 def stored(values: np.ndarray, storage: Storage) -> np.ndarray:
-    """Return values as a file keeps them: divided by the slope, and rounded and clipped where it keeps whole numbers.
+    """Return values as stored in a file: with slope and intercept removed; rounded and clipped for integer types.
 
     Example:
         >>> stored(np.array([-3.0, 0.9, 70000.0]), Storage("uint16", 0.5)).tolist()
@@ -90,7 +90,7 @@ def stored(values: np.ndarray, storage: Storage) -> np.ndarray:
     dtype = np.dtype(storage.dtype)
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
-        high = float(limits.max)  # of 64 bits one too many, as float64 has no such number
+        high = float(limits.max)  # for 64 bits rounded up, as float64 cannot represent it
         high = high if high <= limits.max else float(np.nextafter(high, 0))
         numbers = np.clip(np.rint(numbers.astype(np.float64)), limits.min, high)
     return numbers.astype(dtype)

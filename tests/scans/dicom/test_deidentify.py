@@ -26,7 +26,7 @@ def source(dicom_series):
     return pydicom.dcmread(next(dicom_series(2).iterdir()), stop_before_pixels=True)
 
 
-def test_nothing_that_names_the_person_or_the_place_is_left(source):
+def test_nothing_that_identifies_patient_or_hospital_is_left(source):
     text = str(source.to_json_dict())
     assert not [word for word in NAMING if word not in text]
     clean = str(deidentified(source).to_json_dict())
@@ -34,7 +34,7 @@ def test_nothing_that_names_the_person_or_the_place_is_left(source):
     assert str(source.SOPInstanceUID) not in clean
 
 
-def test_the_header_says_that_it_was_cleaned(source):
+def test_the_header_records_the_deidentification(source):
     clean = deidentified(source)
     assert clean.PatientIdentityRemoved == "YES" and "PS3.15" in clean.DeidentificationMethod
     assert len(clean.DeidentificationMethod) <= 64

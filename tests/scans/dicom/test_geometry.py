@@ -16,7 +16,7 @@ def planes(distances, shear=(0, 0)):
     ]
 
 
-def test_the_affine_gives_each_voxel_its_place_by_the_equation_of_the_standard():
+def test_the_affine_follows_the_equation_of_the_standard():
     given = planes([8.0, 0.0, 4.0])
     order, affine = stack_geometry(given, name="s")
     assert order == [1, 2, 0]
@@ -33,7 +33,7 @@ def test_the_axes_make_a_right_handed_system_in_patient_space():
 
 
 @pytest.mark.parametrize("distances", [[0, 1, 2, 4, 5], [0, 3, 4, 5, 6]])
-def test_missing_slices_are_named_with_their_place(distances):
+def test_missing_slices_are_named_with_their_position(distances):
     first = TURN.T[0] @ np.zeros(3) + np.array([5, -7, 9]) @ NORMAL
     gone = [d for d in range(7) if d not in distances and d < max(distances)]
     with pytest.raises(ValueError, match=f"series s lacks {len(gone)} slices at") as error:
@@ -48,16 +48,16 @@ def test_missing_slices_are_named_with_their_place(distances):
         (planes([0]), "single slice"),
         (planes([0, 1, 1, 2]), "1 slices at the position of another, such as slice 1 and slice 2"),
         (planes([0, 1, 2.4, 3.4]), "varying distances.*1.000 to 1.400"),
-        (planes([0, 1, 2], shear=(0.2, 0)), "leans.*20.0 %"),
+        (planes([0, 1, 2], shear=(0.2, 0)), "sheared.*20.0 %"),
         (
             [*planes([0, 1]), planes([2])[0]._replace(position=planes([2])[0].position + 0.03 * TURN[0])],
-            "leans|one line",
+            "sheared|one line",
         ),
         ([*planes([0, 1]), planes([2])[0]._replace(row=-TURN[0])], "ImageOrientationPatient: slice 2 differs"),
         ([*planes([0, 1]), planes([2])[0]._replace(spacing=np.array([0.7, 0.8]))], "PixelSpacing: slice 2"),
     ],
 )
-def test_what_is_no_regular_stack_is_refused(given, message):
+def test_an_irregular_stack_is_refused(given, message):
     with pytest.raises(ValueError, match=f"series s.*({message})"):
         stack_geometry(given, name="s")
 
@@ -81,7 +81,7 @@ def test_the_column_spacing_is_the_second_of_pixel_spacing():
 
 @pytest.mark.parametrize("keyword", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"])
 @pytest.mark.parametrize("value", [None, [], [1]])
-def test_missing_places_are_named(keyword, value):
+def test_missing_positions_are_named(keyword, value):
     header = Dataset()
     header.ImagePositionPatient, header.ImageOrientationPatient = [1, 2, 3], [1, 0, 0, 0, 1, 0]
     header.PixelSpacing = [0.9, 0.7]

@@ -24,7 +24,7 @@ def header(source, **changes):
     return derived_header(source, **options)
 
 
-def test_person_study_and_scanner_are_those_of_the_source(source):
+def test_patient_study_and_scanner_are_those_of_the_source(source):
     made = header(source)
     for keyword in ("PatientName", "PatientID", "PatientBirthDate", "StudyInstanceUID", "StudyDate", "AccessionNumber"):
         assert made[keyword].value == source[keyword].value
@@ -32,7 +32,7 @@ def test_person_study_and_scanner_are_those_of_the_source(source):
         assert made[keyword].value == source[keyword].value
 
 
-def test_the_series_says_what_it_is(source):
+def test_the_series_is_marked_as_derived(source):
     made = header(source, notes=["Ask the physicist."])
     assert list(made.ImageType) == ["DERIVED", "SECONDARY", "OTHER"] and made.SyntheticData == "YES"
     assert made.SeriesDescription == "T2 synthesized from T1 (Uni-COAL) NOT FOR DIAGNOSIS"
@@ -45,7 +45,7 @@ def test_the_series_says_what_it_is(source):
     assert equipment.PurposeOfReferenceCodeSequence[0].CodeValue == "109102"
 
 
-def test_what_was_true_of_the_source_alone_is_gone(source):
+def test_acquisition_parameters_of_the_source_are_removed(source):
     made = header(source)
     for keyword in ("ProtocolName", "FlipAngle", "SmallestImagePixelValue", "WindowCenter", "OperatorsName"):
         assert keyword in source and keyword not in made
@@ -54,20 +54,20 @@ def test_what_was_true_of_the_source_alone_is_gone(source):
     assert made["RepetitionTime"].is_empty and made["EchoTime"].is_empty
 
 
-def test_super_resolution_keeps_how_the_source_was_measured(source):
+def test_super_resolution_keeps_the_acquisition_parameters(source):
     made = header(source, target_modality="t1")
     kept = [keyword for keyword in KEPT_OF_ACQUISITION if keyword in source]
     assert "EchoTime" in kept and all(made[keyword].value == source[keyword].value for keyword in kept)
     assert made.SeriesDescription == "T1 thin slices synthesized (Uni-COAL) NOT FOR DIAGNOSIS"
 
 
-def test_required_elements_are_there_though_empty():
+def test_required_elements_are_present_though_empty():
     made = header(pydicom.Dataset())
     assert all(keyword in made for keyword in REQUIRED)
     assert made.StudyInstanceUID and made.FrameOfReferenceUID and "Laterality" in made
 
 
-def test_malformed_values_are_left_out_and_long_numbers_shortened(source):
+def test_malformed_values_are_dropped_and_long_numbers_shortened(source):
     for keyword, vr, value in (("PatientAge", "AS", b"42"), ("PatientWeight", "DS", b"80.12345678901234567")):
         tag = pydicom.tag.Tag(keyword)
         source[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)
@@ -79,7 +79,7 @@ def test_malformed_values_are_left_out_and_long_numbers_shortened(source):
     assert len(text) <= 16 and float(text) == pytest.approx(80.123456789012, abs=1e-12)
 
 
-def test_burned_in_text_and_lossy_compression_are_remembered(source):
+def test_burned_in_text_and_lossy_compression_are_kept(source):
     assert header(source).BurnedInAnnotation == "NO" and "LossyImageCompression" not in header(source)
     source.BurnedInAnnotation, source.LossyImageCompression, source.LossyImageCompressionRatio = "YES", "01", "10"
     made = header(source)
@@ -87,7 +87,7 @@ def test_burned_in_text_and_lossy_compression_are_remembered(source):
 
 
 def test_descriptions_fit_and_end_with_the_warning(source):
-    made = header(source, description="A very long description\\ that nobody could ever want to read to its end")
+    made = header(source, description="A very long description\\ that does not fit into the element at all")
     assert len(made.SeriesDescription) <= 64 and made.SeriesDescription.endswith("NOT FOR DIAGNOSIS")
     assert describe("t2", None) == "T2 synthesized (Uni-COAL) NOT FOR DIAGNOSIS"
 
@@ -97,7 +97,7 @@ def test_texts_outside_of_the_character_set_switch_to_utf8(source):
     assert header(source, notes=["für 脳"]).SpecificCharacterSet == "ISO_IR 192"
 
 
-def test_the_hands_that_made_the_source_stay_listed(source):
+def test_the_contributing_equipment_of_the_source_stays_listed(source):
     earlier = pydicom.Dataset()
     earlier.Manufacturer = "Someone before"
     source.ContributingEquipmentSequence = [earlier]

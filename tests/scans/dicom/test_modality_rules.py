@@ -77,18 +77,18 @@ def test_descriptions_as_scanners_write_them_are_understood(text):
         ([], 4000, 100, None, None),
     ],
 )
-def test_times_decide_where_words_do_not(sequence, tr, te, ti, want):
+def test_times_decide_if_words_do_not(sequence, tr, te, ti, want):
     facts = {"scanning_sequence": sequence, "repetition_time": tr, "echo_time": te, "inversion_time": ti}
     assert guess_modality(**facts) == want
 
 
-def test_words_win_over_times():
+def test_words_take_precedence_over_times():
     facts = {"scanning_sequence": ["SE"], "repetition_time": 4000, "echo_time": 100}
     assert guess_modality(description="T1 SE", **facts) == "t1"
     assert guess_modality(description="ADC", **facts) is None
 
 
-def test_times_tell_two_named_modalities_apart():
+def test_times_decide_between_two_named_modalities():
     facts = {"description": "PD/T2 dual echo", "scanning_sequence": ["SE"], "repetition_time": 3000}
     assert [guess_modality(echo_time=time, **facts) for time in (15, 50, 90)] == ["pd", None, "t2"]
     facts = {"scanning_sequence": ["SE"], "repetition_time": 500, "echo_time": 12}

@@ -17,7 +17,7 @@ def test_the_grid_of_the_source_is_placed_on_its_slices(volume):
     assert [(one.same, one.nearest) for one in placed] == [(z, (z,)) for z in range(4)]
 
 
-def test_thin_slices_lie_between_their_neighbors(volume):
+def test_thin_slices_are_placed_between_their_neighbors(volume):
     affine = volume.affine.copy()
     affine[:3, 2] /= 2
     placed = place_slices(affine, (10 + 2, 10, 8), volume.source, shared=True)

@@ -10,7 +10,7 @@ UID = "1.2.840.99999.7.1.2"
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 
 
-def test_dicom_is_told_by_content_not_by_name(tmp_path, dicom_series):
+def test_dicom_is_recognized_by_content_not_by_name(tmp_path, dicom_series):
     folder = dicom_series(2)
     assert all(is_dicom(path) for path in folder.iterdir())
     (tmp_path / "text.dcm").write_bytes(b"hello" * 100)
@@ -57,7 +57,7 @@ def test_series_below_a_folder_are_listed_in_order_of_their_number(tmp_path, dic
 
 
 @pytest.mark.parametrize("modality", ["SR", "PR", "KO", "RTSTRUCT"])
-def test_objects_that_are_no_images_are_left_out(dicom_series, modality):
+def test_objects_other_than_images_are_skipped(dicom_series, modality):
     folder = dicom_series(3)
 
     def strip(index, dataset):
@@ -125,7 +125,7 @@ def test_a_series_is_chosen_by_uid_or_as_the_only_one_or_by_modality(tmp_path, d
     study = two(tmp_path, dicom_series)
     assert choose_series(study, uid="1.2.2").number == 2
     assert choose_series(study / "a").number == 1
-    assert choose_series(study / "a", modality="t2").number == 1  # the only one, whatever its guess
+    assert choose_series(study / "a", modality="t2").number == 1  # the only one, for any guess
     assert choose_series(study, modality="t2").number == 2
     assert choose_series(study, uid="1.2.1", modality="t2").number == 1
 
@@ -145,7 +145,7 @@ def test_the_choice_is_left_to_the_user_with_a_list(tmp_path, dicom_series):
         choose_series(two(tmp_path, dicom_series, "SAG T1"), modality="t1")
 
 
-def test_an_unknown_uid_is_told_with_what_there_is(tmp_path, dicom_series):
+def test_an_unknown_uid_is_refused_with_the_existing_series(tmp_path, dicom_series):
     with pytest.raises(ValueError, match=r"no series with the UID 9.9.*1\.2\.1 .*1\.2\.2 "):
         choose_series(two(tmp_path, dicom_series), uid="9.9")
 
@@ -158,13 +158,13 @@ def test_the_uid_of_a_series_in_parts_needs_the_part(dicom_series):
     assert choose_series(folder, uid=f"{UID}:2").part == 2
 
 
-def test_a_folder_without_dicom_is_told(tmp_path):
+def test_a_folder_without_dicom_is_refused(tmp_path):
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(FileNotFoundError, match="no DICOM image"):
             choose_series(folder)
 
 
-def test_only_a_uid_is_parted_from_a_path():
+def test_only_a_uid_is_split_from_a_path():
     assert [str(part) for part in split_uid("a/b::1.2.3")] == ["a/b", "1.2.3"]
     assert split_uid("a::b::1.2.3:4")[1] == "1.2.3:4"
     assert split_uid("scan::3")[1] is None and split_uid("a/b")[1] is None

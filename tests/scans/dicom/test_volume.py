@@ -88,7 +88,7 @@ def test_voxels_are_where_dcm2niix_puts_them(tmp_path, dcm2niix, dicom_series, s
 
 
 @pytest.mark.filterwarnings("ignore:PydicomReader")  # numbers of more than 16 characters: it drops them, and the affine
-def test_a_real_series_is_that_of_monai_and_in_its_place(real_dicom):
+def test_a_real_series_agrees_with_monai(real_dicom):
     volume = read(real_dicom)
     reader = PydicomReader()
     voxels, _ = reader.get_data(reader.read(str(real_dicom)))
@@ -99,7 +99,7 @@ def test_a_real_series_is_that_of_monai_and_in_its_place(real_dicom):
     assert volume.series.modality == "t1" and volume.warnings == ()
 
 
-def test_runs_of_length_are_decoded(dicom_series):
+def test_run_length_encoding_is_decoded(dicom_series):
     folder = dicom_series(3)
     plain = read(folder).voxels
     for path in folder.iterdir():
@@ -109,7 +109,7 @@ def test_runs_of_length_are_decoded(dicom_series):
     np.testing.assert_array_equal(read(folder).voxels, plain)
 
 
-def test_a_compression_that_nothing_decodes_is_named_with_the_way_out(dicom_series, monkeypatch):
+def test_an_undecodable_compression_is_named_with_a_remedy(dicom_series, monkeypatch):
     folder = dicom_series(3)
     for path in folder.iterdir():
         dataset = pydicom.dcmread(path)
@@ -133,7 +133,7 @@ def test_a_truncated_or_changed_file_is_named(dicom_series):
             read(folder)
 
 
-def test_a_file_that_is_gone_is_named(dicom_series):
+def test_a_missing_file_is_named(dicom_series):
     series = choose_series(dicom_series(4))
     series.files[2].unlink()
     with pytest.raises(OSError, match=series.files[2].name):
@@ -160,12 +160,12 @@ def change(**values):
         ({"PixelSpacing": ["0", "0.5"]}, "PixelSpacing"),
     ],
 )
-def test_what_is_no_gray_single_frame_series_is_refused(dicom_series, values, message):
+def test_a_series_that_is_not_gray_and_single_frame_is_refused(dicom_series, values, message):
     with pytest.raises(ValueError, match=message):
         read(dicom_series(3, each=change(**values)))
 
 
-def test_a_series_with_a_hole_a_copy_or_one_slice_is_refused_by_its_name(dicom_series):
+def test_a_series_with_a_gap_a_copy_or_one_slice_is_refused_by_name(dicom_series):
     folder = dicom_series(6)
     gone = next(path for path in folder.iterdir() if path.name.endswith("_3"))
     gone.unlink()
@@ -203,16 +203,16 @@ def test_parts_of_a_series_are_read_one_by_one(dicom_series):
         ({"thickness": 3.0, "spacing": 4.5}, "3.00 mm at a distance of 4.50 mm.*1.50 mm"),
         ({"tags": {"Modality": "CT"}}, "Modality CT, not MR"),
         ({"tags": {"SyntheticData": "YES"}}, "itself synthetic"),
-        ({"tags": {"ImagesInAcquisition": 9}}, "6 slices, but ImagesInAcquisition says 9"),
+        ({"tags": {"ImagesInAcquisition": 9}}, "6 slices, but ImagesInAcquisition is 9"),
         ({"each": lambda i, dataset: setattr(dataset, "InstanceNumber", i + 1 + (i > 3))}, "gaps in InstanceNumber"),
     ],
 )
-def test_what_may_be_wrong_is_told_with_the_volume(dicom_series, options, message):
+def test_suspicious_series_are_read_with_a_warning(dicom_series, options, message):
     (warning,) = read(dicom_series(6, **options)).warnings
-    assert re.search(message, warning) and "1.2.840" not in warning  # which is whose it is
+    assert re.search(message, warning) and "1.2.840" not in warning  # the UID would identify the patient
 
 
-def test_overlapping_slices_are_no_gap(dicom_series):
+def test_overlapping_slices_are_not_a_gap(dicom_series):
     assert read(dicom_series(3, thickness=4, spacing=2)).warnings == ()
 
 

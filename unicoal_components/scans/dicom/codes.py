@@ -1,4 +1,4 @@
-"""Small things that DICOM headers are made of: coded terms, decimal strings, short texts."""
+"""Elements of DICOM headers: coded terms, decimal strings and short texts."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -20,7 +20,7 @@ def code_item(code: Code) -> Dataset:
 
 
 def decimal_strings(values: Iterable[Any]) -> list[str]:
-    """Return numbers as decimal strings (DS) of at most 16 characters: as they were written, or else rounded to fit.
+    """Return numbers as decimal strings (DS) of at most 16 characters: unchanged if short enough, or else rounded.
 
     Example:
         >>> decimal_strings([0.1, -28.86712797358014, 1e-20])
@@ -31,7 +31,7 @@ def decimal_strings(values: Iterable[Any]) -> list[str]:
 
 
 def fit_text(text: str, length: int, *, keep: str = "") -> str:
-    r"""Return a text of one line without backslashes that is at most `length` characters and ends with `keep`.
+    r"""Return a single line without backslashes, cut to `length` characters; if cut, it ends with `keep`.
 
     Example:
         >>> fit_text("T2 of a\\b and much more", 20, keep="NOT TRUE")

@@ -1,4 +1,4 @@
-"""Headers without the person they are of, after the Basic Profile of DICOM PS3.15 Annex E."""
+"""De-identification of headers according to the Basic Profile of DICOM PS3.15 Annex E."""
 
 import hashlib
 import uuid
@@ -17,20 +17,26 @@ SAFE = frozenset(
     LossyImageCompression LossyImageCompressionRatio LossyImageCompressionMethod
     """.split()  # noqa: SIM905
 )
-"""Elements that stay as they are. All else that is not named below goes, whatever it is."""
+"""Elements that are kept unchanged. All others are removed, except those named below."""
 
 MAPPED_UIDS = ("StudyInstanceUID", "FrameOfReferenceUID")
 EMPTIED = (
-    *("PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber", "StudyID"),
-    *("ReferringPhysicianName", "PositionReferenceIndicator"),
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "StudyID",
+    "ReferringPhysicianName",
+    "PositionReferenceIndicator",
 )
-"""Elements that a valid object must have (type 2)."""
+"""Elements that a valid object must have, though they may be empty (type 2)."""
 
 METHOD = "DICOM PS3.15 Basic Profile; pixels not cleaned, not defaced"
 
 
 def hashed_uid(*texts: str) -> str:
-    """Return a UID below 2.25 that is a hash of texts: the same texts, the same UID; it does not lead back to them.
+    """Return a UID under the root 2.25 that is a hash of texts: always the same, and not reversible.
 
     Example:
         >>> hashed_uid("a", "b") == hashed_uid("a", "b"), hashed_uid("a", "b") == hashed_uid("ab")
@@ -41,19 +47,19 @@ def hashed_uid(*texts: str) -> str:
 
 
 def deidentified(header: Dataset, *, salt: str = "") -> Dataset:
-    """Return a header that names neither the patient nor the hospital, the staff, the dates or the devices' serials.
+    """Return a header without patient, hospital, staff, dates and serial numbers of devices.
 
-    Only elements known to be harmless stay: no text that a person typed, no UID of an instance or a series. Study and
-    FrameOfReference UIDs are hashed, so that all series of one study stay together under UIDs that are not the original
-    ones. PatientID and PatientName become a pseudonym of the study, not of the PatientID, whose few digits could be
-    tried out. Sex, age and weight go.
+    Only elements known to be harmless are kept: no free text, and no UID of an instance or a series. StudyInstanceUID
+    and FrameOfReferenceUID are hashed, so that all series of one study stay together under new UIDs. PatientID and
+    PatientName become a pseudonym of the study; one of the PatientID could be found by trying all numbers. Sex, age and
+    weight are removed.
 
-    Not covered: text burned into the pixels, and the face, which can be drawn from a scan of the head: deface or strip
-    it first.
+    Not covered: text burned into the pixels, and the face, which can be reconstructed from a scan of the head. Deface
+    or skull-strip the scan first.
 
     Args:
-        header: of any image; it is not changed.
-        salt: a secret; without it, who knows an original UID can compute the new one.
+        header: header of any image; it is not changed.
+        salt: secret for the hashes; without it, the new UIDs can be computed from the original ones.
     """
     clean = Dataset()
     for element in header:

@@ -1,4 +1,4 @@
-"""Where the slices of a DICOM series lie, in which order, and whether they make one regular stack."""
+"""Geometry of a DICOM series: positions, order and regularity of its slices."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,26 +9,26 @@ from pydicom import Dataset
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 SAME_POSITION = 0.01
-"""In mm: closer slices are one and the same place; also how exactly the affine must give each slice's position."""
+"""Distance in mm below which two slices have the same position; also the tolerance of the affine at each slice."""
 
 SPACING_TOLERANCE = (0.01, 0.02)
-"""Steps between slices may differ by this share of the spacing, or by this many mm, whichever is more."""
+"""Allowed variation of the slice spacing: a fraction of it, or a length in mm, whichever is larger."""
 
 SAME_DIRECTION = 1e-4
-"""Orientations and pixel spacings that differ by more belong to different stacks; 0.025 mm over 250 mm."""
+"""Tolerance of orientations and pixel spacings within one stack; corresponds to 0.025 mm over 250 mm."""
 
 MAX_SHEAR = 0.01
-"""Sideways step per step along the normal; more is a stack that leans (0.6 degrees)."""
+"""Largest sideways step per step along the normal (0.6 degrees); above it, the stack is sheared."""
 
 
 class SlicePlane(NamedTuple):
-    """The place of one slice as its header gives it, in DICOM LPS mm.
+    """Position and orientation of one slice according to its header, in DICOM LPS mm.
 
     Attributes:
         position: `(3,)`, center of the first voxel.
-        row: `(3,)`, unit vector along a row, in which the column index grows.
+        row: `(3,)`, unit vector along a row, in direction of growing column index.
         column: `(3,)`, unit vector down a column.
-        spacing: in mm between columns and between rows (the reverse of PixelSpacing).
+        spacing: `(2,)`, in mm between columns and between rows (the reverse of PixelSpacing).
     """
 
     position: np.ndarray
@@ -38,10 +38,10 @@ class SlicePlane(NamedTuple):
 
 
 class StackGeometry(NamedTuple):
-    """The order of the slices along their normal and the place of the stack.
+    """Order of the slices along their normal, and affine of the stack.
 
     Attributes:
-        order: indices of the slices as given, from the first to the last in direction of row × column.
+        order: indices of the given slices, sorted in direction of row × column.
         affine: `(4, 4)`, voxel (column, row, slice, 1) to NIfTI RAS+ world mm.
     """
 
@@ -50,14 +50,16 @@ class StackGeometry(NamedTuple):
 
 
 def slice_plane(header: Dataset, *, name: str) -> SlicePlane:
-    """Return the place of a slice from ImagePositionPatient, ImageOrientationPatient and PixelSpacing.
+    """Return position, orientation and spacing of a slice from its header.
+
+    They come from ImagePositionPatient, ImageOrientationPatient and PixelSpacing.
 
     Args:
-        header: the slice's elements.
-        name: of the file, for messages.
+        header: header of the slice.
+        name: name of the file, used in error messages.
 
     Raises:
-        ValueError: one of the three is missing, or is no place in the world.
+        ValueError: one of the three elements is missing or invalid.
     """
     position = _numbers(header, "ImagePositionPatient", 3, name)
     orientation = _numbers(header, "ImageOrientationPatient", 6, name)
@@ -65,8 +67,8 @@ def slice_plane(header: Dataset, *, name: str) -> SlicePlane:
     row, column = orientation[:3], orientation[3:]
     if abs(np.linalg.norm(row) - 1) > 1e-3 or abs(np.linalg.norm(column) - 1) > 1e-3 or abs(row @ column) > 1e-3:
         raise ValueError(
-            f"slice '{name}' has ImageOrientationPatient {orientation.tolist()}: two perpendicular unit vectors are "
-            "needed. Export the series again from the scanner or the archive."
+            f"slice '{name}' has ImageOrientationPatient {orientation.tolist()}; it must be two perpendicular unit "
+            "vectors. Export the series again from the scanner or the archive."
         )
     if not (spacing > 0).all():
         raise ValueError(
@@ -77,24 +79,24 @@ def slice_plane(header: Dataset, *, name: str) -> SlicePlane:
 
 
 def stack_geometry(planes: Sequence[SlicePlane], *, name: str, labels: Sequence[str] | None = None) -> StackGeometry:
-    """Order slices along their normal and return the affine that gives each of them its place.
+    """Sort slices along their normal and return their order with the affine of the stack.
 
-    DICOM is LPS, NIfTI RAS: x and y change their sign. Columns of the affine are one step along a row, one down a
-    column, and the mean step from slice to slice.
+    DICOM is LPS and NIfTI is RAS, so the signs of x and y change. The columns of the affine are one step along a row,
+    one step down a column, and the mean step between slices.
 
     Args:
-        planes: of all slices, in any order.
-        name: of the series, for messages.
-        labels: what messages call each slice, by default "slice 0", "slice 1", ...
+        planes: planes of all slices, in any order.
+        name: name of the series, used in error messages.
+        labels: names of the slices in error messages, by default "slice 0", "slice 1", ...
 
     Raises:
-        ValueError: there is one slice only, orientations or pixel spacings differ, a position occurs twice, slices are
-            missing or unequally spaced, or the stack leans.
+        ValueError: there is only one slice, orientations or pixel spacings differ, a position occurs twice, slices are
+            missing or unequally spaced, or the stack is sheared.
     """
     labels = labels or [f"slice {index}" for index in range(len(planes))]
     if len(planes) < 2:
         raise ValueError(
-            f"series {name} has a single slice; a volume needs at least 2. Give the folder with all of its slices."
+            f"series {name} has a single slice; a volume needs at least 2. Give the folder with all its slices."
         )
     _check_same_grid(planes, name, labels)
     first = planes[0]
@@ -112,39 +114,39 @@ def stack_geometry(planes: Sequence[SlicePlane], *, name: str, labels: Sequence[
 
 
 def _numbers(header: Dataset, keyword: str, count: int, name: str) -> np.ndarray:
-    """Return the numbers of an element."""
+    """Return the `count` numbers of an element."""
     try:
         values = np.asarray(header.get(keyword), dtype=np.float64)
     except (TypeError, ValueError):
         values = np.full(1, np.nan)
     if values.shape != (count,) or not np.isfinite(values).all():
         raise ValueError(
-            f"slice '{name}' has {keyword} {header.get(keyword)!s}; {count} numbers are needed to know its place. "
-            "Screen captures and reformatted images lack it: give the series as it was acquired."
+            f"slice '{name}' has {keyword} {header.get(keyword)!s}; its position needs {count} numbers. "
+            "Screen captures and reformatted images lack it: give the acquired series."
         )
     return values
 
 
 def _check_same_grid(planes: Sequence[SlicePlane], name: str, labels: Sequence[str]) -> None:
-    """Refuse stacks of several orientations or pixel sizes."""
+    """Raise an error if orientations or pixel spacings differ."""
     first = planes[0]
     for plane, label in zip(planes, labels, strict=True):
         turned = max(np.abs(plane.row - first.row).max(), np.abs(plane.column - first.column).max())
         if turned > SAME_DIRECTION or np.abs(plane.spacing - first.spacing).max() > SAME_DIRECTION:
-            what = "ImageOrientationPatient" if turned > SAME_DIRECTION else "PixelSpacing"
+            keyword = "ImageOrientationPatient" if turned > SAME_DIRECTION else "PixelSpacing"
             raise ValueError(
-                f"series {name} mixes several values of {what}: {label} differs from {labels[0]}. Put each stack "
-                "into a folder of its own."
+                f"series {name} mixes several values of {keyword}: {label} differs from {labels[0]}. Put each stack "
+                "into its own folder."
             )
 
 
 def _check_steps(distances: np.ndarray, name: str, labels: Sequence[str]) -> None:
-    """Refuse repeated positions, missing slices and unequal steps.
+    """Raise an error if positions repeat, slices are missing, or steps are unequal.
 
     Args:
-        distances: in mm along the normal, ascending.
-        name: of the series.
-        labels: of the slices, in this order.
+        distances: positions in mm along the normal, ascending.
+        name: name of the series.
+        labels: names of the slices, in this order.
     """
     steps = np.diff(distances)
     repeated = int(np.count_nonzero(steps < SAME_POSITION))
@@ -152,41 +154,43 @@ def _check_steps(distances: np.ndarray, name: str, labels: Sequence[str]) -> Non
         at = int(np.argmax(steps < SAME_POSITION))
         raise ValueError(
             f"series {name} has {repeated} slices at the position of another, such as {labels[at]} and "
-            f"{labels[at + 1]}: it holds several volumes or copies of files. Put one volume into a folder of its own."
+            f"{labels[at + 1]}: it holds several volumes or copies of files. Put each volume into its own folder."
         )
     spacing = float(steps.min())
-    share, least = SPACING_TOLERANCE
-    tolerance = max(share * spacing, least)
+    fraction, smallest = SPACING_TOLERANCE
+    tolerance = max(fraction * spacing, smallest)
     if steps.max() - spacing <= tolerance:
         return
     multiples = np.rint(steps / spacing)
     if (np.abs(steps - multiples * spacing) <= tolerance * multiples).all():
-        gone = [f"{a + spacing * j:.2f}" for a, n in zip(distances, multiples, strict=False) for j in range(1, int(n))]
+        missing = [
+            f"{a + spacing * j:.2f}" for a, n in zip(distances, multiples, strict=False) for j in range(1, int(n))
+        ]
         at = int(np.argmax(multiples > 1))
-        more = f" and {len(gone) - 10} more" if len(gone) > 10 else ""
+        more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
         raise ValueError(
-            f"series {name} lacks {len(gone)} slices at {', '.join(gone[:10])}{more} mm along the slice normal, the "
-            f"first between {labels[at]} and {labels[at + 1]}; its spacing is {spacing:.3f} mm. Export or copy the "
+            f"series {name} lacks {len(missing)} slices at {', '.join(missing[:10])}{more} mm along the slice normal, "
+            f"the first between {labels[at]} and {labels[at + 1]}; its spacing is {spacing:.3f} mm. Export or copy the "
             "whole series again."
         )
     raise ValueError(
-        f"series {name} has varying distances between its slices, {spacing:.3f} to {steps.max():.3f} mm; one spacing "
-        "is needed. Give an evenly spaced series, or resample it first and give NIfTI."
+        f"series {name} has varying distances between its slices, {spacing:.3f} to {steps.max():.3f} mm; they "
+        "must be equal. Give an evenly spaced series, or resample it and give NIfTI."
     )
 
 
 def _check_line(positions: np.ndarray, step: np.ndarray, normal: np.ndarray, name: str) -> None:
-    """Refuse stacks that lean, and slices that the affine would put elsewhere."""
-    lean = float(np.linalg.norm(step - (step @ normal) * normal) / (step @ normal))
-    if lean > MAX_SHEAR:
+    """Raise an error if the stack is sheared, or the affine does not give the positions of the slices."""
+    shear = float(np.linalg.norm(step - (step @ normal) * normal) / (step @ normal))
+    if shear > MAX_SHEAR:
         raise ValueError(
-            f"series {name} leans: its slices shift sideways by {100 * lean:.1f} % of their distance, as with a tilted "
-            "gantry; voxels must be right-angled. Resample it to a right-angled grid first, for example with dcm2niix."
+            f"series {name} is sheared: its slices shift sideways by {100 * shear:.1f} % of their distance, as with "
+            "gantry tilt; axes must be at right angles. Resample it first, for example with dcm2niix."
         )
-    there = positions[0] + np.arange(len(positions))[:, None] * step
-    off = np.linalg.norm(positions - there, axis=1)
+    expected = positions[0] + np.arange(len(positions))[:, None] * step
+    off = np.linalg.norm(positions - expected, axis=1)
     if off.max() > SAME_POSITION:
         raise ValueError(
             f"series {name} has slices that are not on one line: slice {int(off.argmax())} is {off.max():.3f} mm off. "
-            "Give the series as it was acquired, or resample it first and give NIfTI."
+            "Give the acquired series, or resample it and give NIfTI."
         )

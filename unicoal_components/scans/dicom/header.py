@@ -1,4 +1,4 @@
-"""The header that all slices of a derived MR series share."""
+"""Header shared by all slices of a derived MR series."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -16,35 +16,98 @@ from .series import int_or_none
 NOT_FOR_DIAGNOSIS = "NOT FOR DIAGNOSIS"
 
 KEPT = (
-    *("SpecificCharacterSet", "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex"),
-    *("OtherPatientIDs", "PatientAge", "PatientSize", "PatientWeight", "PatientIdentityRemoved"),
-    *("DeidentificationMethod", "DeidentificationMethodCodeSequence", "LongitudinalTemporalInformationModified"),
-    *("ClinicalTrialSponsorName", "ClinicalTrialProtocolID", "ClinicalTrialProtocolName", "ClinicalTrialSiteID"),
-    *("ClinicalTrialSiteName", "ClinicalTrialSubjectID", "ClinicalTrialTimePointID"),
-    *("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription", "AccessionNumber"),
-    *("ReferringPhysicianName", "FrameOfReferenceUID", "PositionReferenceIndicator", "BodyPartExamined"),
-    *("Laterality", "PatientPosition", "Manufacturer", "ManufacturerModelName", "InstitutionName"),
-    *("InstitutionalDepartmentName",),
-    *("StationName", "DeviceSerialNumber", "SoftwareVersions", "AcquisitionDate", "AcquisitionTime"),
-    *("MagneticFieldStrength", "BurnedInAnnotation", "LossyImageCompression", "LossyImageCompressionRatio"),
-    *("LossyImageCompressionMethod", "ContributingEquipmentSequence"),
+    "SpecificCharacterSet",
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "OtherPatientIDs",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+    "ClinicalTrialSponsorName",
+    "ClinicalTrialProtocolID",
+    "ClinicalTrialProtocolName",
+    "ClinicalTrialSiteID",
+    "ClinicalTrialSiteName",
+    "ClinicalTrialSubjectID",
+    "ClinicalTrialTimePointID",
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "StudyDescription",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "FrameOfReferenceUID",
+    "PositionReferenceIndicator",
+    "BodyPartExamined",
+    "Laterality",
+    "PatientPosition",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "InstitutionName",
+    "InstitutionalDepartmentName",
+    "StationName",
+    "DeviceSerialNumber",
+    "SoftwareVersions",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "MagneticFieldStrength",
+    "BurnedInAnnotation",
+    "LossyImageCompression",
+    "LossyImageCompressionRatio",
+    "LossyImageCompressionMethod",
+    "ContributingEquipmentSequence",
 )
-"""What the derived series has in common with its source: person, study, place, scanner. All else goes, private
-elements, icons, windows and extreme values among it."""
+"""Elements copied from the source: patient, study, position, scanner. All others are removed, such as private elements,
+icons, windows and extreme values."""
 
 KEPT_OF_ACQUISITION = (
-    *("ScanningSequence", "SequenceVariant", "ScanOptions", "MRAcquisitionType", "SequenceName", "RepetitionTime"),
-    *("EchoTime", "InversionTime", "EchoTrainLength", "EchoNumbers", "FlipAngle", "NumberOfAverages"),
-    *("ImagingFrequency", "ImagedNucleus", "PixelBandwidth", "ContrastBolusAgent"),
+    "ScanningSequence",
+    "SequenceVariant",
+    "ScanOptions",
+    "MRAcquisitionType",
+    "SequenceName",
+    "RepetitionTime",
+    "EchoTime",
+    "InversionTime",
+    "EchoTrainLength",
+    "EchoNumbers",
+    "FlipAngle",
+    "NumberOfAverages",
+    "ImagingFrequency",
+    "ImagedNucleus",
+    "PixelBandwidth",
+    "ContrastBolusAgent",
 )
-"""How the source was measured: true of the derived series only where the modality is the same."""
+"""Acquisition parameters, copied only if the derived series has the modality of the source."""
 
 REQUIRED = (
-    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
-    *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator", "PatientPosition", "Manufacturer"),
-    *("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength"),
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "PositionReferenceIndicator",
+    "PatientPosition",
+    "Manufacturer",
+    "ScanOptions",
+    "MRAcquisitionType",
+    "RepetitionTime",
+    "EchoTime",
+    "EchoTrainLength",
 )
-"""Elements that must be there, though they may be empty (type 2)."""
+"""Elements that must be present, though they may be empty (type 2)."""
 
 FORMS = {
     "AS": r"[0-9]{3}[DWMY]",
@@ -53,7 +116,7 @@ FORMS = {
     "CS": r"[A-Z0-9_ ]{1,16}",
     "UI": r"[0-9.]{1,64}",
 }
-"""What values of some types look like; what does not, as after careless de-identification, is left out."""
+"""Forms of some value types; values of another form, as after careless de-identification, are dropped."""
 
 
 def describe(target_modality: str, source_modality: str | None, software: str = "Uni-COAL") -> str:
@@ -66,8 +129,10 @@ def describe(target_modality: str, source_modality: str | None, software: str = 
         'T1 thin slices synthesized (Uni-COAL) NOT FOR DIAGNOSIS'
     """
     target, source = target_modality.upper(), (source_modality or "").upper()
-    how = "thin slices synthesized" if target == source else f"synthesized from {source}" if source else "synthesized"
-    return f"{target} {how} ({software}) {NOT_FOR_DIAGNOSIS}"
+    method = (
+        "thin slices synthesized" if target == source else f"synthesized from {source}" if source else "synthesized"
+    )
+    return f"{target} {method} ({software}) {NOT_FOR_DIAGNOSIS}"
 
 
 def derived_header(
@@ -84,10 +149,23 @@ def derived_header(
     deidentify: bool = False,
     salt: str = "",
 ) -> Dataset:
-    """Return the elements that all slices of a derived series share, all but geometry and pixels.
+    """Return the elements that all slices of a derived series share, except geometry and pixels.
 
-    See `write_derived_series` for the arguments. A Manufacturer and serial number are the scanner's; the software
-    stands in ContributingEquipmentSequence (PS3.3 C.12.1.1.5).
+    Manufacturer and serial number are those of the scanner; the software is recorded in ContributingEquipmentSequence
+    (PS3.3 C.12.1.1.5).
+
+    Args:
+        source: header of the first source slice.
+        target_modality: such as "t2".
+        source_modality: such as "t1", or `None`.
+        description: SeriesDescription, or `None` for a default.
+        notes: further sentences for ImageComments.
+        software: name of the program.
+        versions: versions of the program and the bundle.
+        series_number: SeriesNumber; `None` = the source's plus 1000.
+        series_uid: SeriesInstanceUID.
+        deidentify: remove the patient's identity, see `deidentified`.
+        salt: secret for the hashed UIDs.
     """
     header = _copied(source, KEPT)
     header.StudyInstanceUID = header.get("StudyInstanceUID") or generate_uid()
@@ -116,7 +194,7 @@ def derived_header(
 
 
 def _copied(source: Dataset, keywords: Iterable[str]) -> Dataset:
-    """Return those elements that are there and well-formed; decimal strings are shortened to 16 characters."""
+    """Return the elements that are present and well-formed; decimal strings are shortened to 16 characters."""
     copy = Dataset()
     for keyword in keywords:
         if keyword not in source:
@@ -132,18 +210,18 @@ def _copied(source: Dataset, keywords: Iterable[str]) -> Dataset:
 
 
 def _add_texts(header: Dataset, description: str, notes: Sequence[str], software: str, versions: Sequence[str]) -> None:
-    """Say in words what the series is; whatever is written, that it is not for diagnosis."""
+    """Add the descriptions of the series; they always contain "NOT FOR DIAGNOSIS"."""
     header.SeriesDescription = fit_text(description, 64, keep=NOT_FOR_DIAGNOSIS)
-    made = " ".join([f"Computed by {software}", *versions])
-    header.DerivationDescription = fit_text(f"{made}. {description}", 1024)
+    origin = " ".join([f"Computed by {software}", *versions])
+    header.DerivationDescription = fit_text(f"{origin}. {description}", 1024)
     header.ImageComments = fit_text(" ".join([f"{NOT_FOR_DIAGNOSIS}. {description}.", *notes]), 10240)
     texts = (header.SeriesDescription, header.DerivationDescription, header.ImageComments)
     if not all(text.isascii() for text in texts):
-        header.SpecificCharacterSet = "ISO_IR 192"  # UTF-8: holds whatever the source's names are of, too
+        header.SpecificCharacterSet = "ISO_IR 192"  # UTF-8, which also covers the names of the source
 
 
 def _add_equipment(header: Dataset, software: str, versions: Sequence[str]) -> None:
-    """Name the software behind those that had their hand in the source."""
+    """Append the software to the contributing equipment of the source."""
     item = Dataset()
     item.PurposeOfReferenceCodeSequence = [code_item(codes.DCM.ProcessingEquipment)]
     item.Manufacturer = "Uni-COAL for MONAI"
@@ -154,10 +232,10 @@ def _add_equipment(header: Dataset, software: str, versions: Sequence[str]) -> N
 
 
 def _add_times(header: Dataset) -> None:
-    """Date series, content and instances by now; the study and the acquisition keep their dates."""
+    """Set date and time of series, content and instances to now; study and acquisition keep theirs."""
     now = datetime.now()
     date, time = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
-    for what in ("Series", "Content", "InstanceCreation"):
-        setattr(header, f"{what}Date", date)
-        setattr(header, f"{what}Time", time)
+    for prefix in ("Series", "Content", "InstanceCreation"):
+        setattr(header, f"{prefix}Date", date)
+        setattr(header, f"{prefix}Time", time)
     header.ContributingEquipmentSequence[-1].ContributionDateTime = date + time

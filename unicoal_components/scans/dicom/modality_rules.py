@@ -1,4 +1,4 @@
-"""What a series most likely shows, from what scanners and people write about it."""
+"""Rules that guess the modality of a scan from its header or file name."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def _words(text: str) -> frozenset[str]:
-    """Return the words of a text."""
+    """Return the words of a text separated by white space."""
     return frozenset(text.split())
 
 
 OTHER = "other"
-"""Words say that it is none of t1, t1c, t2, pd, flair: stop guessing."""
+"""Modality other than t1, t1c, t2, pd and flair, according to the words: no further guess."""
 
 NOT_ANATOMY = _words(
     """
@@ -24,7 +24,7 @@ NOT_ANATOMY = _words(
     """
 )
 SUSCEPTIBLE = frozenset({"gre", "ffe", "fl2d", "fl3d", "fgre", "medic", "merge"})
-"""With "t2" these mean T2*, another contrast."""
+"""Words that, together with "t2", mean T2*, another contrast."""
 T1_SEQUENCES = frozenset({"mprage", "spgr", "fspgr", "bravo", "vibe"})
 AGENTS = _words(
     """
@@ -53,14 +53,15 @@ def guess_modality(
     inversion_time: float | None = None,
     contrast_agent: str | None = None,
 ) -> str | None:
-    """Guess the modality; words win over numbers, and `None` means unsure.
+    """Guess the modality; words take precedence over numbers, and `None` means unsure.
 
-    Meant for choosing among series and for warnings, so it is careful: maps, diffusion, angiographies, localizers,
-    T2*, and descriptions that name two modalities ("PD/T2") give `None` unless the times decide between those.
+    The guess chooses among series and causes warnings, so it is conservative: maps, diffusion, angiographies,
+    localizers, T2*, and descriptions with two modalities ("PD/T2") give `None`, unless the times decide.
 
     Args:
-        description: free text such as SeriesDescription or a file's name.
-        scanning_sequence: DICOM codes such as "SE", "GR", "IR", "EP"; without them only FLAIR and MPRAGE show.
+        description: free text, such as SeriesDescription or a file name.
+        scanning_sequence: DICOM codes such as "SE", "GR", "IR", "EP"; without them, times identify only FLAIR and
+            MPRAGE.
         image_type: DICOM codes such as "ORIGINAL", "PRIMARY", "ADC".
         repetition_time: in ms.
         echo_time: in ms.
@@ -91,9 +92,13 @@ def guess_modality(
 
 
 def modality_of_header(header: Mapping[str, Any] | Any, *, seconds: bool = False) -> str | None:
-    """Guess the modality of a pydicom dataset, or of a BIDS sidecar, whose times are in `seconds`.
+    """Guess the modality from a pydicom dataset or a BIDS sidecar.
 
-    SeriesDescription, ProtocolName and SequenceName are asked in this order; the first with a known word decides.
+    SeriesDescription, ProtocolName and SequenceName are read in this order; the first with a known word decides.
+
+    Args:
+        header: pydicom dataset or mapping by DICOM keyword.
+        seconds: whether times are in seconds, as in BIDS sidecars, rather than in ms.
 
     Example:
         >>> modality_of_header({"SeriesDescription": "", "ProtocolName": "T1 MPRAGE"})
@@ -116,7 +121,7 @@ def modality_of_header(header: Mapping[str, Any] | Any, *, seconds: bool = False
 
 
 def modality_of_name(name: str) -> str | None:
-    """Guess the modality from the name of a file, its folders aside. Whole words only; the BIDS suffix wins.
+    """Guess the modality from the whole words of a file name, without its folders; a BIDS suffix takes precedence.
 
     Example:
         >>> modality_of_name("sub-01_T2w.nii.gz"), modality_of_name("p01.t1ce.nii"), modality_of_name("notes.pdf")
@@ -126,15 +131,15 @@ def modality_of_name(name: str) -> str | None:
     suffix = re.search(r"_(T1w|T2w|PDw|FLAIR)$", stem)
     if suffix and suffix[1] != "T1w":
         return {"T2w": "t2", "PDw": "pd", "FLAIR": "flair"}[suffix[1]]
-    stem = re.sub(r"(?i)(?<![a-z0-9])t1n(?![a-z0-9])", "t1", stem)  # names of the BraTS challenges since 2023
+    stem = re.sub(r"(?i)(?<![a-z0-9])t1n(?![a-z0-9])", "t1", stem)  # as named in the BraTS challenges since 2023
     words = modality_of_words(re.sub(r"(?i)(?<![a-z0-9])t2f(?![a-z0-9])", "flair", stem))
     return None if words == OTHER else words
 
 
 def modality_of_words(text: str) -> str | None:
-    """Return the modality that words name, `OTHER` where they name something else, `None` where they tell nothing.
+    """Return the modality named by words, `OTHER` if they name something else, or `None` if they name nothing.
 
-    "T1 FLAIR" is a T1, "T2 FLAIR" and "dark fluid" are FLAIR. "T2 synthesized from T1" is what stands first.
+    "T1 FLAIR" is a T1, "T2 FLAIR" and "dark fluid" are FLAIR. "T2 synthesized from T1" is a T2.
     """
     tokens = list(_tokens(re.split(r"(?i)\b(?:synthesi[sz]ed|predicted|derived) from\b", text)[0]))
     words = set(tokens)
@@ -155,7 +160,7 @@ def modality_of_words(text: str) -> str | None:
 
 
 def _t1_or_t1c(tokens: list[str]) -> str:
-    """Return "t1c" where an agent is named, "t1" where none is or it is denied, `OTHER` for "pre and post"."""
+    """Return "t1c" if an agent is named, "t1" if none is named or it is negated, `OTHER` for "pre and post"."""
     after = any(a == "post" and b not in AFTER_SURGERY for a, b in zip(tokens, [*tokens[1:], ""], strict=True))
     plain = bool(PLAIN & set(tokens))
     if plain and after:
@@ -164,7 +169,7 @@ def _t1_or_t1c(tokens: list[str]) -> str:
 
 
 def _tokens(text: str) -> Iterator[str]:
-    """Yield lower-case words; t1, t2, pd and flair are cut off from what is glued to them ("T2wTSE" → t2, tse)."""
+    """Yield lower-case words; t1, t2, pd and flair are split from attached letters ("T2wTSE" → t2, tse)."""
     text = re.sub(r"t2\s?\*", "t2star", text.lower())
     text = re.sub(r"\+\s*(c|gd|gad|km|ce)(?![a-z])", " cplus ", text).replace("mp-rage", "mprage")
     text = text.replace("proton density", "protondensity").replace("proton_density", "protondensity")
@@ -182,7 +187,7 @@ def _tokens(text: str) -> Iterator[str]:
 
 
 def _modality_of_times(sequence: set[str], tr: float | None, te: float | None, ti: float | None) -> str | None:
-    """Return what repetition, echo and inversion time in ms leave no doubt about (spin echo, FLAIR, MPRAGE)."""
+    """Return the modality if repetition, echo and inversion time in ms are unambiguous (spin echo, FLAIR, MPRAGE)."""
     if tr is None or te is None:
         return None
     if ti:
@@ -197,14 +202,14 @@ def _modality_of_times(sequence: set[str], tr: float | None, te: float | None, t
 
 
 def _codes(value: Any) -> list[str]:
-    """Return DICOM codes as a list, from one, several or none."""
+    """Return DICOM codes as a list, given one, several or none."""
     if value is None or isinstance(value, str):
         return re.split(r"[\\_ ]", value) if value else []
     return [str(code) for code in value]
 
 
 def _number(value: Any) -> float | None:
-    """Return a number, or `None` where there is none to be read."""
+    """Return a value as a number, or `None` if it is not one."""
     try:
         return float(value)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The image series in a folder of DICOM files, from their headers alone, and the one to take."""
+"""Find and choose image series in a folder of DICOM files, using their headers only."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from .frames import FRAME_NUMBER, PER_FRAME, SHARED, frame_headers, is_multi_fra
 from .modality_rules import modality_of_header
 
 NO_IMAGES = {"SR", "PR", "KO", "REG", "SEG", "DOC", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTRECORD", "ECG", "AU", "HD"}
-"""Values of Modality whose objects are no images of a scan."""
+"""Values of Modality whose objects are not images."""
 
 SPLIT_BY = (
     "EchoTime",
@@ -27,43 +27,56 @@ SPLIT_BY = (
     "DiffusionBValue",
     "AcquisitionNumber",
 )
-"""What tells apart several volumes of one SeriesInstanceUID, asked in this order where positions repeat."""
+"""Elements that separate several volumes of one SeriesInstanceUID, tried in this order if positions repeat."""
 
 FIRST_ELEMENTS = (b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x08\x00\x12\x00", b"\x08\x00\x16\x00")
-"""How data sets without preamble begin: with one of the first elements of group 0008."""
+"""First bytes of data sets without preamble: one of the first elements of group 0008."""
 
 TAGS = [
-    *(
-        "SOPClassUID",
-        "SOPInstanceUID",
-        "StudyInstanceUID",
-        "SeriesInstanceUID",
-        "SeriesDescription",
-        "ProtocolName",
-        "SequenceName",
-        "SeriesNumber",
-        "Modality",
-    ),
-    *("InstanceNumber", "Rows", "Columns", "ImageOrientationPatient", "ImagePositionPatient", "RepetitionTime"),
-    *("InversionTime", "ScanningSequence", "ContrastBolusAgent", "NumberOfFrames", "SpecificCharacterSet", *SPLIT_BY),
-    *(SHARED, PER_FRAME, "EchoPulseSequence", "EchoPlanarPulseSequence", "PulseSequenceName"),
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SeriesDescription",
+    "ProtocolName",
+    "SequenceName",
+    "SeriesNumber",
+    "Modality",
+    "InstanceNumber",
+    "Rows",
+    "Columns",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "RepetitionTime",
+    "InversionTime",
+    "ScanningSequence",
+    "ContrastBolusAgent",
+    "NumberOfFrames",
+    "SpecificCharacterSet",
+    *SPLIT_BY,
+    SHARED,
+    PER_FRAME,
+    "EchoPulseSequence",
+    "EchoPlanarPulseSequence",
+    "PulseSequenceName",
     "ContrastBolusAgentSequence",
 ]
+"""Elements that are read from each header."""
 
 
 @dataclass(frozen=True)
 class DicomSeries:
-    """One stack of slices: a series, or one part of it where a scanner put several volumes under one UID.
+    """One stack of slices: a series, or one part of it if a scanner stored several volumes under one UID.
 
     Attributes:
         uid: SeriesInstanceUID.
         part: 0 for a whole series, else 1, 2, ... within it.
-        number: SeriesNumber, `None` where there is none.
+        number: SeriesNumber; `None` if there is none.
         description: SeriesDescription, or ProtocolName, or "".
-        modality: a guess, see `modality_of_header`; `None` when unsure.
-        files: of each slice, in order of InstanceNumber; an enhanced object is the file of many.
-        frames: number of each slice within its file, from 1 on; `None` where the file is that slice alone.
-        folder: where it was looked for; messages name it.
+        modality: guessed modality, see `modality_of_header`; `None` when unsure.
+        files: file of each slice, in order of InstanceNumber; an enhanced object is the file of many slices.
+        frames: number of each slice within its file, from 1 on; `None` if the file is that slice alone.
+        folder: folder that was searched, used in error messages.
     """
 
     uid: str
@@ -77,7 +90,7 @@ class DicomSeries:
 
     @property
     def key(self) -> str:
-        """What to write after `folder::`: the UID, and ":part" where the series has parts."""
+        """Text to write after `folder::`: the UID, and ":part" if the series has parts."""
         return f"{self.uid}:{self.part}" if self.part else self.uid
 
     def __str__(self) -> str:
@@ -86,27 +99,27 @@ class DicomSeries:
 
 
 def is_dicom(path: str | os.PathLike) -> bool:
-    """Tell a DICOM file by its content, whatever its name: "DICM" after the preamble, or a data set without one.
+    """Return whether a file has DICOM content: "DICM" after the preamble, or a data set without preamble.
 
     Raises:
-        PermissionError: it may not be read; the error names it.
+        PermissionError: the file may not be read; the error names it.
     """
     return Path(path).is_file() and _header(Path(path)) is not None
 
 
 def has_dicom(folder: str | os.PathLike) -> bool:
-    """Tell whether there is a DICOM file in the folder or below it; stops at the first."""
+    """Return whether there is a DICOM file in the folder or below it; stops at the first."""
     return any(is_dicom(path) for path in _walk(Path(folder)))
 
 
 def study_uid(path: str | os.PathLike) -> str | None:
-    """Return the StudyInstanceUID of a DICOM file; `None` where it has none, or is none."""
+    """Return the StudyInstanceUID of a DICOM file; `None` if it has none or is not DICOM."""
     header = _header(Path(path))
     return str(header.get("StudyInstanceUID")) if isinstance(header, Dataset) and "StudyInstanceUID" in header else None
 
 
 def split_uid(path: str | os.PathLike) -> tuple[Path, str | None]:
-    """Part `folder::SeriesInstanceUID` into the folder and the UID; a "::" that no UID follows belongs to the name.
+    """Split `folder::SeriesInstanceUID` into folder and UID; a "::" without a UID after it belongs to the name.
 
     Example:
         >>> folder, uid = split_uid("study::1.2.840.3:2")
@@ -120,12 +133,12 @@ def split_uid(path: str | os.PathLike) -> tuple[Path, str | None]:
 def find_series(folder: str | os.PathLike) -> list[DicomSeries]:
     """List the image series in a folder and below it, in order of SeriesNumber; pixels are not read.
 
-    Reports, presentation states, plans, segmentations and DICOMDIR are left out, hidden files and folders too. One
-    SeriesInstanceUID becomes several parts where orientation or matrix differ (localizers); and, only where positions
-    repeat, where echo time, echo number, image type (magnitude, phase), time point, b-value or acquisition number do.
+    Reports, presentation states, plans, segmentations, DICOMDIR, and hidden files and folders are skipped. One
+    SeriesInstanceUID becomes several parts if orientation or matrix differ (localizers). If positions repeat, it is
+    also split by echo time, echo number, image type (magnitude, phase), time point, b-value and acquisition number.
 
     Raises:
-        OSError: a DICOM file is damaged before its pixels; the message names it.
+        OSError: the header of a DICOM file is damaged; the message names it.
     """
     folder = Path(folder)
     grouped: dict[str, list[tuple[Path, Dataset]]] = {}
@@ -142,21 +155,21 @@ def find_series(folder: str | os.PathLike) -> list[DicomSeries]:
 
 
 def choose_series(folder: str | os.PathLike, *, uid: str | None = None, modality: str | None = None) -> DicomSeries:
-    """Return the series of a UID; else the only one; else the only one whose guess is `modality`.
+    """Return the series with a UID, or else the only series, or else the only one guessed to be of `modality`.
 
     Args:
-        folder: with DICOM files in it or below it.
-        uid: SeriesInstanceUID, with ":part" where the series has parts.
+        folder: folder with DICOM files in it or below it.
+        uid: SeriesInstanceUID, with ":part" if the series has parts.
         modality: "t1", "t1c", "t2", "pd" or "flair".
 
     Raises:
         FileNotFoundError: there is no DICOM image.
         OSError: a file is damaged.
-        ValueError: no series has this UID, or there are several to choose from; the message lists them.
+        ValueError: no series has this UID, or the choice is ambiguous; the message lists the series.
     """
     series = find_series(folder)
     if not series:
-        raise FileNotFoundError(f"'{folder}' holds no DICOM image. Give the folder that holds the slices of a series.")
+        raise FileNotFoundError(f"'{folder}' holds no DICOM image. Give the folder with the slices of a series.")
     listed = "; ".join(map(str, series))
     if uid is not None:
         chosen = [one for one in series if one.key == uid] or [one for one in series if one.uid == uid]
@@ -168,24 +181,24 @@ def choose_series(folder: str | os.PathLike, *, uid: str | None = None, modality
         return chosen[0]
     if len(chosen) > 1:
         listed = "; ".join(map(str, chosen))
-    what = f"{len(chosen) or len(series)} series" + (f", {len(chosen)} of them {modality}" if modality else "")
+    counts = f"{len(chosen) or len(series)} series" + (f", {len(chosen)} of them {modality}" if modality else "")
     raise ValueError(
-        f"'{folder}' holds {what}; one is needed: {listed}. Write the path as 'folder::SeriesInstanceUID', such as "
+        f"'{folder}' holds {counts}; one is needed: {listed}. Write the path as 'folder::SeriesInstanceUID', such as "
         f"'{folder}::{(chosen or series)[0].key}', or give a folder or a table with one series per scan."
     )
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the files in a folder and below it in name order, hidden ones aside."""
-    for place, folders, names in os.walk(folder):
+    """Yield the files in a folder and below it in name order, without hidden ones."""
+    for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(names) if not name.startswith(".") and name != "DICOMDIR")
+        yield from (Path(parent, name) for name in sorted(names) if not name.startswith(".") and name != "DICOMDIR")
 
 
 def _header(path: Path) -> Dataset | str | None:
-    """Return the elements `TAGS` of a DICOM file, or why they cannot be read; `None` where it is none.
+    """Return the elements `TAGS` of a DICOM file, the reason why they cannot be read, or `None` if it is not DICOM.
 
-    A file is opened once as long as it stays as it is.
+    Headers are cached until the file changes.
     """
     state = path.stat()
     return _read_header(path, state.st_mtime_ns, state.st_size)
@@ -193,7 +206,7 @@ def _header(path: Path) -> Dataset | str | None:
 
 @lru_cache(maxsize=20_000)
 def _read_header(path: Path, modified: int, size: int) -> Dataset | str | None:
-    """Read the elements before the pixels, quietly: scanners write values that pydicom warns about."""
+    """Read the elements before the pixels; silence pydicom, which warns about values that scanners write."""
     with open(path, "rb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         head = file.read(132)
@@ -209,7 +222,7 @@ def _read_header(path: Path, modified: int, size: int) -> Dataset | str | None:
 
 
 def _image_header(path: Path) -> Dataset | None:
-    """Return the header of an image, `None` for other objects and other files."""
+    """Return the header of an image; `None` for other objects and files."""
     header = _header(path) if path.is_file() else None
     if isinstance(header, str):
         raise _damaged(path, header)
@@ -226,13 +239,13 @@ def _image_header(path: Path) -> Dataset | None:
 
 def _damaged(path: Path, reason: str) -> OSError:
     return OSError(
-        f"cannot read the DICOM file '{path}': it is truncated or damaged ({reason}). Copy or export it again, or take "
-        "it out of the folder."
+        f"cannot read the DICOM file '{path}': it is truncated or damaged ({reason}). Copy or export it again, or "
+        "remove it from the folder."
     )
 
 
 def _series(folder: Path, uid: str, part: int, slices: list[tuple[Path, Dataset]]) -> DicomSeries:
-    """Describe a group of slices by the header of its first."""
+    """Return a group of slices as a series, described by the header of the first slice."""
     first = slices[0][1]
     description = str(first.get("SeriesDescription") or first.get("ProtocolName") or "")
     number = int_or_none(first.get("SeriesNumber"))
@@ -249,14 +262,14 @@ def _series(folder: Path, uid: str, part: int, slices: list[tuple[Path, Dataset]
 
 
 def _parts(slices: list[tuple[Path, Dataset]]) -> list[list[tuple[Path, Dataset]]]:
-    """Part the slices of one UID by matrix and orientation, and where positions repeat by `SPLIT_BY`."""
+    """Split the slices of one UID by matrix and orientation, and by `SPLIT_BY` if positions repeat."""
     slices = sorted(slices, key=lambda pair: (int_or_none(pair[1].get("InstanceNumber")) or 0, pair[0]))
     by_grid = _grouped(slices, lambda header: (header.get("Rows"), header.get("Columns"), _direction(header)))
     return [part for grid in by_grid for part in _unrepeated(grid, SPLIT_BY)]
 
 
 def _unrepeated(slices: list, tags: tuple[str, ...]) -> list[list]:
-    """Split by one tag after the other until no part has a position twice, or no tag is left."""
+    """Split by one tag after another until no part has a position twice, or no tag is left."""
     positions = [str(header.get("ImagePositionPatient")) for _, header in slices]
     if len(set(positions)) == len(positions) or set(positions) == {"None"}:
         return [slices]
@@ -276,7 +289,7 @@ def _grouped(slices: list, key: Callable[[Dataset], Any]) -> list[list]:
 
 
 def _direction(header: Dataset) -> tuple[float, ...] | None:
-    """Return the orientation to 0.01, coarse enough to join what jitters and to part what is another plane."""
+    """Return the orientation rounded to 0.01: coarse enough to ignore jitter, fine enough to separate planes."""
     try:
         return tuple(np.round(np.asarray(header.get("ImageOrientationPatient"), dtype=float), 2) + 0.0)
     except (TypeError, ValueError):
@@ -284,7 +297,7 @@ def _direction(header: Dataset) -> tuple[float, ...] | None:
 
 
 def int_or_none(value: Any) -> int | None:
-    """Return an element's whole number, `None` where it is missing, empty or no number."""
+    """Return a value as an integer; `None` if it is missing, empty or not a number."""
     try:
         return int(value)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""One volume from one DICOM series, in scanner units and with its place in the world."""
+"""Reader of one volume from a DICOM series, in scanner units and with its affine."""
 
 import hashlib
 import io
@@ -20,15 +20,15 @@ from .geometry import slice_plane, stack_geometry
 from .series import DicomSeries, int_or_none
 
 BIG_GAP = 0.2
-"""A gap between slices above this share of their thickness is told."""
+"""Fraction of the slice thickness; a larger gap between slices gives a warning."""
 
-WAY_OUT = {
+INSTALL_HINT = {
     "JPEG 2000": "pylibjpeg pylibjpeg-openjpeg",
     "High-Throughput": "pylibjpeg pylibjpeg-openjpeg",
     "JPEG": "pylibjpeg pylibjpeg-libjpeg",
     "RLE": "pylibjpeg pylibjpeg-rle",
 }
-"""What to install for a transfer syntax whose name begins so."""
+"""Packages to install, by the first words of the name of the transfer syntax."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,16 +36,16 @@ class DicomVolume:
     """A series as a volume.
 
     Attributes:
-        series: where it came from.
+        series: series that it was read from.
         voxels: float32 `(x, y, z)` = (column, row, slice) in scanner units: RescaleSlope and RescaleIntercept of each
-            slice are applied, RealWorldValueMapping is not.
+            slice are applied; RealWorldValueMapping is not.
         affine: float64 `(4, 4)`, voxel (x, y, z, 1) to NIfTI RAS+ world mm.
-        source: the data sets of the slices without their pixels, in the order of z.
+        source: headers of the slices without pixels, in the order of z.
         checksums: SHA-256 of the files, in their order in `series.files`, each once.
-        stored_dtype: of the pixels in the files, such as "int16".
-        rescale: slope and intercept that all slices share; `None` where they differ.
-        slice_thickness: SliceThickness in mm; `None` where the slices tell none, or not one.
-        warnings: what the user should know, a clause each whose subject is the series. Nothing in it tells who it is.
+        stored_dtype: type of the pixels in the files, such as "int16".
+        rescale: slope and intercept of all slices; `None` if they differ.
+        slice_thickness: SliceThickness in mm; `None` if it is missing or differs between slices.
+        warnings: warnings for the user, each a clause about the series, without identifying data.
     """
 
     series: DicomSeries
@@ -60,14 +60,17 @@ class DicomVolume:
 
 
 def read_series(series: DicomSeries) -> DicomVolume:
-    """Read the slices of a series, put them in order and see that they make one regular volume.
+    """Read the slices of a series, sort them and check that they form one regular volume.
 
-    Slices are ordered by ImagePositionPatient along the normal row × column; file names and InstanceNumber do not
-    matter. A part of a series (see `find_series`) is read like a series.
+    Slices are sorted by ImagePositionPatient along the normal row × column; file names and InstanceNumber are ignored.
+    A part of a series (see `find_series`) is read like a series.
+
+    Args:
+        series: see `find_series` and `choose_series`.
 
     Raises:
-        OSError: a file is missing, damaged, truncated, or of a compression that nothing installed decodes.
-        ValueError: the series is in color, MONOCHROME1 or multi-frame, its slices differ in matrix or orientation, or
+        OSError: a file is missing, damaged or truncated, or no installed package decodes its compression.
+        ValueError: the series is in color, MONOCHROME1 or multi-frame, or its slices differ in matrix or orientation or
             are not evenly spaced, see `stack_geometry`.
     """
     name = f"{series.key} in '{series.folder}'"
@@ -95,18 +98,20 @@ def read_series(series: DicomSeries) -> DicomVolume:
     shared = rescales.pop() if len(rescales) == 1 else None
     thicknesses = {positive_number(header.get("SliceThickness")) for header in headers}
     thickness = thicknesses.pop() if len(thicknesses) == 1 else None
-    doubts = tuple(_warnings(source, spacing, series))
-    return DicomVolume(series, voxels, affine, source, tuple(checksums), dtype, shared, thickness, doubts)
+    notes = tuple(_warnings(source, spacing, series))
+    return DicomVolume(series, voxels, affine, source, tuple(checksums), dtype, shared, thickness, notes)
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turn the errors of readers and decoders into one that names the file; silence what pydicom says of odd values."""
+    """Convert errors of readers and decoders to one that names the file; silence pydicom's warnings on odd values."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except Exception as error:  # each decoder has its own: EOFError, RuntimeError, AttributeError, struct.error, ...
+    except (
+        Exception
+    ) as error:  # decoders raise their own types: EOFError, RuntimeError, AttributeError, struct.error, ...
         reason = " ".join(str(error).split()[-25:]) or type(error).__name__
         raise OSError(
             f"cannot read the DICOM file '{path}': it is truncated or damaged ({reason}). Copy or export the series "
@@ -145,7 +150,7 @@ def _read_file(path: Path, frames: Sequence[int | None]) -> tuple[list[Dataset],
 
 
 def _check_kind(header: Dataset, path: Path) -> None:
-    """Refuse multi-frame, tiled, color and inverted images."""
+    """Raise an error for multi-frame, tiled, color and inverted images."""
     frames = int_or_none(header.get("NumberOfFrames")) or 1
     if frames > 1 and not is_multi_frame(header):
         raise ValueError(
@@ -167,49 +172,52 @@ def _check_kind(header: Dataset, path: Path) -> None:
     if samples != 1 or not photometric.startswith("MONOCHROME"):
         raise ValueError(
             f"'{path}' is a color image (PhotometricInterpretation {photometric}, {samples} samples per pixel), such "
-            "as a screen capture or a colored map. Give the gray series that it was made from."
+            "as a screen capture or a colored map. Give the gray-scale series that it was made from."
         )
     if photometric == "MONOCHROME1":
         raise ValueError(
-            f"'{path}' has PhotometricInterpretation MONOCHROME1: low values are bright, so that they are no MR "
+            f"'{path}' has PhotometricInterpretation MONOCHROME1: low values are bright, so they are not an MR "
             "signal. Export the series as MONOCHROME2."
         )
 
 
 def _check_decoder(header: Dataset, path: Path) -> None:
-    """Refuse compressed pixels that nothing installed decodes."""
+    """Raise an error if no installed package decodes the compressed pixels."""
     syntax = UID(str(header.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2")))
     try:
         known = not syntax.is_compressed or get_decoder(syntax).is_available
     except (NotImplementedError, ValueError):
         known = False
     if not known:
-        package = next((what for start, what in WAY_OUT.items() if syntax.name.startswith(start)), "pylibjpeg[all]")
+        package = next(
+            (names for start, names in INSTALL_HINT.items() if syntax.name.startswith(start)), "pylibjpeg[all]"
+        )
         raise OSError(
-            f"cannot read '{path}': its pixels are compressed as {syntax.name} ({syntax}) and nothing installed "
-            f"decodes that. Run 'pip install {package}', or decompress the series with 'gdcmconv --raw' or 'dcmdjpeg'."
+            f"cannot read '{path}': its pixels are compressed as {syntax.name} ({syntax}), which no installed "
+            f"package decodes. Run 'pip install {package}', or decompress the series with 'gdcmconv --raw' or "
+            "'dcmdjpeg'."
         )
 
 
 def _check_one_series(headers: Sequence[Dataset], files: Sequence[Path], series: DicomSeries, name: str) -> None:
-    """Refuse files of several series or matrix sizes."""
+    """Raise an error for files of several series or matrix sizes."""
     for header, path in zip(headers, files, strict=True):
         uid = str(header.get("SeriesInstanceUID") or "")
         if uid != series.uid:
             raise ValueError(
                 f"'{path}' belongs to the series {uid or 'without SeriesInstanceUID'}, not to {name}. List the series "
-                "again, or put each into a folder of its own."
+                "again, or put each into its own folder."
             )
         size, first = [(one.get("Rows"), one.get("Columns")) for one in (header, headers[0])]
         if size != first:
             raise ValueError(
                 f"series {name} mixes matrices: '{path.name}' has {size[0]} x {size[1]} rows and columns, "
-                f"'{files[0].name}' {first[0]} x {first[1]}. Put each stack into a folder of its own."
+                f"'{files[0].name}' {first[0]} x {first[1]}. Put each stack into its own folder."
             )
 
 
 def _scaled(header: Dataset, values: np.ndarray) -> np.ndarray:
-    """Return slope * stored + intercept, computed in float64; both are optional, and may differ among slices."""
+    """Return slope * stored + intercept, computed in float64; both are optional and may differ between slices."""
     slope, intercept = _rescale(header)
     return values * slope + intercept
 
@@ -220,30 +228,30 @@ def _rescale(header: Dataset) -> tuple[float, float]:
 
 
 def _warnings(source: Sequence[Dataset], spacing: float, series: DicomSeries) -> Iterator[str]:
-    """Yield what the user should know about a series that can be read."""
+    """Yield warnings about a series that can be read."""
     first = source[0]
     modality = str(first.get("Modality") or "unknown")
     if modality != "MR":
-        yield f"it is of Modality {modality}, not MR; results on it mean nothing"
+        yield f"it is of Modality {modality}, not MR; results on it are meaningless"
     if first.get("SyntheticData") == "YES":
         yield "it is itself synthetic (SyntheticData YES); give the acquired series"
     numbers = sorted({number for one in source if (number := int_or_none(one.get("InstanceNumber"))) is not None})
     steps = np.diff(numbers)
     if not series.part and len(steps) and steps.max() > steps.min():
         yield (
-            f"it has gaps in InstanceNumber ({numbers[0]} to {numbers[-1]}, {len(numbers)} of them); see that all "
+            f"it has gaps in InstanceNumber ({numbers[0]} to {numbers[-1]}, {len(numbers)} of them); check that all "
             "slices were exported"
         )
     expected = int_or_none(first.get("ImagesInAcquisition"))
     if not series.part and expected and expected > len(source):
-        yield f"it has {len(source)} slices, but ImagesInAcquisition says {expected}; some may be missing"
+        yield f"it has {len(source)} slices, but ImagesInAcquisition is {expected}; some may be missing"
     gap = gap_warning(positive_number(first.get("SliceThickness")) or 0.0, spacing)
     if gap is not None:
         yield gap
 
 
 def positive_number(value: Any) -> float | None:
-    """Return what a header tells as a number above 0; `None` where it is none.
+    """Return the value of a header element as a number above 0; `None` if it is not one.
 
     Example:
         >>> positive_number("3.6"), positive_number(""), positive_number(0), positive_number([3, 4])
@@ -257,7 +265,7 @@ def positive_number(value: Any) -> float | None:
 
 
 def gap_warning(thickness: float, spacing: float) -> str | None:
-    """Return a clause on a big gap between slices, all in mm; `None` where there is none or no thickness is known.
+    """Return a warning about a large gap between slices, in mm; `None` if it is small or the thickness is unknown.
 
     Example:
         >>> gap_warning(5.0, 5.5), gap_warning(0.0, 5.5)

@@ -1,4 +1,4 @@
-"""A volume as a derived MR series in the study of its source."""
+"""Writer of a volume as a derived MR series in the study of its source."""
 
 import logging
 import os
@@ -24,14 +24,14 @@ from .series import is_dicom
 logger = logging.getLogger(__name__)
 
 LEVELS = 4095
-"""The largest stored value: 12 bits, which every viewer shows."""
+"""Largest stored value: 12 bits, which every viewer supports."""
 
 COARSE = 255
-"""Below this, rounding to whole numbers would show."""
+"""Range of values below which rounding to integers would be visible."""
 
 
 class StoredScale(NamedTuple):
-    """The one line between stored integers and real values of a series: real = slope * stored + intercept."""
+    """Linear map from stored integers to real values of a series: real = slope * stored + intercept."""
 
     slope: float
     intercept: float
@@ -63,54 +63,54 @@ def write_derived_series(
 ) -> Path:
     """Write a volume as single-frame MR Image Storage objects, `0001.dcm`, `0002.dcm`, ... in order of z.
 
-    Person, study, frame of reference and scanner are the source's; so are orientation and pixel spacing where the plane
-    is the same, and the position of every slice that coincides with one of the source. Series and instances are new,
-    marked as derived (DERIVED, SECONDARY, OTHER), synthetic (SyntheticData) and not for diagnosis. How the source was
-    measured (TR, TE, ...) stays only where the modality does.
+    Patient, study, frame of reference and scanner are copied from the source; so are orientation and pixel spacing if
+    the plane is the same, and the position of every slice that coincides with a source slice. Series and instances are
+    new and marked as derived (DERIVED, SECONDARY, OTHER), synthetic (SyntheticData) and not for diagnosis. Acquisition
+    parameters (TR, TE, ...) are kept only if the modality is the same.
 
-    Pixels are 12-bit integers on one scale for the whole series, from its least to its greatest finite value; the
-    line back to real values is in RealWorldValueMappingSequence, as the MR object has no rescale elements.
-    The folder appears whole or not at all. One that this function has written before is replaced.
+    Pixels are 12-bit integers on one scale for the whole series, from its smallest to its largest finite value; the
+    map back to real values is in RealWorldValueMappingSequence, as the MR object has no rescale elements.
+    The folder is written completely or not at all. A folder written earlier by this function is replaced.
 
     Args:
-        folder: to be made.
+        folder: folder to create.
         voxels: `(x, y, z)` = (column, row, slice), real numbers; a memory map is read slice by slice, twice.
-        affine: `(4, 4)`, voxel to NIfTI RAS+ world mm. Slices may be more than the source's, or of another plane.
+        affine: `(4, 4)`, voxel to NIfTI RAS+ world mm. There may be more slices than in the source, or another plane.
         source: headers of the source series in slice order (`DicomVolume.source`).
         target_modality: such as "t2".
-        source_modality: such as "t1"; equal to the target for super-resolution alone, `None` where unknown.
-        description: SeriesDescription, cut to 64 characters and closed by "NOT FOR DIAGNOSIS"; `None` makes one.
+        source_modality: such as "t1"; equal to the target for super-resolution only; `None` if unknown.
+        description: SeriesDescription, cut to 64 characters, ending with "NOT FOR DIAGNOSIS"; `None` = a default.
         notes: further sentences for ImageComments.
         software: name of the program.
-        versions: of the program and the bundle.
-        series_number: `None` is the source's plus 1000.
-        window: (black, white) in units of `voxels`; `None` is the whole range.
-        keep_integers: store values as they are, rounded, where all lie in 0..4095 and reach beyond 255.
-        uid_seed: the same seed and source give the same UIDs; `None` gives new ones each time.
-        deidentify: take out the person, see `deidentified`. `description`, `notes` and `versions` are written as
-            given. Burned-in text and faces stay in the pixels.
-        salt: a secret for the UIDs of de-identified series.
+        versions: versions of the program and the bundle.
+        series_number: SeriesNumber; `None` = the source's plus 1000.
+        window: (black, white) in units of `voxels`; `None` = the whole range.
+        keep_integers: store rounded values without scaling if all are in 0..4095 and the largest is above 255.
+        uid_seed: the same seed and source give the same UIDs; `None` = new ones each time.
+        deidentify: remove the patient's identity, see `deidentified`. `description`, `notes` and `versions` are
+            written as given. Burned-in text and faces stay in the pixels.
+        salt: secret for the UIDs of de-identified series.
 
     Returns:
         The folder.
 
     Raises:
         ValueError: the volume's axes are not at right angles, it has no finite value, or the window is empty.
-        OSError: the folder cannot be written, or holds other files than those of a series written before.
+        OSError: the folder cannot be written, or contains files other than those of a derived series.
     """
     folder = Path(folder)
     _check_replaceable(folder)
     if voxels.ndim != 3 or len(source) < 2:
         raise ValueError(
-            f"cannot write {voxels.ndim} dimensions beside {len(source)} source slices to '{folder}': a volume (x, "
-            "y, z) and the headers of at least 2 slices are needed."
+            f"cannot write {voxels.ndim} dimensions with {len(source)} source slices to '{folder}': a volume (x, y, "
+            "z) and the headers of at least 2 slices are needed."
         )
     plane = plane_of(affine, voxels.shape, source)
     placements = place_slices(affine, voxels.shape, source, shared=plane.shared)
     scale = series_scale(voxels, keep_integers=keep_integers)
     seed = None if uid_seed is None else (uid_seed, str(source[0].get("SeriesInstanceUID", "")), target_modality)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pydicom, on odd values in the source
+        warnings.simplefilter("ignore")  # pydicom's, about odd values in the source
         header = derived_header(
             source[0],
             target_modality=target_modality,
@@ -142,7 +142,9 @@ def write_derived_series(
 def series_scale(voxels: np.ndarray, *, keep_integers: bool = False) -> StoredScale:
     """Return the scale that maps the range of finite values to 0..4095, read slice by slice.
 
-    With `keep_integers` it is the identity where the values fit, see `write_derived_series`.
+    Args:
+        voxels: `(x, y, z)`, real numbers.
+        keep_integers: return the identity if the values fit, see `write_derived_series`.
 
     Raises:
         ValueError: no value is finite.
@@ -155,10 +157,10 @@ def series_scale(voxels: np.ndarray, *, keep_integers: bool = False) -> StoredSc
         if finite.size:
             low, high = min(low, float(finite.min())), max(high, float(finite.max()))
     if low > high:
-        raise ValueError("the volume to write has no finite value; see what the network was given.")
+        raise ValueError("the volume to write has no finite value; check the input of the network.")
     if broken:
         logger.warning(
-            "%d voxels are not finite; NaN and -inf are written as the least value, inf as the greatest.", broken
+            "%d voxels are not finite; NaN and -inf are written as the smallest value, inf as the largest.", broken
         )
     if keep_integers and low >= 0 and COARSE < high <= LEVELS:
         return StoredScale(1.0, 0.0)
@@ -167,20 +169,20 @@ def series_scale(voxels: np.ndarray, *, keep_integers: bool = False) -> StoredSc
 
 
 def _check_replaceable(folder: Path) -> None:
-    """Refuse a folder that holds anything but a synthetic series: replacing it would delete what someone needs."""
+    """Raise an error if a folder contains anything but a synthetic series, to avoid deleting other data."""
     if not os.path.lexists(folder):
         return
     files = list(folder.iterdir()) if folder.is_dir() else [folder]
-    ours = folder.is_dir() and all(file.suffix == ".dcm" and file.is_file() and is_dicom(file) for file in files)
-    if not ours or (files and dcmread(files[0], specific_tags=["SyntheticData"]).get("SyntheticData") != "YES"):
+    replaceable = folder.is_dir() and all(file.suffix == ".dcm" and file.is_file() and is_dicom(file) for file in files)
+    if not replaceable or (files and dcmread(files[0], specific_tags=["SyntheticData"]).get("SyntheticData") != "YES"):
         raise OSError(
-            f"cannot write the series to '{folder}': there are other files than those of a derived series. Choose "
-            "another folder, or move them away."
+            f"cannot write the series to '{folder}': it contains files other than those of a derived series. "
+            "Choose another folder, or move them away."
         )
 
 
 def _geometry_of_series(source: Sequence[Dataset], plane: Plane, placements: Sequence[Placement]) -> Dataset:
-    """Return orientation and spacings; those of the source as they are written there, where they are the same."""
+    """Return orientation and spacings, copied literally from the source where they are the same."""
     first, shared = source[0], Dataset()
     if plane.shared:
         shared.ImageOrientationPatient = decimal_strings(first.ImageOrientationPatient)
@@ -202,14 +204,14 @@ def _geometry_of_series(source: Sequence[Dataset], plane: Plane, placements: Seq
 
 
 def _position(placement: Placement, source: Sequence[Dataset]) -> list[str]:
-    """Return ImagePositionPatient, the source's own where the slice is at its place."""
+    """Return ImagePositionPatient, copied from the source slice if the position is the same."""
     if placement.same is not None:
         return decimal_strings(source[placement.same].ImagePositionPatient)
     return decimal_strings(float(value) + 0.0 for value in placement.position)
 
 
 def _pixel_format(scale: StoredScale, window: tuple[float, float] | None, shape: Sequence[int]) -> Dataset:
-    """Return what tells readers how to take the pixels: unsigned 12 bits, the window, the way to real values."""
+    """Return the elements of the pixel format: unsigned 12 bits, window, and mapping to real values."""
     low, high = (0.0, float(LEVELS)) if window is None else [(v - scale.intercept) / scale.slope for v in window]
     if not high > low:
         raise ValueError(f"window is {window}; its second value must be above its first.")
@@ -229,7 +231,7 @@ def _pixel_format(scale: StoredScale, window: tuple[float, float] | None, shape:
 
 
 def _reference(header: Dataset, salt: str | None) -> Dataset:
-    """Refer to a source slice; with a salt by its hashed UID."""
+    """Return a reference to a source slice, by its hashed UID if a salt is given."""
     uid = str(header.get("SOPInstanceUID", ""))
     item = Dataset()
     item.ReferencedSOPClassUID = header.get("SOPClassUID", MRImageStorage)
@@ -240,13 +242,13 @@ def _reference(header: Dataset, salt: str | None) -> Dataset:
     return item
 
 
-def _new_uid(seed: tuple[str, ...] | None, what: str) -> str:
-    """Return a new UID, or the one that belongs to a seed."""
-    return str(generate_uid()) if seed is None else hashed_uid(*seed, what)
+def _new_uid(seed: tuple[str, ...] | None, name: str) -> str:
+    """Return a new UID, or the one determined by a seed."""
+    return str(generate_uid()) if seed is None else hashed_uid(*seed, name)
 
 
 def _save(slice: Dataset, path: Path) -> None:
-    """Write one object as a DICOM file."""
+    """Write one instance as a DICOM file."""
     slice.file_meta = FileMetaDataset()
     slice.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     slice.save_as(path, enforce_file_format=True)
