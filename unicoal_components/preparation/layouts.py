@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..scans.dicom.series import find_series, has_dicom
+from ..scans.dicom.files import has_dicom
+from ..scans.dicom.series import find_series
 from .subject_files import SubjectFiles, check_modalities
 
 IXI_WORDS = {"t1": "T1", "t2": "T2", "pd": "PD"}

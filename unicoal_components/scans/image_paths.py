@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..keys import Keys
-from .dicom.series import has_dicom, is_dicom, split_uid, study_uid
+from .dicom.files import has_dicom, is_dicom, study_uid
+from .dicom.series import split_uid
 
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
 ITK_SUFFIXES = (".mha", ".mhd", ".nrrd", ".nhdr")

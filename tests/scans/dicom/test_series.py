@@ -4,7 +4,8 @@ import numpy as np
 import pydicom
 import pytest
 
-from unicoal_components.scans.dicom.series import choose_series, find_series, has_dicom, is_dicom, split_uid
+from unicoal_components.scans.dicom.files import has_dicom, is_dicom
+from unicoal_components.scans.dicom.series import choose_series, find_series, split_uid
 
 UID = "1.2.840.99999.7.1.2"
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)

@@ -16,10 +16,10 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from ...files.atomic_folder import atomic_folder
 from .codes import code_item, decimal_strings
 from .deidentify import hashed_uid
+from .files import is_dicom
 from .frames import FRAME_NUMBER
 from .header import derived_header
 from .placement import Placement, Plane, place_slices, plane_of
-from .series import is_dicom
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,135 @@
+"""Headers of DICOM files: whether a file is DICOM, and the elements that tell series apart, read once."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from pydicom import Dataset, dcmread
+from pydicom.uid import MediaStorageDirectoryStorage, MRImageStorage
+
+from .frames import PER_FRAME, SHARED
+
+NO_IMAGES = {"SR", "PR", "KO", "REG", "SEG", "DOC", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTRECORD", "ECG", "AU", "HD"}
+"""Values of Modality whose objects are not images."""
+
+SPLIT_BY = (
+    "EchoTime",
+    "EchoNumbers",
+    "ImageType",
+    "TemporalPositionIdentifier",
+    "DiffusionBValue",
+    "AcquisitionNumber",
+)
+"""Elements that separate several volumes of one SeriesInstanceUID, tried in this order if positions repeat."""
+
+FIRST_ELEMENTS = (b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x08\x00\x12\x00", b"\x08\x00\x16\x00")
+"""First bytes of data sets without preamble: one of the first elements of group 0008."""
+
+TAGS = [
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SeriesDescription",
+    "ProtocolName",
+    "SequenceName",
+    "SeriesNumber",
+    "Modality",
+    "InstanceNumber",
+    "Rows",
+    "Columns",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "RepetitionTime",
+    "InversionTime",
+    "ScanningSequence",
+    "ContrastBolusAgent",
+    "NumberOfFrames",
+    "SpecificCharacterSet",
+    *SPLIT_BY,
+    SHARED,
+    PER_FRAME,
+    "EchoPulseSequence",
+    "EchoPlanarPulseSequence",
+    "PulseSequenceName",
+    "ContrastBolusAgentSequence",
+]
+"""Elements that are read from each header."""
+
+
+def is_dicom(path: str | os.PathLike) -> bool:
+    """Return whether a file has DICOM content: "DICM" after the preamble, or a data set without preamble.
+
+    Raises:
+        PermissionError: the file may not be read; the error names it.
+    """
+    return Path(path).is_file() and _header(Path(path)) is not None
+
+
+def has_dicom(folder: str | os.PathLike) -> bool:
+    """Return whether there is a DICOM file in the folder or below it; stops at the first."""
+    return any(is_dicom(path) for path in walk(Path(folder)))
+
+
+def study_uid(path: str | os.PathLike) -> str | None:
+    """Return the StudyInstanceUID of a DICOM file; `None` if it has none or is not DICOM."""
+    header = _header(Path(path))
+    return str(header.get("StudyInstanceUID")) if isinstance(header, Dataset) and "StudyInstanceUID" in header else None
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder and below it in name order, without hidden ones."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(parent, name) for name in sorted(names) if not name.startswith(".") and name != "DICOMDIR")
+
+
+def _header(path: Path) -> Dataset | str | None:
+    """Return the elements `TAGS` of a DICOM file, the reason why they cannot be read, or `None` if it is not DICOM.
+
+    Headers are cached until the file changes.
+    """
+    state = path.stat()
+    return _read_header(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=20_000)
+def _read_header(path: Path, modified: int, size: int) -> Dataset | str | None:
+    """Read the elements before the pixels; silence pydicom, which warns about values that scanners write."""
+    with open(path, "rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        head = file.read(132)
+        if head[128:] != b"DICM" and head[:4] not in FIRST_ELEMENTS:
+            return None
+        file.seek(0)
+        try:
+            header = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(TAGS))
+            header.get("SeriesDescription")  # decodes the character set
+        except (EOFError, OSError, ValueError, NotImplementedError, AttributeError, KeyError) as error:
+            return (str(error) or type(error).__name__) if head[128:] == b"DICM" else None
+    return header if head[128:] == b"DICM" or header.get("SOPClassUID") else None
+
+
+def image_header(path: Path) -> Dataset | None:
+    """Return the header of an image; `None` for other objects and files."""
+    header = _header(path) if path.is_file() else None
+    if isinstance(header, str):
+        raise _damaged(path, header)
+    if header is None:
+        return None
+    meta = str(getattr(header, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
+    is_image = "Rows" in header and "Columns" in header and header.get("Modality") not in NO_IMAGES
+    if not is_image and "SOPClassUID" not in header and meta != MediaStorageDirectoryStorage:
+        raise _damaged(path, "its header ends early")
+    if header.get("SOPClassUID") == MRImageStorage and "Columns" not in header:
+        raise _damaged(path, "its header ends before Rows and Columns")
+    return header if is_image else None
+
+
+def _damaged(path: Path, reason: str) -> OSError:
+    return OSError(
+        f"cannot read the DICOM file '{path}': it is truncated or damaged ({reason}). Copy or export it again, or "
+        "remove it from the folder."
+    )
