@@ -3,6 +3,7 @@ import os
 import tracemalloc
 from pathlib import Path
 
+import itk
 import nibabel as nib
 import numpy as np
 import pytest
@@ -154,12 +155,20 @@ def test_sform_and_qform_agree_and_units_are_mm(tmp_path):
     assert image.header["descrip"].item().decode() == "UniCOAL: synthesized t1 from t1, factor 4"
 
 
-def test_a_sheared_scan_keeps_its_shear_and_has_no_qform(tmp_path):
+@pytest.mark.parametrize("shear", [0.02, 0.9])
+def test_a_sheared_scan_keeps_its_shear_and_itk_opens_it_by_the_nearest_qform(tmp_path, shear):
     affine = affine_of("RAS", (1.0, 1.0, 4.0), 0.0)
-    affine[0, 2] = 0.9
-    image = nib.load(synthesize(ramp_file(tmp_path / "a.nii", affine), tmp_path, factor=2.0)[0])
-    assert image.get_qform(coded=True)[1] == 0
+    affine[0, 2] = shear
+    path = synthesize(ramp_file(tmp_path / "a.nii", affine), tmp_path, factor=2.0)[0]
+    image = nib.load(path)
     np.testing.assert_allclose(image.affine[:3, 2], affine[:3, 2] / 2, atol=1e-6)
+    qform, code = image.get_qform(coded=True)
+    assert code == image.get_sform(coded=True)[1] == 2
+    axes = qform[:3, :3] / np.linalg.norm(qform[:3, :3], axis=0)
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-6)
+    assert np.abs(axes - image.affine[:3, :3] / np.linalg.norm(image.affine[:3, :3], axis=0)).max() < shear / 4
+    opened = itk.imread(str(path))
+    np.testing.assert_allclose(list(opened.GetSpacing()), np.linalg.norm(image.affine[:3, :3], axis=0), atol=1e-5)
 
 
 def test_the_same_modality_comes_back_in_the_units_of_the_input(tmp_path):

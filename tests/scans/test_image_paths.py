@@ -88,3 +88,31 @@ def test_two_images_of_the_same_name_are_refused(tmp_path):
 def test_an_empty_list_is_refused():
     with pytest.raises(FileNotFoundError, match="empty list"):
         check_images([])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_list_may_have_the_encodings_of_windows_and_quotes(tmp_path, encoding):
+    (tmp_path / "list.txt").write_text('"Müller 1.nii"\r\n\r\n# none\r\nb.nii\r\n', encoding=encoding)
+    assert paths(tmp_path / "list.txt") == [str(tmp_path / "Müller 1.nii"), str(tmp_path / "b.nii")]
+
+
+def test_a_list_of_another_encoding_is_named(tmp_path):
+    (tmp_path / "list.txt").write_bytes("Müller.nii".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"list\.txt.*UTF-8"):
+        paths(tmp_path / "list.txt")
+
+
+def test_what_is_not_processed_in_a_folder_is_named(tmp_path, caplog):
+    for name in ("a.nii.gz", "a.json", "b.mgz", "notes.pdf", "c.nii.bak", ".hidden"):
+        (tmp_path / name).touch()
+    (tmp_path / "more").mkdir()
+    check_images(tmp_path)
+    assert "c.nii.bak, more, notes.pdf" in caplog.text
+    assert not any(name in caplog.text for name in ("a.nii.gz", "a.json", "b.mgz", ".hidden"))
+
+
+def test_a_broken_link_in_a_folder_is_an_error(tmp_path):
+    (tmp_path / "a.nii.gz").touch()
+    (tmp_path / "b.nii.gz").symlink_to(tmp_path / "gone")
+    with pytest.raises(FileNotFoundError, match=r"b\.nii\.gz.*git annex get"):
+        check_images(tmp_path)

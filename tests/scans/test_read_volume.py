@@ -1,4 +1,5 @@
 import gzip
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 from unicoal_components.scans.read_volume import check_affine, read_image
 
+SHARED = Path(__file__).parents[2] / ".." / "shared" / "cases"
 AFFINE = np.array([[-1.0, 0, 0, 20], [0, 2.0, 0, -30], [0, 0, 3.0, 5], [0, 0, 0, 1]])
 
 
@@ -16,6 +18,68 @@ def scan(shape=(5, 6, 7)):
 def save(path, volume, affine=AFFINE):
     nib.save(nib.Nifti1Image(volume, affine), path)
     return path
+
+
+@pytest.mark.parametrize("name", ["a.mgz", "a.mgh", "a.hdr"])
+def test_freesurfer_and_analyze_files_are_read_as_nibabel_does(tmp_path, name, caplog):
+    kind = nib.AnalyzeImage if name == "a.hdr" else nib.MGHImage
+    nib.save(kind(scan(), None if name == "a.hdr" else AFFINE), tmp_path / name)
+    volume, want = read_image(tmp_path / name), nib.load(tmp_path / name)
+    np.testing.assert_array_equal(volume.voxels, want.get_fdata())
+    np.testing.assert_allclose(volume.affine, want.affine)
+    assert volume.format == name[2:] and ("Analyze file" in caplog.text) == (name == "a.hdr")
+
+
+def test_minc_has_the_affine_that_nibabel_reads():
+    path = SHARED / "minc" / "small.mnc"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    volume = read_image(path)
+    np.testing.assert_allclose(volume.affine, nib.load(path).affine)
+    np.testing.assert_allclose(volume.voxels, nib.load(path).get_fdata(), rtol=1e-6)
+
+
+def test_other_suffixes_are_refused_with_the_known_ones(tmp_path):
+    (tmp_path / "a.xyz").write_bytes(b"anything")
+    with pytest.raises(ValueError, match=r"a\.xyz.*unknown suffix.*\.nii\.gz.*\.mnc"):
+        read_image(tmp_path / "a.xyz")
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_compression_is_seen_in_the_content(tmp_path, kind, compressed):
+    nib.save(kind(scan(), AFFINE), tmp_path / "right.nii")
+    content = (tmp_path / "right.nii").read_bytes()
+    path = tmp_path / ("wrong.nii" if compressed else "wrong.nii.gz")
+    path.write_bytes(gzip.compress(content) if compressed else content)
+    volume = read_image(path)
+    np.testing.assert_array_equal(volume.voxels, scan())
+    np.testing.assert_allclose(volume.affine, AFFINE)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"/annex/objects/MD5E-s123--abc.nii.gz\n", "git-annex pointer.*datalad get"),
+        (b"../.git/annex/objects/aa/bb/MD5E-s1--c.nii.gz", "git-annex pointer"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "Git LFS pointer.*git lfs pull"),
+        (b"PK\x03\x04anything", "zip archive. Unpack"),
+    ],
+)
+def test_what_stands_for_a_scan_is_named(tmp_path, content, message):
+    (tmp_path / "a.nii.gz").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"a\.nii\.gz.*{message}"):
+        read_image(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize(("unit", "length"), [("micron", 1000.0), ("meter", 0.001)])
+def test_lengths_are_converted_to_mm_where_that_is_plausible(tmp_path, unit, length, caplog):
+    for scale, words in ((length, "converted to mm"), (1.0, "not plausible")):
+        image = nib.Nifti1Image(scan(), np.diag([scale, scale, scale, 1.0]) @ AFFINE)
+        image.header.set_xyzt_units(unit)
+        nib.save(image, tmp_path / "a.nii")
+        np.testing.assert_allclose(read_image(tmp_path / "a.nii").affine, AFFINE, rtol=1e-6)
+        assert words in caplog.text
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
@@ -43,7 +107,7 @@ def test_a_metaimage_goes_through_itk_to_the_same_volume_and_affine(tmp_path):
     image.SetDirection(itk.matrix_from_array(np.diag([1.0, -1.0, 1.0])))
     itk.imwrite(image, str(tmp_path / "a.mha"))
     volume = read_image(tmp_path / "a.mha")
-    assert volume.format == "itk" and volume.storage.dtype == "float32"
+    assert volume.format == "mha" and volume.storage.dtype == "float32"
     np.testing.assert_array_equal(volume.voxels, scan())
     np.testing.assert_allclose(volume.affine, AFFINE, atol=1e-5)
 

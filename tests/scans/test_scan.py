@@ -113,10 +113,10 @@ def test_changed_bytes_in_a_gzip_file_are_found(tmp_path):
         read_scan(path)
 
 
-@pytest.mark.parametrize("name", ["t1.nii.gz", "t1.txt"])
-def test_files_of_unknown_format_are_named(tmp_path, name):
+@pytest.mark.parametrize(("name", "error"), [("t1.nii.gz", OSError), ("t1.txt", ValueError)])
+def test_files_of_unknown_format_are_named(tmp_path, name, error):
     (tmp_path / name).write_text("not a scan")
-    with pytest.raises(OSError, match=rf"{name}.*unknown format"):
+    with pytest.raises(error, match=rf"{name}.*unknown (format|suffix)"):
         read_scan(tmp_path / name)
 
 

@@ -25,7 +25,7 @@ class LoadedScan:
 
     Attributes:
         path: file, or `folder::SeriesInstanceUID`.
-        format: "nifti", "dicom" or "itk".
+        format: "nifti", "dicom", or the suffix of another format.
         sha256: checksum of its files, see `checksum`.
         storage: number format of the file.
         shape: shape of the scan, (x, y, z).

@@ -1,5 +1,7 @@
 """List the images of an inference run and name their outputs."""
 
+import codecs
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +11,15 @@ from .dicom.files import has_dicom, is_dicom, study_uid
 from .dicom.series import split_uid
 
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
+NIBABEL_SUFFIXES = (".mgz", ".mgh", ".mnc", ".hdr", ".img")
 ITK_SUFFIXES = (".mha", ".mhd", ".nrrd", ".nhdr")
+FOLDER_SUFFIXES = (*NIFTI_SUFFIXES, ".mgz", ".mgh", ".mnc", *ITK_SUFFIXES)
+"""Images that are taken from a folder."""
+
 LIST_SUFFIX = ".txt"
 COMMENT = "#"
+
+logger = logging.getLogger(__name__)
 
 Input = str | os.PathLike | Sequence[str | os.PathLike]
 
@@ -30,7 +38,7 @@ def stem_of(path: str | os.PathLike) -> str:
     """
     location, _ = split_uid(path)
     name = location.resolve().name if location.name in ("", "..") else location.name
-    for suffix in (*NIFTI_SUFFIXES, *ITK_SUFFIXES):
+    for suffix in (*NIFTI_SUFFIXES, *NIBABEL_SUFFIXES, *ITK_SUFFIXES):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name
@@ -69,6 +77,8 @@ def check_images(input: Input) -> None:
             raise FileNotFoundError(
                 f"input '{given}' does not exist. Give a NIfTI file or a DICOM folder, or a folder or list of them."
             )
+        if location.is_dir() and split_uid(given)[1] is None:
+            _report_skipped(location)
         if not _paths(given):
             kind, content = ("list", "path") if location.is_file() else ("folder", "image")
             is_empty = kind == "folder" and not any(location.iterdir())
@@ -112,17 +122,53 @@ def _paths_of(given: str | os.PathLike) -> list[str]:
     if location.is_dir():
         return _paths_in(location)
     if location.suffix.lower() == LIST_SUFFIX:
-        lines = [line.strip() for line in location.read_text(encoding="utf-8-sig").splitlines()]
-        return [str(location.parent / line) for line in lines if line and not line.startswith(COMMENT)]
+        return [str(location.parent / line) for line in _lines(location)]
     return [str(location)]
 
 
 def _paths_in(folder: Path) -> list[str]:
     """List the image files of a folder in name order; if there are none, its DICOM studies."""
-    suffixes = (*NIFTI_SUFFIXES, *ITK_SUFFIXES)
-    files = sorted(file for file in folder.iterdir() if file.name.lower().endswith(suffixes))
+    files = sorted(file for file in folder.iterdir() if file.name.lower().endswith(FOLDER_SUFFIXES))
     images = [str(file) for file in files if not file.name.startswith(".") and file.is_file()]
     return images or [str(study) for study in _studies_in(folder)]
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the paths in a list: UTF-8, or UTF-16 with its byte order mark, as Windows writes it; quotes are removed.
+
+    Raises:
+        ValueError: the list has another encoding.
+    """
+    content = path.read_bytes()
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the list '{path}' is neither UTF-8 nor UTF-16 ({error}). Save it as UTF-8.") from error
+    lines = [line.strip() for line in text.splitlines()]
+    return [line.strip("\"'") for line in lines if line and not line.startswith(COMMENT)]
+
+
+def _report_skipped(folder: Path) -> None:
+    """Log the entries of a folder of image files that are not processed.
+
+    Raises:
+        FileNotFoundError: an image is a link to a file that is not there.
+    """
+    entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
+    images = set(_paths_in(folder))
+    broken = [entry.name for entry in entries if entry.is_symlink() and not entry.exists()]
+    if broken:
+        raise FileNotFoundError(
+            f"'{folder}' has links to files that are not there: {', '.join(broken[:10])}. Fetch them, for example with "
+            "'git annex get' or 'datalad get', or remove the links."
+        )
+    stems = {stem_of(path) for path in images}
+    sidecars = {f"{stem}.json" for stem in stems}
+    others = [entry.name for entry in entries if str(entry) not in images and entry.name not in sidecars]
+    if others and images != {str(folder)}:
+        more = f" and {len(others) - 10} more" if len(others) > 10 else ""
+        logger.warning("folder '%s': not images, not processed: %s%s.", folder, ", ".join(others[:10]), more)
 
 
 def _studies_in(folder: Path) -> list[Path]:

@@ -3,15 +3,22 @@
 import nibabel as nib
 import numpy as np
 
+LENGTHS = {"meter": 1000.0, "micron": 0.001}
+"""Millimeters in a unit of NIfTI other than mm."""
+
+PLAUSIBLE = (0.01, 50.0)
+"""Voxel spacings in mm that a scan may have."""
+
 CONFLICT = 0.1
 """Largest distance in mm between sform and qform, over the corners of the volume, above which they differ."""
 
 
-def nifti_affine(image: nib.Nifti1Image) -> tuple[np.ndarray, list[str]]:
+def nifti_affine(image: nib.Nifti1Pair) -> tuple[np.ndarray, list[str]]:
     """Return the affine of a NIfTI image, with warnings if it is ambiguous.
 
     The sform is used if its code is set, as in nibabel and most tools. The qform is used if the sform has no code, or
     is unusable (not finite, or singular) while the qform is usable. If both are set and differ, there is a warning.
+    Lengths in meters or microns are converted to mm unless the voxels would be too small or large for a scan.
 
     Args:
         image: NIfTI-1 or -2, with at least three axes.
@@ -22,6 +29,19 @@ def nifti_affine(image: nib.Nifti1Image) -> tuple[np.ndarray, list[str]]:
     """
     if len(image.shape) < 3:
         return np.eye(4), []  # not a volume; the reader raises an error
+    unit = image.header.get_xyzt_units()[0]
+    affine, warnings = _chosen_affine(image)
+    if unit not in LENGTHS:
+        return affine, warnings
+    converted = np.diag([LENGTHS[unit]] * 3 + [1.0]) @ affine
+    spacing = np.linalg.norm(converted[:3, :3], axis=0)
+    if not (spacing > PLAUSIBLE[0]).all() or not (spacing < PLAUSIBLE[1]).all():
+        return affine, [*warnings, f"its unit of length, {unit} (xyzt_units), is not plausible; mm was used instead"]
+    return converted, [*warnings, f"its lengths are in {unit}s (xyzt_units) and were converted to mm"]
+
+
+def _chosen_affine(image: nib.Nifti1Pair) -> tuple[np.ndarray, list[str]]:
+    """Return the sform or the qform, in the file's unit of length."""
     stated = stated_spacing(image)
     sform, scode = image.header.get_sform(coded=True)
     qform, qcode = _qform(image)
@@ -45,7 +65,7 @@ def nifti_affine(image: nib.Nifti1Image) -> tuple[np.ndarray, list[str]]:
     ]
 
 
-def stated_spacing(image: nib.Nifti1Image) -> np.ndarray:
+def stated_spacing(image: nib.Nifti1Pair) -> np.ndarray:
     """Return the voxel size in mm `(3,)` as stored in the file; nibabel replaces 0 by 1 in its header.
 
     For an image without a file it is the voxel size in its header.
@@ -57,7 +77,7 @@ def stated_spacing(image: nib.Nifti1Image) -> np.ndarray:
         return np.abs(type(image.header).from_fileobj(file, check=False)["pixdim"][1:4])
 
 
-def _qform(image: nib.Nifti1Image) -> tuple[np.ndarray, int]:
+def _qform(image: nib.Nifti1Pair) -> tuple[np.ndarray, int]:
     """Return the qform and its code; code 0 if its quaternion is invalid."""
     try:
         qform, code = image.header.get_qform(coded=True)

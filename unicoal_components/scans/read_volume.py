@@ -16,8 +16,11 @@ from .bids_sidecar import sidecar_facts, sidecar_thickness
 from .checksums import checksum, combined, files_of
 from .dicom.series import choose_series, split_uid
 from .dicom.volume import read_series
-from .image_paths import is_nifti
+from .file_content import check_content, is_gzipped, unpacked
+from .image_paths import ITK_SUFFIXES, NIBABEL_SUFFIXES, NIFTI_SUFFIXES, is_nifti
 from .nifti_affine import nifti_affine, usable
+
+KNOWN = (*NIFTI_SUFFIXES, *NIBABEL_SUFFIXES, *ITK_SUFFIXES)
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +46,7 @@ class Volume:
 
     Attributes:
         path: file or folder; for a DICOM series `folder::SeriesInstanceUID`.
-        format: "nifti", "dicom", or "itk" for every other format.
+        format: "nifti", "dicom", or the suffix of another format, such as "mgz".
         voxels: float32 `(x, y, z)`, in the scan's own units.
         affine: `(4, 4)`, float64, voxel (x, y, z, 1) to NIfTI RAS+ world mm.
         files: files that were read.
@@ -73,9 +76,10 @@ class Volume:
 def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volume:
     """Read a scan as stored in its file, and check that it is usable.
 
-    NIfTI is read by nibabel with scale factors applied (see `nifti_affine` for its affine; MONAI's reader would change
-    the header before it can be checked), a folder as DICOM by `read_series`, and every other file (`.mha`, `.nrrd`,
-    ...) by ITK. A fourth axis of length 1 is dropped.
+    NIfTI, FreeSurfer (`.mgz`), MINC and Analyze files are read by nibabel with scale factors applied (see
+    `nifti_affine` for the affine; MONAI's reader would change the header before it can be checked), a folder as DICOM
+    by `read_series`, and `.mha` and `.nrrd` by ITK. Compression is recognized by content. A fourth axis of length 1
+    is dropped.
 
     Args:
         path: file, or folder of DICOM files; `folder::SeriesInstanceUID` for one of several series.
@@ -140,9 +144,18 @@ def load_file(path: Path) -> Volume:
         OSError: the file is damaged or has an unknown format.
         ValueError: the file is not one 3D volume of real numbers.
     """
+    check_content(path)
+    name = path.name.lower()
+    if not name.endswith((*NIFTI_SUFFIXES, *NIBABEL_SUFFIXES, *ITK_SUFFIXES)):
+        raise ValueError(
+            f"scan '{path}' has an unknown suffix. Known are {', '.join(KNOWN)}, and folders of DICOM files; convert "
+            "it to NIfTI first."
+        )
+    read = _nifti_parts if is_nifti(path) else _nibabel_parts if name.endswith(NIBABEL_SUFFIXES) else _itk_parts
     try:
-        _check_gzip(path)
-        parts = _nifti_parts(path) if is_nifti(path) else _itk_parts(path)
+        if is_gzipped(path):
+            _check_gzip(path)
+        parts = read(path)
     except Exception as error:  # each reader raises its own types: EOFError, ImageFileError, ...
         reason = " ".join(str(error).split()[-25:]) or type(error).__name__
         raise OSError(
@@ -154,7 +167,7 @@ def load_file(path: Path) -> Volume:
     modality, more = sidecar_facts(path)
     return Volume(
         path=str(path),
-        format="nifti" if is_nifti(path) else "itk",
+        format="nifti" if is_nifti(path) else path.suffix[1:].lower(),
         voxels=_one_volume(path, voxels),
         affine=np.asarray(affine, dtype=np.float64),
         files=files,
@@ -171,11 +184,36 @@ Parts = tuple[np.ndarray, np.ndarray, Storage, list[str]]
 
 def _nifti_parts(path: Path) -> Parts:
     """Return voxels `(x, y, z, ...)`, affine, number format, and warnings."""
-    image: Any = nib.load(path)
+    if is_gzipped(path) == path.name.lower().endswith(".gz"):
+        image: Any = nib.load(path)
+    else:
+        image = _nifti_of_bytes(unpacked(path))
     affine, warnings = nifti_affine(image)
     voxels = image.dataobj
     storage = Storage(str(voxels.dtype), float(voxels.slope), float(voxels.inter))
     return np.asanyarray(voxels), affine, storage, warnings
+
+
+def _nifti_of_bytes(content: bytes) -> nib.Nifti1Image:
+    """Return the image of a NIfTI file whose name states the wrong compression."""
+    second = nib.Nifti2Header.may_contain_header(content[:540])
+    return (nib.Nifti2Image if second else nib.Nifti1Image).from_bytes(content)
+
+
+def _nibabel_parts(path: Path) -> Parts:
+    """Read FreeSurfer, MINC and Analyze files."""
+    image: Any = nib.load(path)
+    voxels = np.asanyarray(image.dataobj)
+    affine = image.affine
+    warnings: list[str] = []
+    if isinstance(image, nib.Nifti1Pair):
+        affine, warnings = nifti_affine(image)
+    elif isinstance(image, nib.AnalyzeImage):
+        warnings = [
+            "it is an Analyze file, which does not state its orientation; left and right, and which end is up, are "
+            "guessed as nibabel does. Give NIfTI if there is one"
+        ]
+    return voxels, affine, Storage(str(voxels.dtype)), warnings
 
 
 def _itk_parts(path: Path) -> Parts:
@@ -188,11 +226,10 @@ def _itk_parts(path: Path) -> Parts:
 
 
 def _check_gzip(path: Path) -> None:
-    """Read a `.gz` to its end to verify its checksum; nibabel stops earlier and misses changed bytes."""
-    if path.suffix.lower() == ".gz":
-        with gzip.open(path) as file:
-            while file.read(1 << 22):
-                pass
+    """Read a compressed file to its end to verify its checksum; nibabel stops earlier and misses changed bytes."""
+    with gzip.open(path) as file:
+        while file.read(1 << 22):
+            pass
 
 
 def _one_volume(path: Path, volume: np.ndarray) -> np.ndarray:

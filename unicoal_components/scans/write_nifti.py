@@ -13,8 +13,6 @@ from .read_volume import Storage
 ALIGNED = 2
 """NIfTI code of sform and qform: coordinates aligned to another file (the input)."""
 
-SHEAR_TOLERANCE = 1e-3  # mm
-
 
 def write_nifti(
     path: Path,
@@ -28,8 +26,8 @@ def write_nifti(
 ) -> None:
     """Write voxels `(x, y, z)` plane by plane, atomically, with the same bytes for the same input.
 
-    The affine is written to the sform, and to the qform unless it is sheared. A qform cannot represent shear; its code
-    is then 0, so that the two never conflict. Lengths are in mm.
+    The affine is written to the sform, and to the qform as far as that can represent it: without shear, by the nearest
+    orthonormal axes, as ITK opens no file whose sform is sheared and whose qform has no code. Lengths are in mm.
 
     Args:
         path: `.nii.gz` file to write.
@@ -47,9 +45,6 @@ def write_nifti(
     header.set_slope_inter(storage.slope, storage.intercept)
     header.set_sform(affine, code=ALIGNED)
     header.set_qform(affine, code=ALIGNED)
-    corners = np.array([[x, y, z, 1] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * (*shape, 1)
-    if np.abs(corners @ (header.get_qform() - affine).T).max() > SHEAR_TOLERANCE:
-        header.set_qform(affine, code=0)
     header.set_xyzt_units("mm")
     header["descrip"] = description[:79]
     if display is not None:
