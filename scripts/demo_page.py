@@ -1,4 +1,4 @@
-"""Write the page of the demo: what was done, its pictures, and the files beside it.
+"""Write the page of the demo, with its explanation, pictures and links to its files.
 
 python scripts/demo_page.py --folder demo_output
 """
@@ -25,10 +25,10 @@ ships. Every picture shows the thick input, its cubic interpolation, what the ne
 where the truth is known, and the error that the network itself expects, on the same scale. The rows are an axial, a
 coronal and a sagittal slice; the last two cut across the slices. No head was in the training. <em>person</em> is
 simulated from the tissue maps of the MNI152 template that nilearn ships; <em>mni152</em> is that template, the average
-of 152 persons, which is smoother than any scan.</p>
+of 152 subjects, which is smoother than any scan.</p>
 {pictures}
 <h2>Files</h2>
-<p>Open them in any viewer; beside each result lies a .json that tells how it was made.</p>
+<p>Open them in any viewer; next to each result is a .json file that records how it was made.</p>
 <ul>
 {files}
 </ul>
@@ -40,7 +40,7 @@ def demo_page(*, folder: str) -> None:
     """Write `index.html`.
 
     Args:
-        folder: of the demo, with its pictures `*.png` and its scans.
+        folder: folder of the demo, with its pictures `*.png` and its scans.
 
     Raises:
         FileNotFoundError: there is no picture in the folder.

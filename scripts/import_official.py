@@ -1,9 +1,9 @@
-"""Turn a generator of the official implementation into the weights of a bundle.
+"""Convert a generator of the official implementation into the weights of a bundle.
 
     python scripts/import_official.py --checkpoint latest_net_G_ema.pth --output bundles/unified/models/model.pt
 
-The values that the bundle's configs need for it go to the standard output as JSON, so that `> official.json` makes an
-overlay: `--config_file "['configs/inference.json','official.json']"`.
+The values that the bundle's configs need for it are written to the standard output as JSON, so that `> official.json`
+makes an overlay: `--config_file "['configs/inference.json','official.json']"`.
 """
 
 import inspect
@@ -26,7 +26,7 @@ from unicoal_components.networks.official import generator_from_official, genera
 logger = logging.getLogger("import_official")
 
 OFFICIAL_MODALITIES = ["t1", "t2", "pd"]
-WAY_OUT = (
+HINT = (
     "Give the state dict that an official training run leaves, latest_net_G_ema.pth "
     "(torch.save(generator.state_dict(), path))."
 )
@@ -35,13 +35,13 @@ WAY_OUT = (
 def import_official(
     *, checkpoint: str, output: str, modalities: Sequence[str] | str | None = None, skip_resolution: int | None = None
 ) -> None:
-    """Import an official checkpoint; writes the weights, and prints the values for the bundle's configs.
+    """Import an official checkpoint: write the weights, and print the values for the bundle's configs.
 
     Args:
         checkpoint: official generator, such as latest_net_G_ema.pth.
-        output: file for the weights, such as bundles/unified/models/model.pt; replaced if it is there.
+        output: file for the weights, such as bundles/unified/models/model.pt; replaced if it exists.
         modalities: names in the order of the classes, such as t1,t2,pd, which is the default for three.
-        skip_resolution: limit of the skips, where the official run had one that acts; leaves no trace in a checkpoint.
+        skip_resolution: limit of the skips, if the official run had an effective one; a checkpoint does not contain it.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     state = read_checkpoint(str(checkpoint))
@@ -50,10 +50,10 @@ def import_official(
         names = modality_names(modalities, count=settings["num_modalities"])
         network = generator_from_official(state, skip_resolution=skip_resolution)
     except ValueError as error:
-        raise ValueError(f"'{checkpoint}' cannot be imported: {error}. {WAY_OUT}") from error
+        raise ValueError(f"'{checkpoint}' cannot be imported: {error}. {HINT}") from error
     with atomic_path(str(output)) as partial, open(partial, "wb") as file:
         torch.save(network.state_dict(), file)
-    record_path(str(output)).unlink(missing_ok=True)  # that of the weights that were there
+    record_path(str(output)).unlink(missing_ok=True)  # record of the replaced weights
     logger.info("wrote %s, %.2f million parameters", output, sum(p.numel() for p in network.parameters()) / 1e6)
     if names is None:
         logger.info("note: add the names of the %d modalities in the run's order", settings["num_modalities"])
@@ -62,15 +62,15 @@ def import_official(
 
 
 def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
-    """Read a state dict without running code that the file may contain.
+    """Read a state dict without running any code in the file.
 
     Raises:
         FileNotFoundError: there is no such file.
         OSError: the file cannot be opened.
-        ValueError: it is truncated, would run code, or holds something else.
+        ValueError: the file is truncated, would run code, or contains other data.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"the checkpoint '{path}' is not a file. {WAY_OUT}")
+        raise FileNotFoundError(f"the checkpoint '{path}' is not a file. {HINT}")
     try:
         with open(path, "rb") as file:
             file.read(1)
@@ -80,23 +80,23 @@ def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"the checkpoint '{path}' holds other things than tensors, whose loading could run code, or is damaged; it "
-            f"was not loaded. {WAY_OUT}"
+            f"the checkpoint '{path}' holds other objects than tensors, whose loading could run code, or is damaged; "
+            f"it was not loaded. {HINT}"
         ) from error
     except (RuntimeError, OSError, EOFError, ValueError, LookupError, AttributeError) as error:
         raise ValueError(
-            f"the checkpoint '{path}' is truncated, or no file of PyTorch. Copy it again, completely. {WAY_OUT}"
+            f"the checkpoint '{path}' is truncated, or not a PyTorch file. Copy it again, completely. {HINT}"
         ) from error
     if not (isinstance(state, dict) and all(isinstance(value, torch.Tensor) for value in state.values())):
-        raise ValueError(f"the checkpoint '{path}' is not a plain dictionary of tensors. {WAY_OUT}")
+        raise ValueError(f"the checkpoint '{path}' is not a plain dictionary of tensors. {HINT}")
     return state
 
 
 def modality_names(names: Sequence[str] | str | None, *, count: int) -> list[str] | None:
-    """Return the names of the modalities, or None where they are not known.
+    """Return the names of the modalities, or `None` if they are unknown.
 
     Raises:
-        ValueError: if there are more or fewer than the network has classes.
+        ValueError: the number of names is not the network's number of classes.
     """
     if names is None:
         return OFFICIAL_MODALITIES if count == len(OFFICIAL_MODALITIES) else None
@@ -107,7 +107,7 @@ def modality_names(names: Sequence[str] | str | None, *, count: int) -> list[str
 
 
 def config_values(settings: dict[str, Any], names: list[str] | None, skip_resolution: int | None) -> dict[str, Any]:
-    """Return what differs from a bundle's own values, under the configs' names."""
+    """Return the values that differ from a bundle's own, under the configs' names."""
     values: dict[str, Any] = {} if names is None else {"modalities": names}
     values |= {"resolution": settings["resolution"], "slice_group_size": settings["in_channels"]}
     named = ("num_layers", "channel_base", "channel_max", "w_dim", "image_style_dim", "z_dim")

@@ -1,8 +1,8 @@
-"""Make the page of an evaluation again, for example after the viewer was installed.
+"""Rebuild the report of an evaluation, for example after the viewer was installed.
 
     python scripts/make_report.py --evaluation DIR [--viewer node_modules/@niivue/niivue/dist/niivue.umd.js]
 
-It needs no network and no data besides the evaluation's folder; DIR/report.html opens in any browser.
+It needs no network and no data except the evaluation's folder; DIR/report.html opens in any browser.
 """
 
 import logging
@@ -18,9 +18,9 @@ def make_report(*, evaluation: str, viewer: str | None = None, viewer_cases: int
 
     Args:
         evaluation: folder that an evaluation wrote, with run.json.
-        viewer: niivue.umd.js, by default where npm puts it under the working directory.
-        viewer_cases: cases whose volumes are in the page.
-        panels: pictures in the page; others are linked.
+        viewer: niivue.umd.js, by default the path to which npm writes it under the working directory.
+        viewer_cases: number of cases whose volumes are in the page.
+        panels: number of panels in the page; others are linked.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     path = write_report(

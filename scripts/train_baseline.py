@@ -1,7 +1,7 @@
-"""Train a plain network by L1 on exactly what a bundle's training draws, as a row of its reports.
+"""Train a plain network by L1 on the same draws as a bundle's training, as a row of its reports.
 
 `python scripts/train_baseline.py --config_file bundles/unified/configs/train.json --dataset_dir DATA --output UNET
---minutes 10`, then evaluate the method with `--unet UNET/unet.pt`: both answer the same questions in the same run.
+--minutes 10`, then evaluate the method with `--unet UNET/unet.pt`: both are evaluated on the same tasks in one run.
 """
 
 import logging
@@ -40,20 +40,20 @@ def main(
     options: Mapping[str, Any] | None = None,
     device: str | None = None,
 ) -> None:
-    """Train and save the weights, how (.json) and on whom (.training.json): unet.pt, or trunk.pt.
+    """Train a baseline; save its weights (unet.pt or trunk.pt), settings (.json) and subjects (.training.json).
 
     Args:
         config_file: the bundle's train.json, or a list of it and overlays, as for `monai.bundle run`.
         output: folder for the three files.
         dataset_dir: folder of datalist.json; otherwise the config's.
-        images: train on this many images; give what the method saw.
+        images: train on this many images; give the number of the method's training.
         minutes: train for this processor time, of all threads; with images as well, whichever comes first.
         network: unet, MONAI's U-Net, or trunk, a residual network like the generator's detail path; otherwise that of
             `pretrained`, or unet.
         channels: features of each level of the U-Net, or of the trunk; otherwise its own.
-        pretrained: weights of an earlier training to go on from, with the network's kind and sizes.
-        learning_rate: of Adam; otherwise 0.001 for the U-Net, 0.002 for the trunk.
-        options: values of the config that shall be others: "{'factors': [1, 4], 'seed': 1}".
+        pretrained: weights of an earlier training to continue from, with the network's kind and sizes.
+        learning_rate: learning rate of Adam; otherwise 0.001 for the U-Net, 0.002 for the trunk.
+        options: values that replace those of the config: "{'factors': [1, 4], 'seed': 1}".
         device: cpu, cuda, ...; otherwise cuda where there is one.
     """
     check_writable(output)
@@ -85,7 +85,7 @@ def main(
 
 @contextmanager
 def bundle_of(config_file: str) -> Iterator[Path]:
-    """Let the configs of a bundle find their `scripts`, as `monai.bundle run` does; gives the bundle's folder."""
+    """Let the configs of a bundle find their `scripts`, as `monai.bundle run` does; yield the bundle's folder."""
     root = Path(config_file).absolute().parent.parent
     path = list(sys.path)
     _forget_scripts()
@@ -107,14 +107,14 @@ def read_training(files: Sequence[str], values: Mapping[str, Any]) -> tuple[Any,
 
     Args:
         files: train.json and overlays.
-        values: of the config, in place of its own.
+        values: values that replace those of the config.
 
     Returns:
-        The data set, and of the config `modalities`, `slice_group_size`, `seed`, `batch_size` and `train::data`.
+        The data set, and the config's `modalities`, `slice_group_size`, `seed`, `batch_size` and `train::data`.
 
     Raises:
-        FileNotFoundError: a file is not there.
-        ValueError: a value is unknown to the config, or one is wrong.
+        FileNotFoundError: a file does not exist.
+        ValueError: a value is unknown to the config, or wrong.
     """
     for file in files:
         if not Path(file).is_file():
@@ -151,7 +151,7 @@ def settings_of(
     ):
         if given is not None and given != there:
             raise ValueError(
-                f"{name} is {given!r}, but {there!r} in the network '{pretrained}' to go on from; give the same "
+                f"{name} is {given!r}, but {there!r} in the pretrained network '{pretrained}'; give the same value "
                 "(--network and --channels may be left out, values of the config are given by --options)."
             )
     names = ("kind", "modalities", "in_channels", *KINDS[settings["kind"]].options)

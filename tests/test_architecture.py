@@ -1,4 +1,4 @@
-"""Rules of the house that a machine can check (see the design: levels, sizes, docstrings)."""
+"""Rules of the package that a test can check: import levels, sizes, docstrings."""
 
 import ast
 from pathlib import Path
@@ -52,7 +52,7 @@ def imported_parts(path, tree):
 
 
 def offences(rule):
-    """Give all that breaks a rule, `rule(path below the package, syntax tree)`, with the module's name."""
+    """Return all that breaks a rule, `rule(path below the package, syntax tree)`, with the module's name."""
     return [f"{path}: {what}" for path, tree in TREES.items() for what in rule(path, tree)]
 
 
@@ -160,7 +160,7 @@ def test_every_folder_of_the_package_is_a_package_that_holds_no_code_of_its_own(
         (swallowed_names, "class A:\n    def __init__(self, **rest): ...", ["line 2"]),
     ],
 )
-def test_what_breaks_a_rule_is_seen(monkeypatch, rule, code, found):
+def test_a_violation_of_a_rule_is_found(monkeypatch, rule, code, found):
     place = Path("networks", "layers.py")
     assert place in TREES
     monkeypatch.setitem(TREES, place, ast.parse(code))

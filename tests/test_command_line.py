@@ -39,12 +39,12 @@ def test_options_reach_the_function(command, calls, arguments, expected):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--name", "a", "--time", "2"], "unknown option '--time'; there are --name, --times, --shout."),
+        (["--name", "a", "--time", "2"], "unknown option '--time'; options are --name, --times, --shout."),
         (["--name", "a", "b"], "'b' does not follow an option"),
         (["a"], "'a' does not follow an option"),
     ],
 )
-def test_unusable_options_are_told_before_the_function_runs(command, calls, capsys, arguments, message):
+def test_invalid_options_are_reported_before_the_function_runs(command, calls, capsys, arguments, message):
     with pytest.raises(SystemExit) as stop:
         run_command(command, arguments)
     assert stop.value.code == 2

@@ -27,7 +27,7 @@ def test_several_unknown_keys_are_all_named_in_a_fixed_order():
         check_keys({"zzz", "aaa"}, {"seed"}, folder=Path())
 
 
-def test_an_overlay_may_lie_anywhere_but_in_another_bundle(tmp_path):
+def test_an_overlay_may_be_anywhere_except_in_another_bundle(tmp_path):
     for place in ("cms/configs", "sr/configs", "mine"):
         (tmp_path / place).mkdir(parents=True)
     for task in ("cms", "sr"):

@@ -1,4 +1,4 @@
-"""A thin scan made thick by a slice profile, and restored, has its landmarks where they were."""
+"""Landmarks of a thin scan keep their position when it is made thick by a slice profile and restored."""
 
 import importlib.util
 from functools import cache

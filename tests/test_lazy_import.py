@@ -1,4 +1,4 @@
-"""The package is imported in no time, and a component when it is asked for."""
+"""The package is imported quickly, and a component at its first use."""
 
 import subprocess
 import sys
@@ -40,6 +40,6 @@ def test_an_unknown_name_is_an_attribute_error():
 @pytest.mark.parametrize(
     "module", ["preparation.cohort", "simulation.cohort", "datasets.packed_set", "report.html_report"]
 )
-def test_what_needs_no_network_loads_neither_torch_nor_monai(module):
+def test_modules_without_networks_load_neither_torch_nor_monai(module):
     code = f"import sys, unicoal_components.{module}; assert not {{'torch', 'monai', 'itk'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -1,4 +1,4 @@
-"""Every command that the documentation names can be given as it stands there."""
+"""Every command in the documentation can be run as written."""
 
 import importlib.util
 import re
@@ -15,7 +15,7 @@ TRAIN = "bundles/unified/configs/train.json"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
-def test_every_command_of_a_document_can_be_given_as_it_stands(document):
+def test_every_command_of_a_document_can_be_run_as_written(document):
     problems = {command: problem(command) for command in readme_commands.commands_of(document) if problem(command)}
     assert problems == {}
 

@@ -1,10 +1,10 @@
-"""Measure networks, training, loading, inference and preparation, each beside what it cannot do without.
+"""Measure networks, training, loading, inference and preparation, each against its lower limit.
 
     python tools/benchmark.py [--cases "generator,training_step*"] [--repeats 5] [--threads 2] [--output FILE.json]
         [--compare EARLIER.json [--against LATER.json]]
 
-Every repeat times the case and then its own limit, so that both see the same machine; the table gives medians, spreads
-and the ratio. Every case runs in a process of its own, so that the peak memory is its own. The cases, and with
+Every repeat times the case and then its limit, under the same conditions; the table has medians, spreads
+and the ratio. Every case runs in a separate process, so that its peak memory can be measured. The cases, and with
 `training_step_mid` and `training_step_paper` the same for larger networks:
 
     generator                    forward of the paper's generator, float32 | its dense convolutions, channels-last
@@ -77,24 +77,24 @@ def main(
 
     Args:
         cases: names separated by commas, * stands for anything; all but compiled and paper-size ones by default.
-        repeats: of every case and its limit.
-        threads: of the arithmetic; torch's own choice by default.
-        batch: of networks and loader, instead of each case's own (generator 1, compact 8, mid and paper 4).
-        resolution: of the networks, instead of each case's own, as the next three.
-        channel_base: of generator and discriminator.
-        channel_max: of generator and discriminator.
-        num_layers: of the generator.
+        repeats: number of runs of every case and its limit.
+        threads: threads of the arithmetic; torch's own choice by default.
+        batch: batch size of networks and loader, instead of each case's own (generator 1, compact 8, mid and paper 4).
+        resolution: resolution of the networks, instead of each case's own, as the next three.
+        channel_base: channel base of generator and discriminator.
+        channel_max: largest number of channels of generator and discriminator.
+        num_layers: layers of the generator.
         slices: thin slices of the volume.
-        images: that a run of the loader gives.
-        workers: of the loader.
-        subjects: in the case loading.
-        subjects_many: in the case loading_many.
+        images: images per run of the loader.
+        workers: workers of the loader.
+        subjects: subjects in the case loading.
+        subjects_many: subjects in the case loading_many.
         subject_edge: height and width of their volumes in voxels.
         subject_depth: number of their slices; many subjects need about depth · edge² bytes each on the disk.
-        scan_edge: of the scans to prepare, in voxels.
+        scan_edge: edge of the scans to prepare, in voxels.
         output: JSON file for the results.
-        compare: JSON file of an earlier run, to print beside this one.
-        against: JSON file that takes the place of this run; nothing is run.
+        compare: JSON file of an earlier run, to print next to this one.
+        against: JSON file that replaces this run; nothing is run.
         case: one name; measure it in this process and write its row alone (every case is started so).
     """
     given = locals()
@@ -133,10 +133,10 @@ def _check_numbers(options: Options) -> None:
 
 
 def choose_cases(names: str | Sequence[str]) -> list[str]:
-    """Return the names of cases that patterns stand for, without repetition.
+    """Return the names of cases that match patterns, without repetition.
 
     Raises:
-        ValueError: a pattern stands for none; the message lists the cases.
+        ValueError: a pattern matches none; the message lists the cases.
     """
     patterns = [str(part).strip() for part in (names.split(",") if isinstance(names, str) else names)]
     if not any(patterns):
@@ -162,7 +162,7 @@ def run_case(name: str, options: Options) -> dict[str, Any]:
 
 
 def run_apart(names: Sequence[str], options: Options) -> tuple[list[dict[str, Any]], list[str]]:
-    """Measure each case in a process of its own; return the rows, and of those that failed what happened."""
+    """Measure each case in a separate process; return the rows, and the reasons of failures."""
     rows, failed = [], []
     words = [f"--{name}={value}" for name, value in asdict(options).items() if value is not None]
     with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
@@ -180,7 +180,7 @@ def run_apart(names: Sequence[str], options: Options) -> tuple[list[dict[str, An
 
 
 def describe_run(options: Options) -> dict[str, Any]:
-    """Tell when, on what machine and with what software and options this run is."""
+    """Return date, machine, software and options of this run."""
     cuda = torch.cuda.is_available()
     return {
         "schema": SCHEMA_VERSION,
@@ -213,7 +213,7 @@ def processor_name() -> str:
 
 
 def write_json(path: str, content: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all; without a path print it."""
+    """Write a JSON file atomically; without a path print it."""
     text = json.dumps(content, indent=4)
     if not path:
         print(text)
@@ -244,7 +244,7 @@ def read_results(path: str) -> dict[str, Any]:
 
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Lay the rows out as a table."""
+    """Return the rows as a table."""
     head = ["case", "seconds", "CPU s", "limit s", "ratio", "peak GB (before)", "remark"]
     lines = [
         [
@@ -262,9 +262,9 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def comparison(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> str:
-    """Lay two runs out side by side; a quotient below 1 means that the later one is better.
+    """Return a table of two runs side by side; a quotient below 1 means that the later one is better.
 
-    The quotient of the ratios says more than that of the seconds where the machines, or their other work, differ.
+    The quotient of the ratios is more reliable than that of the seconds if the machines, or their load, differ.
     """
     old = {row["case"]: row for row in earlier["cases"]}
     new = {row["case"]: row for row in later["cases"]}

@@ -1,4 +1,4 @@
-"""The cases of the benchmark: what each does, and what it cannot do without."""
+"""Cases of the benchmark, each with its lower limit."""
 
 import copy
 import math
@@ -91,7 +91,7 @@ DIFFERENT_SUBJECTS = 4
 
 @dataclass(frozen=True)
 class Options:
-    """Sizes; those that are None are the case's own."""
+    """Sizes of the cases; `None` for each case's own."""
 
     repeats: int = 5
     threads: int | None = None
@@ -130,7 +130,7 @@ def _images(count: int, channels: int, edge: int, device: torch.device) -> Tenso
 
 
 def _compile_afresh(folder: Path) -> None:
-    """Let nothing that an earlier run has compiled save the time."""
+    """Avoid reuse of code compiled in earlier runs."""
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
 
 

@@ -1,4 +1,4 @@
-"""Time a piece of work and its limit in turns, and tell what memory it took."""
+"""Measurement of a case: time of the work and its limit in turns, and peak memory."""
 
 import multiprocessing
 import os
@@ -24,16 +24,16 @@ PRODUCTS = {ATEN.mm.default, ATEN.addmm.default, ATEN.bmm.default, ATEN.baddbmm.
 
 @dataclass
 class Work:
-    """What a case measures.
+    """Work that a case measures.
 
     Attributes:
-        label: what it is, with its sizes.
-        run: the work.
-        limit: makes the function that does only what the work cannot do without; called when the work has been run.
-        items: how many slices, images or scans a run gives.
+        label: description with sizes.
+        run: function that does the work.
+        limit: returns a function that does only the necessary part of the work; called after the work has been run.
+        items: number of slices, images or scans per run.
         unit: their name in the plural.
-        warm_ups: runs before the first one that counts; the peak memory is theirs.
-        details: further numbers, from the row measured; called last.
+        warm_ups: runs before the first measured one; the peak memory is theirs.
+        details: returns further numbers, from the measured row; called last.
     """
 
     label: str
@@ -46,7 +46,7 @@ class Work:
 
 
 def measure(build: Callable[[], Work], *, repeats: int, device: torch.device, name: str) -> dict[str, Any]:
-    """Run the work and its limit alternately, so that both see the same machine.
+    """Run the work and its limit alternately, under the same conditions.
 
     Args:
         build: makes the work; the memory before counts from here.
@@ -131,9 +131,9 @@ def peak_memory(device: torch.device) -> float:
 
 
 def resident_memory() -> float:
-    """Return the resident memory of this process and its workers in GB, what they share counted once.
+    """Return the resident memory of this process and its workers in GB, with shared memory counted once.
 
-    Where the system does not tell, it is the peak of this process.
+    If the system does not report it, return the peak of this process.
     """
     pids = [os.getpid(), *(worker.pid for worker in multiprocessing.active_children())]
     parts = [_kilobytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss") for pid in pids]
@@ -171,7 +171,7 @@ class DenseRecorder(TorchDispatchMode):
         self.calls: list[tuple[Callable, tuple, dict]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Note the call and go on."""
+        """Record the call and run it."""
         kwargs = kwargs or {}
         weight, groups = WEIGHT_AND_GROUPS.get(func, (None, None))
         if (groups is not None and args[groups] == 1) or (self.products and func in PRODUCTS):
@@ -217,6 +217,6 @@ def dense_operations(
 
 
 def describe_row(row: Mapping[str, Any]) -> str:
-    """Say in words what the columns of a table leave out."""
+    """Return the facts of a row that the table's columns omit."""
     numbers = {f"{row['unit']} per second": row["items_per_second"]} | row["details"]
     return "; ".join([row["label"], *(f"{key.replace('_', ' ')} {value:.4g}" for key, value in numbers.items())])

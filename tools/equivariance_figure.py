@@ -1,4 +1,4 @@
-"""The figure of `measure_equivariance.py`."""
+"""Figure of `measure_equivariance.py`."""
 
 import os
 from collections.abc import Mapping
@@ -27,8 +27,8 @@ def draw_figure(
     """Draw a row of images for each network, and below them spectra and the steps along the position.
 
     Args:
-        path: PNG file, written as a whole or not at all.
-        result: what equivariance.json holds.
+        path: PNG file, written atomically.
+        result: content of equivariance.json.
         pictures: for each network the images "output", "of moved" and "moved", `(R, R)` in [-1, 1].
     """
     figure = Figure(figsize=(8.4, 2.1 * len(pictures) + 2.6), layout="constrained")

@@ -1,4 +1,4 @@
-"""Measure whether a network's output moves as its input does, beside the same network with plain filters.
+"""Measure the equivariance of a network, compared with the same network with plain filters.
 
     python tools/measure_equivariance.py --datalist DATA/datalist.json --source t1 --target t2 --factor 1
         --output OUT [--weights model.pt] [--plain plain.pt] [--images 32]
@@ -84,7 +84,7 @@ class Slice:
 class Probe:
     """A generator as a map of groups `(B, S, R, R)` to slices, with its Fourier input and its image style in hand.
 
-    It is told the factor and the source modality; the slices that it is shown touch each other, which is its default.
+    It is conditioned on the factor and the source modality; its input slices touch each other, which is the default.
 
     Attributes:
         parts: what the channels of `parts_of` are.
@@ -129,7 +129,7 @@ class Probe:
 
 
 class Pair:
-    """The map of one slice for `both_sides`, which asks for the unmoved image first; that is computed once.
+    """Map of one slice for `both_sides`, which requests the unmoved image first; that is computed once.
 
     Attributes:
         style: of the moved image, as in `Probe`.
@@ -187,13 +187,13 @@ def main(
         target: modality of the output.
         factor: thick over thin slice spacing.
         bundle: folder of the bundle whose inference.json describes the network.
-        weights: of the network; otherwise the bundle's models/model.pt.
+        weights: weights of the network; otherwise the bundle's models/model.pt.
         plain: weights trained with plain filters.
-        options: of the network, where they are not the bundle's: "{'encoder_lrelu_upsampling': 2}".
-        section: of the datalist.
-        images: slices, divided among the persons of the section; each is moved once in each way.
-        margin: pixels along the border that do not count.
-        seed: of the motions.
+        options: options of the network that differ from the bundle's: "{'encoder_lrelu_upsampling': 2}".
+        section: section of the datalist.
+        images: number of slices, divided among the subjects of the section; each is moved once by each kind of motion.
+        margin: pixels along the border that are not evaluated.
+        seed: seed of the motions.
     """
     if isinstance(images, bool) or not isinstance(images, int) or images < 1:
         raise ValueError(f"images is {images!r}; it must be a whole number of at least 1.")
@@ -255,7 +255,7 @@ def build_networks(config: ConfigParser, weights: str, plain: str | None) -> dic
 
 
 def choose(dataset: CaseDataset, images: int, size: int, group_size: int) -> Iterator[list[Slice]]:
-    """Choose slices of each person, equally spaced among those that show enough."""
+    """Yield slices of each subject, equally spaced among those with enough foreground."""
     for number, item in enumerate(tqdm(dataset, desc="persons", total=len(dataset))):
         share = images // len(dataset) + (number < images % len(dataset))
         stack, truth = (_fit(item[key][0], size) for key in (Keys.IMAGE, Keys.LABEL))
@@ -282,7 +282,7 @@ def _slice(stack: Tensor, depth: float, truth: Tensor, group_size: int) -> Slice
 
 
 def ceiling(slices: Sequence[Slice], motions: Sequence[Motion], margin: float) -> Equivariance:
-    """Measure the map that does nothing."""
+    """Measure the unmoved map, the upper limit of the measurement."""
     groups = torch.cat([one.groups[0] for one in slices])
     return equivariance(unmoved_map, groups, motions=motions, margin=margin)
 
@@ -313,12 +313,12 @@ def measure(
 
 
 def numbers_of(found: Equivariance) -> dict[str, float | None]:
-    """Return what a row holds of a measurement."""
+    """Return the numbers of a measurement for a row."""
     return finite({"decibels": found.decibels, "standard_error": found.standard_error})
 
 
 def describe(probe: Probe, slices: Sequence[Slice]) -> dict[str, Any]:
-    """Tell a network's error, its spectrum and how its output goes along the position."""
+    """Return a network's error, its spectrum and the change of its output along the position."""
     outputs = torch.cat([probe(one.groups[0], one.position)[0] for one in slices])
     truth = torch.stack([one.truth for one in slices])
     error = (outputs.clamp(-1, 1) - truth).double().square().mean().item()
@@ -336,7 +336,7 @@ def spectrum_of(images: Tensor) -> dict[str, Any]:
 
 
 def sweep(probe: Probe, one: Slice) -> dict[str, Any]:
-    """Go from a thick slice to the next in equal steps, and in the next group on to the one after that.
+    """Sweep the position from a thick slice to the next in equal steps, and on in the next group.
 
     Returns:
         `sweep_roughness` of the first way and of both; the mean absolute steps; `seam`, the change at the one place
@@ -356,7 +356,7 @@ def sweep(probe: Probe, one: Slice) -> dict[str, Any]:
 
 
 def picture(probe: Probe, one: Slice, motion: Motion) -> dict[str, Tensor]:
-    """Return what the figure shows of a network."""
+    """Return the images of a network for the figure."""
     pair = Pair(probe, one.position)
     result, expected = both_sides(pair, one.groups[0], motion, probe.move_input)
     output = probe(one.groups[0], one.position)
@@ -364,7 +364,7 @@ def picture(probe: Probe, one: Slice, motion: Motion) -> dict[str, Tensor]:
 
 
 def number(value: float) -> float | None:
-    """Return a finite number, or None, which JSON has a word for."""
+    """Return a finite number, or `None`, which is `null` in JSON."""
     return value if math.isfinite(value) else None
 
 

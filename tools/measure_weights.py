@@ -1,4 +1,4 @@
-"""Measure a bundle's weights on persons whom they have not seen: the figures that decide whether they ship.
+"""Measure a bundle's weights on held-out subjects, to decide whether to release them.
 
 `python tools/measure_weights.py --datalist DATA/datalist.json`: within a modality the gain over the interpolation
 that the network's output is added to, along every truly thin axis; across modalities the gain over an affine map of
@@ -49,11 +49,11 @@ def main(
 
     Args:
         datalist: JSON of prepare_data.py.
-        bundle: whose configs/inference.json tells the network.
-        weights: otherwise models/model.pt of the bundle.
-        section: of the datalist; none of its persons may have been trained on.
-        factors: of super-resolution.
-        step: measure every how many slices.
+        bundle: bundle whose configs/inference.json describes the network.
+        weights: file of weights; otherwise models/model.pt of the bundle.
+        section: section of the datalist; its subjects must be held out from the training.
+        factors: factors of super-resolution.
+        step: distance of the measured slices, in slices.
         output: JSON file for the rows.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -70,12 +70,12 @@ def main(
 
 
 class Measurement:
-    """The weights of a bundle, asked about persons.
+    """Measurement of a bundle's weights on subjects.
 
     Args:
         bundle: folder of the bundle.
         weights: file of weights; `None` = the bundle's own.
-        step: every how many slices.
+        step: distance of the measured slices, in slices.
     """
 
     def __init__(self, *, bundle: Path, weights: str | None, step: int) -> None:
@@ -89,7 +89,7 @@ class Measurement:
         self.step = step
 
     def within(self, subject: str, path: str, factors: Sequence[float]) -> Iterator[Row]:
-        """Measure super-resolution of every modality along every thin axis, on the slices that were not given."""
+        """Measure super-resolution of every modality along every thin axis, on slices that are not in the input."""
         for name, axes in read_header(path).thin_axes.items():
             volume = read_volume(path, name)
             inside = foreground(target=volume)
@@ -120,14 +120,14 @@ class Measurement:
                 yield {"subject": subject, "case": f"{source} → {target}", "axis": PLANES[0], **measured}
 
     def _between(self, head: np.ndarray, factor: float, count: int) -> np.ndarray:
-        """Return slices of the head that lie between the thick ones."""
+        """Return slices of the head between the thick ones."""
         rows = np.flatnonzero(head.any(axis=(1, 2)))
         depths = thin_depths(rows, factor)
         rows = rows[(np.abs(depths - np.rint(depths)) > 1e-6) & (depths < count - 1)]
         return rows[self.step // 2 :: self.step]
 
     def _ask(self, stack: np.ndarray, indices: np.ndarray, source: str, target: str, factor: float) -> np.ndarray:
-        """Return the slices `(K, H, W)`, behind them their predicted error if there is one: `(C, K, H, W)`."""
+        """Return the slices `(K, H, W)`, followed by their predicted error if there is one: `(C, K, H, W)`."""
         classes = {"source_modality": source, "modality": target}
         given = {key: torch.tensor([self.modalities.index(name)]) for key, name in classes.items()}
         with torch.no_grad():
@@ -178,7 +178,7 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 
 def _interpolated(stack: np.ndarray, indices: np.ndarray, factor: float) -> np.ndarray:
-    """Return what the network's output is added to: cubic convolution of the four thick slices around."""
+    """Return the base of the network's output: cubic convolution of the four thick slices around."""
     depths = thin_depths(indices, factor)
     anchors = np.floor(depths)
     groups = slice_groups(torch.from_numpy(stack), torch.as_tensor(anchors, dtype=torch.int64), 4)

@@ -1,4 +1,4 @@
-"""Pack bundles to share: a zip each, which runs where `unicoal_components` is not installed.
+"""Pack bundles for sharing: a zip each, which runs without an installation of `unicoal_components`.
 
     python tools/pack_bundle.py                                  # all four, to dist
     python tools/pack_bundle.py --bundles unified --output DIR   # DIR/unicoal_unified_v<version>.zip
@@ -29,7 +29,7 @@ PACKAGE = Path(unicoal_components.__file__).parent
 BUNDLES = ("cms", "sr", "cmsr", "unified")
 SOURCES = ("LICENSE", "configs/*.json", "configs/logging.conf", "docs/[!.]*", "scripts/__init__.py")
 MODULES = ("*.py", "*.j2", "*.css", "*.js", "*.txt")
-"""Of the package: code, and what its HTML pages are made of."""
+"""Files of the package to pack: code, and the templates of HTML pages."""
 
 COMMANDS = ("prepare_data.py", "simulate_cohort.py")
 METADATA = "configs/metadata.json"
@@ -66,7 +66,7 @@ def pack_bundle(
 
 
 def packed_files(bundles: Path, name: str, largest_weights: float | None) -> tuple[str, dict[str, bytes]]:
-    """Collect what a bundle's zip holds.
+    """Return the content of a bundle's zip.
 
     Args:
         bundles: folder of the bundles.
@@ -92,7 +92,7 @@ def packed_files(bundles: Path, name: str, largest_weights: float | None) -> tup
     if largest_weights is not None:
         files[WEIGHTS] = read_weights(bundle / WEIGHTS, largest_weights)
         record = record_path(bundle / WEIGHTS)
-        if record.is_file():  # whom the weights were trained on, for evaluations
+        if record.is_file():  # the training subjects of the weights, for evaluations
             files[record.relative_to(bundle).as_posix()] = record.read_bytes()
     files |= {f"scripts/{name}": _packed_command(REPOSITORY / "scripts" / name) for name in COMMANDS}
     files |= {f"scripts/{path.relative_to(PACKAGE.parent).as_posix()}": path.read_bytes() for path in _modules()}
@@ -154,7 +154,7 @@ def _matching(bundle: Path, pattern: str) -> list[Path]:
 
 
 def _packed_command(path: Path) -> bytes:
-    """Return a command that takes the package from beside it: `python -m scripts.<name>` in the bundle's folder."""
+    """Return a command that imports the package next to it: `python -m scripts.<name>` in the bundle's folder."""
     text = path.read_text(encoding="utf-8")
     return text.replace("from unicoal_components.", "from .unicoal_components.").encode("utf-8")
 

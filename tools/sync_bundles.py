@@ -1,4 +1,4 @@
-"""Write what all bundles share: the wiring of bundles/unified into the others, and the READMEs from one template.
+"""Write the shared parts of the bundles: the wiring of bundles/unified, and the READMEs from one template.
 
     python tools/sync_bundles.py            # after a change of unified, of a shared file, of the template or of results
     python tools/sync_bundles.py --check    # only name the files that differ
@@ -141,7 +141,7 @@ def readme_text(name: str, metadata: Mapping[str, Any]) -> str:
 
     Args:
         name: the bundle, such as "sr".
-        metadata: what its metadata.json holds; the results in it are used.
+        metadata: content of its metadata.json; the results in it are used.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent),

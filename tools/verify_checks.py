@@ -1,4 +1,4 @@
-"""What a bundle must be: one function a check, which returns a remark and raises an error that says what is wrong."""
+"""Checks of a bundle: each function returns a remark, or raises an error with the problem."""
 
 import importlib
 import importlib.metadata
@@ -78,7 +78,7 @@ class Bundle:
         return importlib.import_module("scripts").load_weights(network=network, path=self.root / WEIGHTS)
 
     def cohort(self) -> Path:
-        """Return a folder with four simulated persons of coarse voxels."""
+        """Return a folder with four simulated subjects of coarse voxels."""
         folder = self.scratch / "cohort"
         if not folder.exists():
             simulate_cohort(output=folder, subjects=4, split=(2, 1, 1), spacing=8.0)
@@ -110,26 +110,26 @@ def _forget_scripts() -> None:
 
 
 def check_files(bundle: Bundle) -> str:
-    """See that the bundle has what every bundle has."""
+    """Check that the bundle has what every bundle has."""
     _raise_if([f"{name} is missing" for name in FILES if not (bundle.root / name).is_file()])
     return ""
 
 
 def check_json(bundle: Bundle) -> str:
-    """See that every JSON file is written in one way."""
+    """Check that every JSON file is written in one way."""
     wrong = [name for name in bundle.names() if bundle.text(name) != text_of(bundle.config(name))]
     _raise_if([f"configs/{name}.json is not as json.dumps(content, indent=4) and a newline" for name in wrong])
     return ""
 
 
 def check_metadata(bundle: Bundle) -> str:
-    """See that the metadata follow the schema."""
+    """Check that the metadata follow the schema."""
     _raise_if(metadata_problems(bundle.config("metadata")))
     return ""
 
 
 def check_versions(bundle: Bundle) -> str:
-    """See that the versions in the metadata are those that the bundle is checked with."""
+    """Check that the versions in the metadata are those that the bundle is checked with."""
     metadata = bundle.config("metadata")
     ours, told = importlib.import_module("scripts").__version__, metadata["unicoal_components_version"]
     problems = [f"unicoal_components is {ours}, the metadata say {told}"] if ours != told else []
@@ -152,7 +152,7 @@ def check_versions(bundle: Bundle) -> str:
 
 
 def check_overlays(bundle: Bundle) -> str:
-    """See that overlays set values that their base has, by name and without wiring."""
+    """Check that overlays set values that their base has, by name and without wiring."""
     problems = []
     for name, bases in bundle.overlays().items():
         overlay = bundle.config(name)
@@ -169,7 +169,7 @@ def check_overlays(bundle: Bundle) -> str:
 
 
 def check_metrics(bundle: Bundle) -> str:
-    """See that results are told if, and only if, there are weights that gave them."""
+    """Check that results are recorded if, and only if, there are weights that gave them."""
     told, there = bool(bundle.config("metadata")["eval_metrics"]), (bundle.root / WEIGHTS).is_file()
     if told != there:
         problem = "has results of weights that are not there" if told else f"is empty, but there is {WEIGHTS}"
@@ -178,7 +178,7 @@ def check_metrics(bundle: Bundle) -> str:
 
 
 def check_weights(bundle: Bundle) -> str:
-    """See that the weights are small and fit the networks of training and inference."""
+    """Check that the weights are small and fit the networks of training and inference."""
     for name in COMPLETE:
         bundle.network(name)
     size = (bundle.root / WEIGHTS).stat().st_size
@@ -256,7 +256,7 @@ def check_processes(bundle: Bundle) -> str:
 
 
 def check_shared(bundle: Bundle) -> str:
-    """See that the bundle shares with unified what it must."""
+    """Check that the bundle shares with unified what it must."""
     bundles, name = bundle.root.absolute().parent, bundle.root.absolute().name
     if name == HOME:
         raise Skipped("the others follow it")

@@ -1,4 +1,4 @@
-"""Export a bundle's network in each way there is, load the file and compare it with the network itself."""
+"""Export a bundle's network in all formats, load the files and compare them with the network."""
 
 import os
 import tempfile
@@ -75,7 +75,7 @@ def compare_torch_export(network: nn.Module, root: Path, folder: Path) -> str:
 
 
 def any_batch(given: dict[str, Tensor]) -> dict[str, Any]:
-    """Say that the first axis of the image and of the conditions may have any size."""
+    """Return dynamic shapes: the first axis of the image and of the conditions may have any size."""
     return {name: {0: torch.export.Dim.DYNAMIC} for name in ("image", *given)}
 
 

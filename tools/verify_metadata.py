@@ -67,7 +67,7 @@ RULES = {"$schema": "https://json-schema.org/draft/2019-09/schema"} | object_of(
 
 
 def metadata_problems(metadata: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with metadata, each with its place; nothing if all is well."""
+    """Return the problems of metadata, each with its location; empty if there are none."""
     from jsonschema import Draft201909Validator  # an optional dependency, as it is of MONAI's verify_metadata
 
     errors = Draft201909Validator(RULES).iter_errors(metadata)

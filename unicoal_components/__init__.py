@@ -1,7 +1,7 @@
 """Uni-COAL for MONAI: MR image synthesis and super-resolution with one alias-free network.
 
-The names below are those that bundle configurations use. Each is imported when it is first asked for (PEP 562), so that
-`import unicoal_components` costs nothing and a command loads only what it uses.
+The names below are those that bundle configurations use. Each is imported at its first use (PEP 562), so that
+`import unicoal_components` is fast and a command loads only what it uses.
 """
 
 from importlib import import_module
@@ -53,13 +53,13 @@ _MODULES = {
     "LoadStackd": "inference.load_stack",
     "SetTaskd": "inference.task",
 }
-"""Of each name the module that has it, relative to this package."""
+"""Module of each name, relative to this package."""
 
 __all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    """Import the module of a name, at the first use of it."""
+    """Import the module of a name at its first use."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
@@ -68,5 +68,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Name what there is, imported or not."""
+    """Return all names, imported or not."""
     return sorted({*globals(), *_MODULES})

@@ -1,4 +1,4 @@
-"""Run a function as a command: options by fire, mistakes as one line."""
+"""Command line of a function: options by fire, user errors as one line."""
 
 import inspect
 import re
@@ -11,16 +11,16 @@ import fire
 def run_command(command: Callable, arguments: Sequence[str] | None = None) -> None:
     """Call `command`, whose parameters are keyword-only, with the options of the command line.
 
-    fire alone calls the function first and complains of an unknown option afterwards, when the work is done without
-    it; here unknown options and stray words are refused before. `ValueError` and `OSError`, the user's mistakes, end in
+    fire alone calls the function first and reports an unknown option afterwards, when the work is done without it;
+    here unknown options and extra words are rejected before. `ValueError` and `OSError`, which are user errors, end in
     `error: ...` and exit status 1, without a traceback.
 
     Args:
         command: the function; its docstring becomes the help.
-        arguments: `None` takes those of the process.
+        arguments: command line; `None` for that of the process.
 
     Raises:
-        SystemExit: 2 for unusable options; 1 for an error of the command.
+        SystemExit: 2 for invalid options; 1 for an error of the command.
 
     Example:
         >>> def double(*, number=1):
@@ -41,7 +41,7 @@ def run_command(command: Callable, arguments: Sequence[str] | None = None) -> No
 
 
 def _unusable(arguments: Sequence[str], names: Sequence[str]) -> str | None:
-    """Return what is wrong with the arguments, or None; a word after an option is its value, as for fire."""
+    """Return the problem of the arguments, or `None`; a word after an option is its value, as in fire."""
     initials = [name[0] for name in names]
     letters = [letter for letter in initials if initials.count(letter) == 1]  # fire's short forms
     known = {"help", "h", *names, *letters, *(f"no{name}" for name in names)}
@@ -52,10 +52,10 @@ def _unusable(arguments: Sequence[str], names: Sequence[str]) -> str | None:
         if re.match(r"--|-[A-Za-z]", argument):
             name = argument.lstrip("-").partition("=")[0].replace("-", "_")
             if name not in known:
-                return f"unknown option '{argument}'; there are {', '.join('--' + name for name in names)}."
+                return f"unknown option '{argument}'; options are {', '.join('--' + name for name in names)}."
             value_may_follow = "=" not in argument
         elif value_may_follow:
             value_may_follow = False
         else:
-            return f"'{argument}' does not follow an option; write --name {argument} with the name that is meant."
+            return f"'{argument}' does not follow an option; write --name {argument} with the name of the option."
     return None

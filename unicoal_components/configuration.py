@@ -1,4 +1,4 @@
-"""Make mistakes in a bundle's configuration visible: MONAI adds a misspelled key in silence and buries causes."""
+"""Checks of a bundle's configuration: MONAI silently adds misspelled keys and hides the causes of errors."""
 
 import difflib
 import inspect
@@ -21,26 +21,26 @@ from .scans.image_paths import Input, check_images
 
 BASE_FILES = ("train.json", "inference.json")
 SECTIONS = ("train", "validate")
-TRACKING: dict[str, Any] = DEFAULT_EXP_MGMT_SETTINGS  # by the name that `--tracking` takes
-_checked: list[weakref.ref[ConfigWorkflow]] = []  # that of this process, if it still runs
+TRACKING: dict[str, Any] = DEFAULT_EXP_MGMT_SETTINGS  # by the value of `--tracking`
+_checked: list[weakref.ref[ConfigWorkflow]] = []  # workflow of this process, if it still exists
 MONAI_KEYS = {"_meta_", "monai_bundle"}.union(*(settings["configs"] for settings in TRACKING.values()))
 
 
 def check_config(*, output_dir: str | None = None, input: Input | None = None) -> None:
-    """Compare files and keys of the running workflow with those that its bundle knows; show causes of errors last.
+    """Check files and keys of the running workflow against those of its bundle, and print causes of errors last.
 
     Options of `python -m monai.bundle run` and overlays may only set keys of the bundle's own `train.json` or
-    `inference.json`, at the top and in the sections `train` and `validate`; below that stand the arguments of
-    components, which refuse unknown names themselves. An overlay may lie anywhere, but not in another bundle, for whose
-    task it is meant. The configuration has no way to hand itself to one of its items, so the workflow and its files are
-    looked up among the callers; where there is none (a config parsed by other means), nothing is checked.
+    `inference.json`, at the top level and in the sections `train` and `validate`; below are the arguments of
+    components, which reject unknown names themselves. An overlay may be anywhere except in another bundle, for whose
+    task it is meant. A configuration cannot pass itself to one of its items, so the workflow and its files are
+    looked up among the callers; if there is none (a config parsed by other means), nothing is checked.
 
     Args:
-        output_dir: folder that must be writable; `None` = no such demand.
-        input: scan, folder or list of them, that must be there, see `list_images`; `None` = no such demand.
+        output_dir: folder that must be writable; `None` = not checked.
+        input: scan, folder or list of them, that must exist, see `list_images`; `None` = not checked.
 
     Raises:
-        ValueError: a key is unknown; the message names it and the nearest known one. Or an overlay is another bundle's.
+        ValueError: a key is unknown; the message names it and the closest known one. Or an overlay is another bundle's.
         OSError: the folder cannot be written, or there are no scans.
     """
     workflow = _running_workflow()
@@ -67,11 +67,11 @@ def _check_workflow(workflow: ConfigWorkflow) -> None:
 
 
 def user_values() -> dict[str, Any]:
-    """Return the values of the training or evaluation that are the user's, for its report.
+    """Return the values of the training or evaluation that users set, for its report.
 
     Returns:
-        The values above `imports` in `train.json`, by name, as they are in the run that `check_config` has checked,
-        with overlays and options; `{}` where there is none.
+        The values above `imports` in `train.json`, by name, as in the run that `check_config` has checked, with
+        overlays and options; `{}` if there is none.
     """
     workflow = _checked_workflow()
     if workflow is None:
@@ -82,13 +82,13 @@ def user_values() -> dict[str, Any]:
 
 
 def raw_parts(*, names: Sequence[str]) -> dict[str, Any]:
-    """Return parts of the checked workflow's configuration as they are written, references not followed.
+    """Return parts of the checked workflow's configuration as written, with unresolved references.
 
     Args:
-        names: of the parts, such as `network_def` or `validate::inferer`.
+        names: names of the parts, such as `network_def` or `validate::inferer`.
 
     Returns:
-        The parts by name; `{}` where `check_config` has checked none.
+        The parts by name; `{}` if `check_config` has checked none.
     """
     workflow = _checked_workflow()
     return {} if workflow is None else {name: workflow.parser.get(name) for name in names}
@@ -100,8 +100,8 @@ def check_files(files: Iterable[Path], *, folder: Path) -> None:
         if file.resolve().parent != folder.resolve() and (file.parent / "metadata.json").is_file():
             raise ValueError(
                 f"'{file}' belongs to another bundle than the configs in '{folder}'. Use it on top of "
-                f"'{file.parent / 'train.json'}' or 'inference.json' there, or copy the values that you want into a "
-                "file of your own, outside of the bundles."
+                f"'{file.parent / 'train.json'}' or 'inference.json' there, or copy the values that you need into a "
+                "separate file outside of the bundles."
             )
 
 
@@ -121,7 +121,7 @@ def check_keys(keys: Iterable[str], known: set[str], *, folder: Path) -> None:
 
 
 def show_cause_last(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Print an uncaught error as Python does, then once more the words that matter to the user."""
+    """Print an uncaught error as Python does, and repeat its cause at the end."""
     sys.__excepthook__(kind, error, traceback)
     if error.__cause__ is not None:
         sys.stderr.write(f"\nerror: {cause_of(error)}\n")
@@ -143,12 +143,12 @@ def _running_workflow() -> ConfigWorkflow | None:
 
 
 def _config_files() -> list[Path]:
-    """Return the files that `monai.bundle.run` was given; the workflow keeps but what they say."""
+    """Return the config files given to `monai.bundle.run`; the workflow keeps their content only."""
     return [Path(file) for file in ensure_tuple(_given("config_file") or ())]
 
 
 def _tracking_keys() -> set[str]:
-    """Return the keys that settings of one's own, a file or a dictionary, add to the configuration."""
+    """Return the keys that custom tracking settings, a file or a dictionary, add to the configuration."""
     given = _given("tracking")
     if given is None or (isinstance(given, str) and given in TRACKING):
         return set()
@@ -156,7 +156,7 @@ def _tracking_keys() -> set[str]:
 
 
 def _given(name: str) -> Any:
-    """Return an argument of the running `monai.bundle.run`, or None."""
+    """Return an argument of the running `monai.bundle.run`, or `None`."""
     return next((frame.f_locals[name] for frame in _callers() if frame.f_code is run.__code__), None)
 
 

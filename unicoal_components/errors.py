@@ -1,4 +1,4 @@
-"""The words that matter to the user, out of the layers of an error."""
+"""User errors: find the cause among the layers of an exception."""
 
 import builtins
 import re
@@ -6,37 +6,38 @@ from typing import Any
 
 
 def cause_of(error: BaseException) -> str:
-    """Return what the user did wrong, out of the layers that MONAI and torch put around it.
+    """Return the message of the user error among the layers that MONAI and torch add to it.
 
-    The package reports the user's mistakes as `ValueError` and `OSError`, possibly with a library's error behind them;
-    MONAI wraps them in `RuntimeError`, and a data loader's worker sends text. So the outermost of the two kinds counts,
-    or else the innermost error.
+    The package reports user errors as `ValueError` and `OSError`, possibly caused by a library's error;
+    MONAI wraps them in `RuntimeError`, and a data loader's worker sends text. So the outermost of the two kinds is the
+    user error, or else the innermost error.
 
-    >>> try:
-    ...     try:
-    ...         raise ValueError("factor is 0.5; it must be at least 1.")
-    ...     except ValueError as mistake:
-    ...         raise RuntimeError("applying transform") from mistake
-    ... except RuntimeError as wrapper:
-    ...     cause_of(wrapper)
-    'factor is 0.5; it must be at least 1.'
+    Example:
+        >>> try:
+        ...     try:
+        ...         raise ValueError("factor is 0.5; it must be at least 1.")
+        ...     except ValueError as user_error:
+        ...         raise RuntimeError("applying transform") from user_error
+        ... except RuntimeError as wrapper:
+        ...     cause_of(wrapper)
+        'factor is 0.5; it must be at least 1.'
     """
     chain = [error]
     while (cause := chain[-1].__cause__) is not None:
         chain.append(cause)
-    mistake = next((layer for layer in chain if _is_mistake(type(layer))), chain[-1])
-    if isinstance(mistake, TypeError) and "argument" in str(mistake):
-        return f"{mistake}. Correct or remove that entry of the configuration."
-    return _last_mistake(str(mistake)) or (str(mistake) if _is_mistake(type(mistake)) else repr(mistake))
+    cause = next((layer for layer in chain if _is_user_error(type(layer))), chain[-1])
+    if isinstance(cause, TypeError) and "argument" in str(cause):
+        return f"{cause}. Correct or remove that entry of the configuration."
+    return _last_user_error(str(cause)) or (str(cause) if _is_user_error(type(cause)) else repr(cause))
 
 
-def _last_mistake(text: str) -> str | None:
-    """Return the message of the last `ValueError` or `OSError` in the printed traceback of a worker, if it is one."""
+def _last_user_error(text: str) -> str | None:
+    """Return the message of the last `ValueError` or `OSError` in a worker's printed traceback, if it is one."""
     if "Traceback (most recent call last)" not in text:
         return None
     found = re.findall(r"^(\w+): (.+)$", text, flags=re.MULTILINE)
-    return next((words for name, words in reversed(found) if _is_mistake(getattr(builtins, name, None))), None)
+    return next((words for name, words in reversed(found) if _is_user_error(getattr(builtins, name, None))), None)
 
 
-def _is_mistake(kind: Any) -> bool:
+def _is_user_error(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, ValueError | OSError)

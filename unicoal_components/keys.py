@@ -1,4 +1,4 @@
-"""Names of the entries of a batch, and the intensity of what is not there."""
+"""Names of the entries of a batch, and the intensity of blank voxels."""
 
 BLANK = -1.0
 """Background, padding, and every slice outside the volume, on the networks' scale of [-1, 1]."""

@@ -1,4 +1,4 @@
-"""Pictures of a case."""
+"""Panels of a case."""
 
 import numpy as np
 import pytest

@@ -65,7 +65,7 @@ def inferer(inputs, network, factor, indices, **conditions):
 
 
 class Asked(torch.nn.Module):
-    """A network that counts how often it is asked."""
+    """A network that counts how often it is called."""
 
     def __init__(self, function=lambda x: x):
         super().__init__()
@@ -178,11 +178,14 @@ def test_panels_are_drawn_for_the_first_subjects_only(dataset, tmp_path):
     ]
 
 
-def test_volumes_lie_where_the_scan_lies(dataset, tmp_path):
+def test_volumes_have_the_position_of_the_scan(dataset, tmp_path):
     evaluate(dataset, tmp_path / "out", volumes=True)
     folder = tmp_path / "out" / "cases" / "p1_t1_to_t1_x2"
     assert sorted(p.name for p in folder.glob("*.nii.gz")) == [
-        *("cubic.nii.gz", "input.nii.gz", "ours.nii.gz", "truth.nii.gz")
+        "cubic.nii.gz",
+        "input.nii.gz",
+        "ours.nii.gz",
+        "truth.nii.gz",
     ]
     truth, thick = (nib.load(folder / f"{name}.nii.gz") for name in ("truth", "input"))
     item = dataset[2]
@@ -236,7 +239,7 @@ def test_a_perfect_prediction_is_infinite_in_the_table(dataset, tmp_path):
     assert (row["psnr_mean"], row["mae_mean"], row["ssim_mean"]) == ("inf", "0", "1")
 
 
-def test_an_evaluation_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(dataset, data, tmp_path):
+def test_a_stopped_evaluation_resumes_with_the_same_results(dataset, data, tmp_path):
     first = Asked(lambda x: x if first.count < 4 else stop())
 
     def stop():
@@ -253,7 +256,7 @@ def test_an_evaluation_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(d
 
 
 @pytest.mark.parametrize("change", ["weights", "options", "wiring", "code", "baselines", "data", "nothing", "resume"])
-def test_only_cases_that_would_come_out_the_same_are_not_done_again(dataset, data, tmp_path, monkeypatch, change):
+def test_only_cases_with_unchanged_inputs_are_not_repeated(dataset, data, tmp_path, monkeypatch, change):
     weights = tmp_path / "model.pt"
     weights.write_text("one")
     options = {"resume": True, "baselines": BASELINES}
@@ -279,7 +282,7 @@ def test_only_cases_that_would_come_out_the_same_are_not_done_again(dataset, dat
     assert network.count == {"nothing": 0, "data": 2}.get(change, 6)
 
 
-def test_pictures_and_volumes_of_an_earlier_evaluation_are_not_left_beside_new_numbers(dataset, tmp_path):
+def test_panels_and_volumes_of_an_earlier_evaluation_are_removed(dataset, tmp_path):
     evaluate(dataset, tmp_path / "out", panels=None, volumes=True)
     evaluate(dataset, tmp_path / "out", panels=1, network=Asked(lambda x: 0.5 * x))
     assert [path.name for path in sorted((tmp_path / "out" / "panels").iterdir())] == [
@@ -288,7 +291,7 @@ def test_pictures_and_volumes_of_an_earlier_evaluation_are_not_left_beside_new_n
     assert list((tmp_path / "out" / "cases").glob("*/*.nii.gz")) == []
 
 
-def test_cases_whose_pictures_are_wanted_later_are_done_again(dataset, tmp_path):
+def test_cases_whose_panels_are_wanted_later_are_repeated(dataset, tmp_path):
     evaluate(dataset, tmp_path / "out", resume=True)
     network = Asked()
     evaluate(dataset, tmp_path / "out", resume=True, panels=1, network=network)
@@ -307,7 +310,7 @@ def test_a_changed_segmenter_counts_though_its_name_is_the_same(data, tmp_path):
     assert identities[0] != identities[1] == identities[2]
 
 
-def test_a_measure_that_could_not_compute_is_asked_again_when_it_can(dataset, tmp_path):
+def test_a_measure_that_could_not_compute_is_repeated_when_it_can(dataset, tmp_path):
     class Late(StrictProtocol):
         note = "the package is not installed"
 
@@ -317,7 +320,7 @@ def test_a_measure_that_could_not_compute_is_asked_again_when_it_can(dataset, tm
     assert network.count == 6
 
 
-def test_volumes_that_another_process_is_writing_are_let_be(tmp_path):
+def test_volumes_that_another_process_is_writing_are_left_alone(tmp_path):
     store = CaseStore(tmp_path)
     with atomic_path(tmp_path / "case" / "truth.nii.gz") as partial:
         partial.write_bytes(b"half")
@@ -349,7 +352,7 @@ def test_several_latent_codes_give_a_calibration(dataset, tmp_path):
     }
     assert len(content["observed"]) == len(content["nominal"])
     evaluate(dataset, tmp_path / "out")
-    assert not (tmp_path / "out" / "calibration.json").exists()  # nothing of an earlier evaluation is left over
+    assert not (tmp_path / "out" / "calibration.json").exists()  # results of an earlier evaluation are removed
 
 
 class Parts:
@@ -363,7 +366,7 @@ class Parts:
         return {"dice": float("nan")}
 
 
-def test_what_a_measure_has_to_tell_reaches_tables_and_record(dataset, data, tmp_path):
+def test_details_of_a_measure_reach_tables_and_record(dataset, data, tmp_path):
     record = EvaluationRecord(section="test", marks=["mind"], configuration={"seed": 3}, slice_step=2)
     evaluate(dataset, tmp_path / "out", measures=[Parts()], record=record)
     assert read(tmp_path / "out" / "per_subject.csv")[0]["dice"] == ""
@@ -382,7 +385,7 @@ def test_a_case_that_cannot_be_measured_is_an_error_that_names_it(dataset, tmp_p
         evaluate(dataset, tmp_path / "out", network=Asked(lambda x: x * torch.nan))
 
 
-def test_cases_left_out_are_marked(data, tmp_path):
+def test_cases_left_out_are_recorded(data, tmp_path):
     cases = [*CASES, {"source": "t1", "target": "pd", "factor": 1}]
     dataset = CaseDataset(data=data[:1], modalities=["t1", "t2", "pd"], cases=cases, skip_missing=True)
     evaluate(dataset, tmp_path / "out")
@@ -405,10 +408,10 @@ def test_a_folder_that_cannot_be_made_is_an_error_before_any_case(dataset, tmp_p
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"baselines": ["spline"]}, "'spline'.*allowed are copy, linear, cubic, affine"),
-        ({"method": "cubic"}, "'cubic' is no name"),
-        ({"networks": {"ours": Asked()}, "inferer": inferer}, "'ours' is no name"),
-        ({"networks": {"unet": Asked()}}, "without the inferer"),
+        ({"baselines": ["spline"]}, "'spline'.*copy, linear, cubic, affine"),
+        ({"method": "cubic"}, "'cubic' cannot name"),
+        ({"networks": {"ours": Asked()}, "inferer": inferer}, "'ours' cannot name"),
+        ({"networks": {"unet": Asked()}}, "inferer"),
         ({"panels": -1}, "panels is -1"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Dice and volumes of what a segmenter sees, by hand, by MONAI, and on a real scan with a real network."""
+"""Dice and volumes of segmentations: by hand, by MONAI, and on a real scan with a real network."""
 
 import importlib.util
 import math
@@ -58,7 +58,7 @@ def test_a_class_that_one_map_alone_has_gets_0_and_one_that_neither_has_is_left_
 
 
 @pytest.mark.parametrize("other", [np.zeros((5, 6, 1), dtype=int), np.zeros((5, 6, 7)), np.full((5, 6, 7), -1)])
-def test_what_is_no_pair_of_label_maps_is_an_error(maps, other):
+def test_anything_but_a_pair_of_label_maps_is_an_error(maps, other):
     with pytest.raises(ValueError, match="integer labels >= 0 of one shape"):
         compare_labels(prediction=other, target=maps["target"])
 
@@ -145,7 +145,7 @@ def scan():
     return (2 * unit.transpose(2, 1, 0)[:, ::-1, ::-1] - 1)[44:92, 56:128, 4:64].copy()
 
 
-def test_a_real_network_sees_less_of_a_real_brain_the_thicker_its_slices(meshnet, scan):
+def test_a_real_network_segments_less_of_a_real_brain_the_thicker_its_slices(meshnet, scan):
     measure = DownstreamDice(segmenter=meshnet)
     dice = {1: measure(case(scan.copy(), scan))["dice"]}
     labels = measure._segment_truth(scan)

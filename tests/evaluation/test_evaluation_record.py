@@ -1,4 +1,4 @@
-"""What is told of an evaluation."""
+"""Record of an evaluation."""
 
 import json
 

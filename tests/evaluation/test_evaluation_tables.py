@@ -1,4 +1,4 @@
-"""What is compared, and what is not."""
+"""Tables of an evaluation: which columns are compared."""
 
 import csv
 import math

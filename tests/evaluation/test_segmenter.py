@@ -1,4 +1,4 @@
-"""Segmenters by name: files, modules, callables, and what goes wrong with them."""
+"""Segmenters by name: files, modules, callables, and their errors."""
 
 import sys
 
@@ -50,7 +50,7 @@ number = 3
 
 @pytest.fixture
 def code(tmp_path):
-    (tmp_path / "json.py").write_text(CODE)  # a name that hides no module
+    (tmp_path / "json.py").write_text(CODE)  # must not shadow the module json
     return tmp_path / "json.py"
 
 
@@ -136,13 +136,13 @@ def test_a_failure_inside_the_segmenter_names_it_and_keeps_its_cause(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["net.ts", "net.py:segment"])
-def test_a_missing_file_is_an_error_with_the_way_out(tmp_path, name):
-    with pytest.raises(FileNotFoundError, match="give a TorchScript file such as net.ts, or a Python callable"):
+def test_a_missing_file_is_an_error_with_a_hint(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match="TorchScript file such as net.ts, or a Python callable"):
         Segmenter(f"{tmp_path}/{name}")
 
 
 @pytest.mark.parametrize("write", [lambda p: p.write_bytes(b"x" * 99), lambda p: torch.save({"a": torch.ones(1)}, p)])
-def test_a_file_that_is_no_torchscript_is_an_error_with_the_way_out(tmp_path, write):
+def test_a_file_that_is_no_torchscript_is_an_error_with_a_hint(tmp_path, write):
     write(tmp_path / "net.pt")
     with pytest.raises(ValueError, match=r"net\.pt' is no TorchScript .*; give a TorchScript file such as net.ts"):
         Segmenter(str(tmp_path / "net.pt"))
@@ -157,7 +157,7 @@ def test_a_file_that_is_no_torchscript_is_an_error_with_the_way_out(tmp_path, wr
         ("math:pi", "'math' has no callable 'pi'"),
     ],
 )
-def test_a_name_without_a_callable_is_an_error_with_the_way_out(name, message):
+def test_a_name_without_a_callable_is_an_error_with_a_hint(name, message):
     with pytest.raises(ValueError, match=message):
         Segmenter(name)
 
@@ -174,7 +174,7 @@ def test_a_file_that_fails_is_an_error_with_its_cause(tmp_path):
     assert isinstance(caught.value.__cause__, FileNotFoundError)
 
 
-def test_what_is_neither_a_name_nor_callable_is_an_error():
+def test_a_value_that_is_neither_a_name_nor_callable_is_an_error():
     with pytest.raises(ValueError, match="segmenter is 3; give a"):
         Segmenter(3)
 

@@ -42,7 +42,7 @@ def test_nothing_changes_when_it_fails(tmp_path, error):
         assert f"'{target}': No space left" in str(raised.value)
 
 
-def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+def test_the_old_folder_is_restored_when_the_new_one_cannot_replace_it(tmp_path, monkeypatch):
     target = tmp_path / "series"
     target.mkdir()
     (target / "old").touch()

@@ -1,4 +1,4 @@
-"""Text never becomes markup."""
+"""Escaping of text in pages."""
 
 from html.parser import HTMLParser
 

@@ -9,7 +9,7 @@ from unicoal_components.files.scratch import release, scratch_array
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_what_is_written_is_read_back_after_its_memory_is_let_go(tmp_path, order):
+def test_written_values_are_read_back_after_release(tmp_path, order):
     values = np.random.default_rng(0).uniform(size=(40, 50, 60)).astype(np.float32)
     array = scratch_array(values.shape, np.float32, tmp_path / "new", order=order)
     array[:20] = values[:20]
@@ -26,7 +26,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         scratch_array((2, 2), np.int16, tmp_path / "file")
 
 
-def test_a_full_disk_is_told_before_anything_is_written(tmp_path, monkeypatch):
+def test_a_full_disk_is_an_error_before_anything_is_written(tmp_path, monkeypatch):
     def full(file, size):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

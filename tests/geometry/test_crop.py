@@ -18,7 +18,7 @@ def test_an_empty_mask_and_a_negative_margin_are_refused():
         crop_box(np.ones((4, 4, 4), dtype=bool), np.eye(4), margin=-1)
 
 
-def test_cropped_voxels_keep_their_place_in_the_world():
+def test_cropped_voxels_keep_their_world_position():
     rng = np.random.default_rng(0)
     affine = np.eye(4)
     affine[:3] = rng.standard_normal((3, 4))

@@ -28,7 +28,7 @@ def test_zeros_within_the_brain_are_foreground():
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
 @pytest.mark.parametrize("cut", [0.0, 20.0])
-def test_a_head_is_told_from_noisy_air_at_any_scale(scale, cut):
+def test_a_head_is_separated_from_noisy_air_at_any_scale(scale, cut):
     rng = np.random.default_rng(0)
     inside = ball()
     tissue = 150 + 60 * ndimage.gaussian_filter(rng.standard_normal(inside.shape), 2) * 8
@@ -45,7 +45,7 @@ def test_dark_bone_between_tissue_is_foreground():
     assert dice(foreground_mask(volume), inside) > 0.95
 
 
-def test_what_lies_apart_from_the_head_is_not_foreground():
+def test_parts_separate_from_the_head_are_not_foreground():
     rng = np.random.default_rng(0)
     inside = ball(radius=0.6)
     volume = np.where(inside, 200.0, 0) + rng.uniform(1, 10, inside.shape)

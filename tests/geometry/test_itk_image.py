@@ -22,7 +22,7 @@ def affine_of(order, signs, tilt=0.0):
 
 @pytest.mark.parametrize("tilt", [0.0, 20.0])
 @pytest.mark.parametrize(("order", "signs"), SIGNED_AXES)
-def test_voxels_keep_value_and_place_in_every_orientation(order, signs, tilt):
+def test_voxels_keep_value_and_position_in_every_orientation(order, signs, tilt):
     affine = affine_of(order, signs, tilt)
     volume = np.random.default_rng(0).random((3, 4, 5), dtype=np.float32)
     image = to_itk(volume, affine)
@@ -42,7 +42,7 @@ def test_the_image_owns_its_voxels():
     assert from_itk(image)[0].max() == 0
 
 
-def test_nibabel_and_itk_agree_on_where_a_file_lies(tmp_path):
+def test_nibabel_and_itk_agree_on_the_position_of_a_file(tmp_path):
     nibabel = pytest.importorskip("nibabel")
     affine = affine_of((1, 0, 2), (1, -1, 1), 20.0)
     volume = np.random.default_rng(0).random((3, 4, 5), dtype=np.float32)

@@ -12,7 +12,7 @@ ORIENTATIONS = [
 
 
 def affine_of(orientation, spacing=(1.0, 1.5, 3.0), tilt=0.0):
-    """An affine whose voxel axes point to `orientation`, turned by `tilt` degrees about an oblique axis."""
+    """An affine whose voxel axes point to `orientation`, rotated by `tilt` degrees about an oblique axis."""
     directions = {"R": (1, 0, 0), "L": (-1, 0, 0), "A": (0, 1, 0), "P": (0, -1, 0), "S": (0, 0, 1), "I": (0, 0, -1)}
     angle, axis = np.deg2rad(tilt), np.array([1.0, 2.0, -1.0]) / np.sqrt(6)
     cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
@@ -37,7 +37,7 @@ def test_there_are_48_orientations():
 @pytest.mark.parametrize("tilt", [0.0, 20.0])
 @pytest.mark.parametrize("plane", ["auto", *PLANES])
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_every_voxel_keeps_its_place_in_the_world_both_ways(orientation, plane, tilt):
+def test_every_voxel_keeps_its_world_position_both_ways(orientation, plane, tilt):
     affine = affine_of(orientation, tilt=tilt)
     volume = world_values((4, 5, 6), affine)
     stack = to_stack(volume, affine, plane)
@@ -52,7 +52,7 @@ def test_every_voxel_keeps_its_place_in_the_world_both_ways(orientation, plane, 
 
 @pytest.mark.parametrize("factor", [1.0, 2.0, 2.5])
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_the_thin_grid_comes_back_in_the_original_orientation_and_in_place(orientation, factor):
+def test_the_thin_grid_is_returned_in_the_original_orientation_and_position(orientation, factor):
     affine = affine_of(orientation, tilt=20)
     stack = to_stack(np.zeros((4, 5, 6)), affine)
     thin = thin_affine(stack.affine, factor)

@@ -95,7 +95,7 @@ def test_negative_weights_are_refused_by_name(name):
         SynthesisObjective(**{name: -1.0})
 
 
-def test_a_sam_weight_without_its_loss_says_so():
+def test_a_sam_weight_without_its_loss_is_an_error():
     with pytest.raises(ValueError, match="set sam_weight to 0"):
         SynthesisObjective(sam_weight=1.0)
 

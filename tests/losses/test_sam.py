@@ -8,7 +8,7 @@ from unicoal_components.losses.sam import PIXEL_MEAN, PIXEL_STD, SAMFeatureLoss,
 
 
 class Patches(torch.nn.Module):
-    """Mean of each 16x16 patch: features that see nothing beyond their own cell."""
+    """Mean of each 16x16 patch: features that depend on their own cell only."""
 
     def __init__(self, img_size):
         super().__init__()
@@ -93,7 +93,7 @@ def test_no_weight_means_no_sam():
 
 
 @pytest.mark.parametrize("checkpoint", [None, "/nowhere/sam.pth"])
-def test_a_missing_checkpoint_says_where_to_get_it_and_how_to_do_without(checkpoint):
+def test_a_missing_checkpoint_is_an_error_with_both_remedies(checkpoint):
     with pytest.raises(FileNotFoundError, match=r"sam_vit_b_01ec64\.pth(.|\n)*set sam_weight to 0"):
         build_sam_feature_loss(weight=100, checkpoint=checkpoint)
 

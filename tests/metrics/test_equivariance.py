@@ -1,4 +1,4 @@
-"""Equivariance of maps of which it is known."""
+"""Equivariance of maps with known equivariance."""
 
 import math
 

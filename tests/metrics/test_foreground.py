@@ -35,12 +35,12 @@ def test_over_an_exact_background_all_that_is_brighter_counts_however_dark():
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.03, 0.06])
-def test_a_head_is_told_from_noisy_air(sigma):
+def test_a_head_is_separated_from_noisy_air(sigma):
     head = ball()
     assert dice(foreground(target=noisy(head, sigma=sigma)), head) > 0.99
 
 
-def test_air_whose_noise_is_rounded_to_the_minimum_in_many_voxels_is_not_foreground():
+def test_air_whose_noise_is_rounded_to_the_minimum_in_many_voxels_are_not_foreground():
     head = ball()
     target = np.rint(255 * noisy(head, sigma=0.004)) / 127.5 - 1
     assert (target == -1).mean() > 0.05
@@ -65,7 +65,7 @@ def test_holes_and_the_skull_that_is_open_at_the_cut_ends_are_filled(scan):
     assert dice(foreground(target=target), head) > 0.995
 
 
-def test_what_lies_apart_from_the_head_is_not_foreground():
+def test_parts_separate_from_the_head_are_not_foreground():
     head = ball()
     apart = head.copy()
     apart[0, :4, :4] = True

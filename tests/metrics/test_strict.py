@@ -200,7 +200,7 @@ MASK = np.ones((4, 8, 8), dtype=bool)
         ({"foreground": MASK[:3]}, "foreground is bool of shape"),
         ({"foreground": MASK.astype(float)}, "foreground is float64"),
         ({"foreground": ~MASK}, "foreground is empty"),
-        ({"evaluated_slices": [0, 4, -1]}, r"evaluated_slices holds \[4, -1\]; allowed is 0 to 3"),
+        ({"evaluated_slices": [0, 4, -1]}, r"evaluated_slices holds \[4, -1\].* 0 to 3"),
         ({"evaluated_slices": []}, "one or more slice indices"),
         ({"evaluated_slices": MASK[:, 0, 0]}, "np.flatnonzero"),
         ({"evaluated_slices": [1.0]}, "evaluated_slices is float64"),

@@ -1,4 +1,4 @@
-"""What can be compared, and what is refused."""
+"""Checks of volumes that are to be compared."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_arrays_and_tensors_become_the_same_plain_array(kind):
 
 @pytest.mark.parametrize("values", [np.zeros((4, 4)), np.zeros((1, 1, 4, 4)), np.zeros((0, 4, 4))])
 def test_other_shapes_than_volumes_are_refused(values):
-    with pytest.raises(ValueError, match=r"target has shape .*; allowed is \(D, H, W\)"):
+    with pytest.raises(ValueError, match=r"target has shape .*; it must be \(D, H, W\)"):
         finite_volume(values, name="target")
 
 

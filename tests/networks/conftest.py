@@ -1,4 +1,4 @@
-"""Golden cases: weights by the recipe, inputs and results of the official implementation as files."""
+"""Golden cases: weights by a recipe, with inputs and results of the official implementation from files."""
 
 import json
 from pathlib import Path

@@ -9,7 +9,7 @@ from unicoal_components.networks.schedule import layer_table
 
 
 def by_definition(layer, x, source, target, *, kernel_size, rate, taps_per_factor):
-    """Run a plain layer as method and paper write it down, in float64, zeros inserted and all."""
+    """Run a plain layer as defined in method and paper, in float64, with inserted zeros."""
     up, down = rate // source.sampling_rate, rate // target.sampling_rate
     up_taps = taps_per_factor * up if up > 1 else 1
     down_taps = taps_per_factor * down if down > 1 else 1

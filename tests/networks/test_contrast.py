@@ -1,4 +1,4 @@
-"""The curve from one modality's intensities to another's."""
+"""Contrast curves between modalities."""
 
 import numpy as np
 import torch

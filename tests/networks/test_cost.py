@@ -1,4 +1,4 @@
-"""No convolution runs over inserted zeros, and none has weights of its own for each sample."""
+"""Cost of convolutions: none runs over inserted zeros or has separate weights for each sample."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ SIZES = {"resolution": 64, "channel_base": 512, "channel_max": 8}
 
 
 class ConvolutionRecorder(TorchDispatchMode):
-    """Keep what every convolution of a forward pass was given."""
+    """Record the inputs of every convolution of a forward pass."""
 
     def __init__(self):
         super().__init__()
@@ -66,7 +66,7 @@ def test_no_convolution_reads_a_grid_of_zeros(network):
     for x, *_ in record(network, 1):
         zero = (x == 0).all(dim=1)[0]
         for axis in (0, 1):
-            lines = zero.all(dim=1 - axis)[2:-2]  # padding may stand at the border
+            lines = zero.all(dim=1 - axis)[2:-2]  # padding may be at the border
             assert not lines.any()
 
 

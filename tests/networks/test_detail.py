@@ -1,4 +1,4 @@
-"""The detail path and the way to half resolution and back."""
+"""Detail path, and resampling to half resolution and back."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def inside(image, border=BORDER):
 
 
 def make_loud(path):
-    """Let the layers that start with zeros give something."""
+    """Give the layers that start with zeros random weights."""
     for layer in (path.tail, path.error_tail[-1], *(part for b in path.blocks for part in (b.project, b.style))):
         torch.nn.init.normal_(layer.weight)
 
@@ -49,12 +49,12 @@ def path():
     return DetailPath(in_channels=3, channels=8, num_blocks=2, num_modalities=M, error_output=True)
 
 
-def test_it_starts_with_zeros_whatever_it_sees(path):
+def test_it_starts_with_zeros_for_any_input(path):
     assert (path(random(2, 3, 16, 16), *conditions()) == 0).all()
 
 
-def test_two_by_two_pixels_have_channels_of_their_own(path):
-    """What the last convolution gives lands on the four pixels that its channels stand for."""
+def test_two_by_two_pixels_have_separate_channels(path):
+    """The last convolution's channels become the four pixels that they represent."""
     with torch.no_grad():
         path.tail.bias.copy_(torch.arange(4.0))
         path.error_tail[-1].bias.copy_(torch.arange(4.0, 8.0))
@@ -90,7 +90,7 @@ def test_a_block_starts_unmodulated_and_is_modulated_feature_by_feature():
     torch.testing.assert_close(block(x, random(2, 3)) - x, BLOCK_SCALE * block.project(torch.full_like(x, 2)))
 
 
-def test_all_parameters_get_gradients_once_the_last_layer_gives_something(path):
+def test_all_parameters_get_gradients_once_the_last_layer_is_not_zero(path):
     make_loud(path)
     path(random(2, 3, 16, 16), *conditions()).square().mean().backward()
     assert all(parameter.grad.abs().max() > 0 for parameter in path.parameters())
@@ -111,7 +111,7 @@ def test_the_detail_is_the_same_with_and_without_the_error(path):
     assert torch.equal(alone(image, *told), path(image, *told)[:, :1])
 
 
-def test_every_condition_changes_what_the_path_gives(path):
+def test_every_condition_changes_the_output(path):
     make_loud(path)
     image, told = random(2, 3, 16, 16), conditions()
     plain = path(image, *told)
@@ -120,7 +120,7 @@ def test_every_condition_changes_what_the_path_gives(path):
         assert (path(image, *changed) - plain).abs().amax(dim=(1, 2, 3)).min() > 1e-6
 
 
-def test_positions_are_told_as_waves_and_further_numbers_at_the_end():
+def test_positions_are_encoded_as_waves_and_further_numbers_at_the_end():
     network, seen = ConditionEmbedding(num_modalities=M, others=1, features=7), []
     network.layers[0].register_forward_hook(lambda module, args, output: seen.append(args[0]))
     modality, position, acquisition = conditions()
@@ -131,7 +131,7 @@ def test_positions_are_told_as_waves_and_further_numbers_at_the_end():
 
 
 @pytest.mark.parametrize("sizes", [{"channels": 0}, {"num_blocks": 0}])
-def test_no_channels_or_blocks_are_no_path(sizes):
+def test_no_channels_or_blocks_are_refused(sizes):
     with pytest.raises(ValueError, match="detail_channels 0 to leave it out"):
         DetailPath(**({"in_channels": 3, "channels": 8, "num_blocks": 2, "num_modalities": M} | sizes))
 
@@ -184,7 +184,7 @@ def test_a_wave_below_the_cutoff_keeps_its_phase_both_ways_and_nearly_its_size(h
         assert size == pytest.approx(1, abs=0.08) and abs(shifted) < 1e-3
 
 
-def test_what_coarse_pixels_cannot_show_is_taken_out(half):
+def test_frequencies_above_the_coarse_grid_are_removed(half):
     places = torch.arange(SIZE)
     wave = torch.cos(torch.pi * 0.9 * places).expand(1, 1, SIZE, SIZE)  # of 0.45 cycles per fine pixel
     assert inside(half.down(wave)).abs().max() < 0.05

@@ -62,7 +62,7 @@ def test_class_indices_equal_one_hot_and_a_row_of_positions_a_column():
     assert torch.equal(one, other)
 
 
-def test_samples_of_a_batch_do_not_see_each_other():
+def test_samples_of_a_batch_are_independent():
     network, z = make(), random(3, 6)
     together = network(IMAGE, z=z, modality=MODALITY, position=POSITION)
     for i in range(3):
@@ -146,7 +146,7 @@ def test_the_residual_is_added_to_the_interpolation_where_the_modality_is_the_sa
     torch.testing.assert_close(across, torch.where(between_anything(IMAGE) > 0, synthesized[1], -1.0))
 
 
-def test_the_residual_adds_nothing_between_two_blank_places():
+def test_the_residual_adds_nothing_between_two_blank_pixels():
     image = IMAGE.clone()
     image[:, 1:3, :8] = -1
     image[:, 1:3, 8:] = 0.5
@@ -170,7 +170,7 @@ def test_the_encoders_nonlinearities_may_run_at_twice_the_rate_under_the_same_we
     assert 0.01 < (a - b).std() / a.std() < 0.5
 
 
-def test_what_weights_do_not_show_is_told():
+def test_options_without_weights_are_shown():
     assert make(residual=True).extra_repr() == (
         "residual=True, position_embedding=linear, encoder_lrelu_upsampling=1, filters=alias_free, core_resolution=16"
     )
@@ -214,7 +214,7 @@ def test_a_wrong_option_is_an_error_that_names_it(options, message):
         make(**options)
 
 
-def test_arguments_are_keywords_and_no_name_is_swallowed():
+def test_arguments_are_keywords_and_unknown_names_are_errors():
     with pytest.raises(TypeError):
         Generator(64)
     with pytest.raises(TypeError, match="resolutoin"):

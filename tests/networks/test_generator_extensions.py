@@ -1,4 +1,4 @@
-"""What the generator has beyond the paper's: detail path, half resolution, interpolated input, acquisition, error."""
+"""Extensions of the paper's generator: detail path, half resolution, interpolated input, acquisition, error."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def random(*shape, seed=0):
 
 
 def loud(network):
-    """Let the parts that start with zeros give something."""
+    """Give the parts that start with zeros random weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         for name, parameter in network.named_parameters():
@@ -52,7 +52,7 @@ def test_all_is_off_by_default():
 
 
 @pytest.mark.parametrize("options", [{}, {"core_resolution": 16, "interpolated_input": True, "residual": True}])
-def test_the_detail_path_starts_as_if_it_were_not_there(options):
+def test_the_detail_path_starts_without_effect(options):
     without, network = make(**options), make(**options, **DETAIL)
     state = without.state_dict()
     added = {name: value for name, value in network.state_dict().items() if name.startswith(PATHS)}
@@ -82,7 +82,7 @@ def test_across_modalities_the_detail_path_sees_input_interpolation_and_alias_fr
     torch.testing.assert_close(output, expected)
 
 
-def test_within_a_modality_a_detail_path_adds_to_the_interpolation_and_nothing_else_is_asked():
+def test_within_a_modality_a_detail_path_adds_to_the_interpolation_and_nothing_else_runs():
     network, seen, asked = loud(make(**ALL)), {}, []
     network.within.register_forward_hook(lambda module, args, output: seen.update(images=args[0], added=output))
     for part in (network.mapping, network.encoder, network.synthesis, network.across):
@@ -95,7 +95,7 @@ def test_within_a_modality_a_detail_path_adds_to_the_interpolation_and_nothing_e
     torch.testing.assert_close(output, expected)
 
 
-def test_a_mixed_batch_gets_what_each_of_its_slices_would_get():
+def test_a_mixed_batch_equals_its_slices_alone():
     network = loud(make(**ALL))
     whole = network(IMAGE, **GIVEN, with_error=True)
     for i in range(3):
@@ -163,7 +163,7 @@ ACQUISITIONS = {
 
 
 @pytest.mark.parametrize("name", ACQUISITIONS)
-def test_every_acquisition_condition_matters_where_the_network_is_told_it(name):
+def test_every_acquisition_condition_matters_where_the_network_is_conditioned_on_it(name):
     network, deaf = make(acquisition=True), make()
     given = {name: ACQUISITIONS[name]}
     assert (network(IMAGE, **GIVEN, **given) - network(IMAGE, **GIVEN)).abs().amax(dim=(1, 2, 3)).min() > 1e-5
@@ -183,7 +183,7 @@ def test_the_source_as_index_and_as_one_hot_and_numbers_as_rows_and_columns_are_
     assert torch.equal(network(IMAGE, **columns), network(IMAGE, **ACQUISITIONS))
 
 
-def test_what_is_told_of_the_acquisition_is_the_modality_half_the_octaves_and_the_overlap():
+def test_the_acquisition_holds_the_modality_half_the_octaves_and_the_overlap():
     network, seen = make(acquisition=True), []
     network.mapping.embed_acquisition.register_forward_hook(lambda module, args, output: seen.append(args[0]))
     network(IMAGE, **ACQUISITIONS)
@@ -193,7 +193,7 @@ def test_what_is_told_of_the_acquisition_is_the_modality_half_the_octaves_and_th
     torch.testing.assert_close(told[:, 4], ACQUISITIONS["thickness"] - 1)
 
 
-def test_the_error_is_a_second_channel_only_where_it_is_asked_for():
+def test_the_error_is_a_second_channel_only_if_requested():
     network = loud(make(**ALL))
     with_error, alone = network(IMAGE, **GIVEN, with_error=True), network(IMAGE, **GIVEN)
     assert with_error.shape == (3, 2, 32, 32) and alone.shape == (3, 1, 32, 32)
@@ -212,8 +212,8 @@ def test_the_error_starts_at_a_constant_and_stays_within_its_range():
 
 
 @pytest.mark.parametrize("options", [{}, DETAIL])
-def test_an_error_asked_of_a_network_without_is_refused_with_the_option(options):
-    with pytest.raises(ValueError, match="does not predict its error.*error_output true, or ask for no error map"):
+def test_an_error_requested_from_a_network_without_is_refused_with_the_option(options):
+    with pytest.raises(ValueError, match="does not predict its error.*error_output true"):
         make(**options)(IMAGE, with_error=True)
 
 

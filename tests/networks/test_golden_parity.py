@@ -102,7 +102,7 @@ def assert_gradients(network, loss, names, norms):
 def test_weights_by_the_recipe_and_inner_results_are_those_of_the_full_golden_files(golden, results):
     path = FULL / f"{golden.name}.npz"
     if not path.exists():
-        pytest.skip("the full golden files are not beside the repository")
+        pytest.skip("the full golden files are not next to the repository")
     with np.load(path) as file:
         for prefix, weights in (("G/", golden.generator_weights), ("D/", golden.discriminator_weights)):
             stored = {key[2:] for key in file if key.startswith(prefix)}

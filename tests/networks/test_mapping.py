@@ -39,7 +39,7 @@ def test_w_follows_the_definition(z_dim, num_layers):
     torch.testing.assert_close(network(modality=MODALITY, position=POSITION, z=z), x)
 
 
-def test_truncation_draws_w_towards_its_average():
+def test_truncation_moves_w_towards_its_average():
     network = make()
     given = {"modality": MODALITY, "position": POSITION}
     w = network(**given)
@@ -47,7 +47,7 @@ def test_truncation_draws_w_towards_its_average():
     torch.testing.assert_close(network(**given, truncation_psi=0), network.w_avg.expand(4, -1))
 
 
-def test_a_linear_position_without_bias_tells_only_its_sign_but_a_fourier_one_its_value():
+def test_a_linear_position_without_bias_preserves_only_its_sign_but_a_fourier_one_its_value():
     spread = {}
     for embedding in ("linear", "fourier"):
         network = make(position_embedding=embedding, num_layers=1)

@@ -70,7 +70,7 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_an_exported_generator_comes_back_with_equal_sizes_and_outputs(settings):
+def test_an_exported_generator_is_imported_with_equal_sizes_and_outputs(settings):
     network = make(Generator, **settings)
     imported = generator_from_official(to_official(network))
     assert shapes(imported) == shapes(network)
@@ -94,7 +94,7 @@ def test_an_exported_generator_comes_back_with_equal_sizes_and_outputs(settings)
         {"resolution": 64, "channel_base": 4096, "channel_max": 9, "mapping_layers": 11},
     ],
 )
-def test_an_exported_discriminator_comes_back_with_equal_sizes_and_outputs(settings):
+def test_an_exported_discriminator_is_imported_with_equal_sizes_and_outputs(settings):
     network = make(Discriminator, **settings)
     imported = discriminator_from_official(to_official(network))
     assert shapes(imported) == shapes(network)
@@ -147,7 +147,7 @@ def test_half_precision_weights_become_float32(unified):
         assert torch.equal(value, unified.generator.state_dict()[key])
 
 
-def test_the_skip_resolution_is_the_callers(unified):
+def test_the_skip_resolution_is_set_by_the_caller(unified):
     assert [s for s in generator_from_official(unified.generator_weights).synthesis.skip_sizes if s] == [52, 84]
     limited = generator_from_official(unified.generator_weights, skip_resolution=8)
     assert [s for s in limited.synthesis.skip_sizes if s] == [52]

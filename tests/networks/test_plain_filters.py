@@ -1,4 +1,4 @@
-"""Plain filters take the place of the alias-free ones and move nothing."""
+"""Plain filters replace the alias-free ones without shifting samples."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def seeded(make):
 def test_the_up_filter_is_what_pytorch_calls_bilinear(factor):
     x = seeded(lambda: torch.randn(1, 2, 12, 12))
     taps = bilinear_taps(taps=6 * factor, factor=factor)
-    crop = (len(taps) - factor) // 2  # the middle of the filter lies on the middle of a sample
+    crop = (len(taps) - factor) // 2  # the middle of the filter is the middle of a sample
     result = upsample(x, taps * factor, factor=factor, crop=(crop, crop))
     expected = F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
     inner = slice(factor, -factor)

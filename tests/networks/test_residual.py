@@ -1,4 +1,4 @@
-"""The interpolation that a network's part is added to."""
+"""Interpolation, to which a network's output is added."""
 
 import torch
 
@@ -28,14 +28,14 @@ def test_interpolation_at_a_slice_is_the_slice_and_halfway_of_a_ramp_is_halfway(
     assert interpolate_slices(ramp, torch.tensor([[0.0], [0.5]]))[:, 0, 0, 0].tolist() == [1.0, 1.5]
 
 
-def test_interpolation_beside_the_end_of_the_volume_repeats_the_slice_that_is_there():
+def test_interpolation_at_the_end_of_the_volume_repeats_the_last_slice():
     image = torch.full((3, 4, 2, 2), -1.0)
     image[0, 1], image[1, 2] = 0.25, 0.75
     result = interpolate_slices(image, torch.full((3, 1), 0.5))
     assert result[:, 0, 0, 0].tolist() == [0.25, 0.75, -1.0]
 
 
-def test_the_network_adds_to_the_interpolation_within_a_modality_and_stands_alone_across_and_blank_stays_blank():
+def test_the_network_adds_to_the_interpolation_within_a_modality_and_is_the_output_across_and_blank_stays_blank():
     torch.manual_seed(0)
     image, output = torch.rand(2, 4, 4, 4), torch.rand(2, 1, 4, 4)
     image[:, 1:3, :2] = -1

@@ -92,7 +92,7 @@ def test_every_skip_that_is_taken_was_left_with_the_same_channels(resolution, nu
 
 
 @pytest.mark.parametrize("skip_resolution, places", [(4, 0), (8, 1), (16, 2), (64, 4), (256, 4), (None, 4)])
-def test_the_skip_resolution_limits_the_places_that_take_a_skip(skip_resolution, places):
+def test_the_skip_resolution_limits_the_positions_that_take_a_skip(skip_resolution, places):
     _, synthesis = parts(256, 14, skip_resolution)
     taken = [size for size in synthesis.skip_sizes if size]
     assert taken == [52, 84, 148, 276][:places]

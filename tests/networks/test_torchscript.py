@@ -1,4 +1,4 @@
-"""A generator as TorchScript, saved and loaded: the same images, the same refusals, no ties to a device."""
+"""Generators as TorchScript, saved and loaded: the same images and errors, on any device."""
 
 import io
 
@@ -27,7 +27,7 @@ def make(**options):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = Generator(**(TINY | options))
-        torch.nn.init.normal_(network.mapping.w_avg)  # so that truncation has a place to draw to
+        torch.nn.init.normal_(network.mapping.w_avg)  # so that truncation has an effect
         for name, parameter in network.named_parameters():
             if name.startswith(("within.", "across.", "contrast.")):  # which start with zeros
                 torch.nn.init.normal_(parameter, std=0.1)
@@ -65,7 +65,7 @@ def pair(request):
 @pytest.mark.parametrize(
     "names", [(), ("z",), ("modality",), ("position",), ("same_modality",), ("truncation_psi",), None]
 )
-def test_it_gives_what_the_network_gives(pair, batch, names):
+def test_its_output_is_that_of_the_network(pair, batch, names):
     network, exported = pair
     given = {name: value for name, value in conditions(batch).items() if names is None or name in names}
     image = 2 * random(batch, 4, 16, 16) - 1
@@ -103,7 +103,7 @@ def test_class_indices_equal_one_hot(pair):
         ((2, 4, 16, 16), {"position": torch.zeros(3)}, r"position must have the shape \(2,\) or \(2, 1\), got \[3\]"),
     ],
 )
-def test_what_does_not_fit_is_refused(pair, image, given, message):
+def test_wrong_inputs_are_refused(pair, image, given, message):
     with pytest.raises((RuntimeError, torch.jit.Error), match=message):
         pair[1](torch.zeros(image), **given)
 
@@ -154,7 +154,7 @@ ACQUISITION = {
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("with_error", [False, True])
 @pytest.mark.parametrize("names", [(), *((name,) for name in ACQUISITION), None])
-def test_the_bundles_network_gives_the_same_with_its_error_and_what_it_is_told(whole, batch, with_error, names):
+def test_the_bundles_network_gives_the_same_with_its_error_and_conditions(whole, batch, with_error, names):
     network, exported = whole
     everything = conditions(batch) | {name: value[:batch] for name, value in ACQUISITION.items()}
     given = {name: value for name, value in everything.items() if names is None or name in names}
@@ -168,7 +168,7 @@ def test_the_bundles_network_gives_the_same_with_its_error_and_what_it_is_told(w
     assert (result - expected).abs().max() <= TOLERANCE * expected.abs().max()
 
 
-def test_an_error_asked_of_a_network_without_is_refused_as_by_the_network(pair):
+def test_an_error_requested_from_a_network_without_is_refused_as_by_the_network(pair):
     for network in pair:
         with pytest.raises((ValueError, torch.jit.Error), match="does not predict its error"):
             network(torch.zeros(1, 4, 16, 16), with_error=True)

@@ -17,7 +17,7 @@ def make(**options):
 
 @pytest.fixture
 def trained():
-    """A network whose last layer and whose modulation give something."""
+    """A network with random weights in its last layer and modulation."""
     network = make()
     for name, parameter in network.named_parameters():
         if any(part in name for part in ("style", "project", "tail")):

@@ -25,7 +25,7 @@ METHODS = ["ours", "cubic", "affine"]
 CASES = [{"source": "t1", "target": "t2", "factor": 4.0}, {"source": "t1", "target": "t1", "factor": 3.3}]
 QUALITY = {"ours": 24.0, "cubic": 20.0, "affine": 26.0}
 GRAY = {"input": 0.25, "ours": 0.5, "cubic": 0.6, "truth": 0.75}
-"""What the volumes show in the middle."""
+"""Values in the middle of the volumes."""
 
 
 class FakeEvaluation:
@@ -139,7 +139,7 @@ def evaluation(tmp_path):
 
 
 def equivariance(name="alias_free", subject="p1"):
-    """What tools/measure_equivariance.py writes, as far as a page shows it."""
+    """Results of tools/measure_equivariance.py that a page shows."""
     kinds = {"translation": 61.36, "fractional": 41.59, "rotation": 21.54}
     rows = [
         {"part": "whole", "mode": mode, "kind": kind, "decibels": value + place, "standard_error": 0.52}

@@ -41,13 +41,13 @@ def test_the_section_draws_loss_and_validation(evaluation, shown, log):
     assert "not validated" not in page
 
 
-def test_a_training_without_validation_says_so(evaluation, shown, log):
+def test_a_training_without_validation_is_noted(evaluation, shown, log):
     evaluation.run["training_log"] = str(log)
     page = shown(evaluation, "training")
     assert page.count("<svg") == 1 and "it has no val_psnr" in page
 
 
-def test_whose_curves_they_are_is_said_beside_the_weights(evaluation, shown, log):
+def test_the_origin_of_the_curves_is_noted_next_to_the_weights(evaluation, shown, log):
     evaluation.run["training_log"] = str(log)
     page = shown(evaluation, "training")
     assert f"Curves of the training logged in <code>{log}</code>" in page
@@ -63,7 +63,7 @@ def test_whose_curves_they_are_is_said_beside_the_weights(evaluation, shown, log
         ("/none/here", "No record of a training was found in <code>/none/here</code>"),
     ],
 )
-def test_an_absent_record_is_said_to_be_absent(evaluation, shown, place, words):
+def test_an_absent_record_is_called_absent(evaluation, shown, place, words):
     evaluation.run["training_log"] = place
     page = shown(evaluation, "training")
     assert words in page and "<svg" not in page

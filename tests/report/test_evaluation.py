@@ -1,4 +1,4 @@
-"""An evaluation's folder is read, and what is wrong with it is said."""
+"""Reading of an evaluation's folder, and its errors."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 from unicoal_components.report.evaluation import read_evaluation
 
 
-def test_numbers_are_numbers_and_what_is_empty_is_nan(evaluation):
+def test_numbers_are_numbers_and_empty_cells_are_nan(evaluation):
     evaluation.rows = evaluation.per_subject()
     evaluation.rows[0]["psnr"], evaluation.rows[3]["psnr"] = math.inf, math.nan
     read = read_evaluation(evaluation.write())
@@ -47,7 +47,7 @@ def test_a_wrong_run_json_is_refused(evaluation, change, message):
         read_evaluation(evaluation.write())
 
 
-def test_broken_json_and_a_word_for_a_number_are_refused_with_the_place(evaluation):
+def test_broken_json_and_a_word_for_a_number_are_refused_with_the_position(evaluation):
     folder = evaluation.write()
     evaluation.table("per_subject.csv", [row | {"psnr": "high"} for row in evaluation.per_subject()])
     with pytest.raises(ValueError, match=r"psnr in .*per_subject.csv, line 2 is 'high'"):

@@ -1,4 +1,4 @@
-"""The page as a whole: one file, whole, escaped, and of nothing from outside."""
+"""The report as a whole: one self-contained file, escaped."""
 
 import math
 import re
@@ -84,7 +84,7 @@ def test_title_marks_and_date_are_at_the_top(evaluation):
         assert words in head
 
 
-def test_nothing_comes_from_outside(evaluation, niivue, moved):
+def test_nothing_is_loaded_from_outside(evaluation, niivue, moved):
     page = page_of(complete(evaluation, moved), viewer=niivue)
     assert not FROM_OUTSIDE.search(page)
     assert "default-src 'none'" in page
@@ -98,7 +98,7 @@ def test_the_search_for_outside_resources_finds_one():
         assert FROM_OUTSIDE.search(text)
 
 
-def test_what_users_wrote_is_escaped_everywhere(evaluation, niivue, moved):
+def test_text_of_users_is_escaped_everywhere(evaluation, niivue, moved):
     evil = "<img src=x onerror=alert(1)>\"'"
     evaluation.run |= {"section": evil, "marks": [evil], "notes": {"lpips": evil, evil: evil}, "created": evil}
     evaluation.run |= {"configuration": {evil: evil, "more": [evil] * 30}, "software": {evil: evil}}
@@ -129,7 +129,7 @@ def test_the_viewers_license_goes_with_its_code(evaluation, niivue, moved):
     assert "Another License &lt;x&gt;" in page and "Copyright (c) 2021" not in page
 
 
-def test_without_the_viewer_the_page_says_how_to_get_it(evaluation, tmp_path, monkeypatch, moved):
+def test_without_the_viewer_the_page_explains_how_to_get_it(evaluation, tmp_path, monkeypatch, moved):
     monkeypatch.chdir(tmp_path)
     page = page_of(complete(evaluation, moved))
     assert "npm install --no-save @niivue/niivue@0.69.0" in page
@@ -152,7 +152,7 @@ def test_numbers_of_cases_and_panels_are_kept(evaluation, niivue, moved):
     assert "1 case of 6: worst" in page
 
 
-def test_volumes_that_were_not_asked_for_are_not_said_to_be_absent(evaluation, niivue, moved):
+def test_volumes_that_were_not_requested_are_not_called_absent(evaluation, niivue, moved):
     page = page_of(complete(evaluation, moved), viewer=niivue, viewer_cases=0)
     assert "No volumes were asked for" in page and "No volumes were stored" not in page
 

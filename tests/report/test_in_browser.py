@@ -153,7 +153,7 @@ def test_the_volumes_are_seen_in_their_grays(chromium, page):
 
 @pytest.mark.slow
 def test_whatever_would_be_fetched_from_outside_is_refused_and_seen(chromium, page):
-    """The test of the console can fail: a resource from outside is told there, and counted in the page."""
+    """The test of the console can fail: a resource from outside is reported there, and counted in the page."""
     pixel = base64.b64encode(b"GIF89a").decode()
     spoiled = page.with_name("spoiled.html")
     extra = f'<img src="http://127.0.0.1:9/x.gif"><img src="data:image/gif;base64,{pixel}">'

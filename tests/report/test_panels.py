@@ -37,5 +37,5 @@ def test_panels_that_would_make_the_page_too_large_are_linked(evaluation, shown,
     assert page.count('href="panels/') == 4 + 6
 
 
-def test_no_panels_is_said(evaluation, shown):
+def test_missing_panels_are_noted(evaluation, shown):
     assert "No panels were drawn" in shown(evaluation, "panels", panels=4)

@@ -33,7 +33,7 @@ def test_an_oracle_is_marked_in_the_table_of_dice(evaluation, shown):
     assert page.count("knows the truth") == 1
 
 
-def test_what_there_is_not_takes_no_place(evaluation, shown):
+def test_missing_content_has_no_section(evaluation, shown):
     assert shown(evaluation, "anatomy") is None
     assert shown(evaluation, "alias") is None
     assert shown(evaluation, "uncertainty") is None
@@ -66,7 +66,7 @@ def test_uncertainty_shows_the_curve_and_the_mean_by_case(evaluation, shown):
     assert "<svg" in page and "as it should be" in page
 
 
-def test_uncertainty_without_coverage_says_so(evaluation, shown):
+def test_uncertainty_without_coverage_is_noted(evaluation, shown):
     evaluation.write()
     evaluation.json("calibration.json", {"cases": [], "nominal": [0.5], "observed": [None]})
     assert "No coverage was measured" in shown(evaluation, "uncertainty")
@@ -86,14 +86,14 @@ def test_provenance_lists_the_other_networks_that_the_numbers_depend_on(evaluati
     assert f"<td>lpips backbone</td><td><code>alexnet.pth</code></td><td><code>{'d4' * 32}</code></td>" in page
 
 
-def test_provenance_without_records_says_so(evaluation, shown):
+def test_provenance_without_records_is_noted(evaluation, shown):
     for name in ("weights", "unet", "data", "configuration", "software"):
         evaluation.run.pop(name)
     page = shown(evaluation, "provenance")
     assert "no record" in page and "0 subject files" in page
 
 
-def test_the_protocols_say_what_is_wrong_with_the_papers(evaluation, shown):
+def test_the_protocols_explain_the_weaknesses_of_the_papers(evaluation, shown):
     page = shown(evaluation, "protocols")
     assert "What is wrong with it" in page and "Strict protocol" in page
 

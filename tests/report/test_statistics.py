@@ -71,7 +71,7 @@ def test_one_subject_or_a_value_that_is_no_number_leaves_no_interval(values):
 @pytest.mark.parametrize(
     ("values", "confidence", "message"), [([], 0.95, r"shape \(0,\)"), ([[1.0]], 0.95, "shape"), ([1.0], 95, "95")]
 )
-def test_what_is_no_list_of_subjects_is_refused(values, confidence, message):
+def test_values_that_are_no_list_of_subjects_are_refused(values, confidence, message):
     with pytest.raises(ValueError, match=message):
         bootstrap_interval(values, confidence=confidence)
 
@@ -130,7 +130,7 @@ def test_without_two_finite_differences_that_are_not_all_zero_there_is_no_p(ours
 @pytest.mark.parametrize(
     ("ours", "better", "message"), [([1.0, 2.0], "higher", "2 values"), ([1.0], "up", "'up'"), ([], "one", "ours has")]
 )
-def test_what_cannot_be_paired_is_refused(ours, better, message):
+def test_values_that_cannot_be_paired_are_refused(ours, better, message):
     with pytest.raises(ValueError, match=message):
         paired_comparison(ours, [1.0], better=better)
 
@@ -152,7 +152,7 @@ def test_holm_reproduces_worked_examples():
 
 
 def rejected(p_values, level):
-    """Holm's procedure as he wrote it: from the smallest p on, compare with level / (tests left); stop at a failure."""
+    """Holm's procedure as published: from the smallest p on, compare with level / (tests left); stop at a failure."""
     left, found = dict(enumerate(p_values)), set()
     while left:
         index = min(left, key=left.get)
@@ -181,7 +181,7 @@ def test_holm_leaves_out_tests_that_were_not_made():
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.5])
-def test_holm_refuses_what_is_no_probability(p):
+def test_holm_refuses_values_that_are_no_probability(p):
     with pytest.raises(ValueError, match="p_values"):
         holm([0.5, p])
 
@@ -234,7 +234,7 @@ def test_cases_are_compared_apart_and_one_without_the_method_is_left_out():
     assert [(row["target"], row["verdict"]) for row in table] == [("t2", "better"), ("pd", "worse")]
 
 
-def test_what_has_no_better_direction_has_no_verdict_and_one_is_a_distance():
+def test_columns_without_a_better_direction_have_no_verdict_and_one_is_a_distance():
     data = rows("ours", roughness=1, jitter=3) + rows("cubic", roughness=0.5, jitter=1)
     near, jumpy = compare(data, method="ours", metrics=[ROUGHNESS, JITTER])
     assert near["difference"] < 0

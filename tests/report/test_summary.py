@@ -1,4 +1,4 @@
-"""Tables: means over subjects, their spread and interval, and what is told of them."""
+"""Summaries: means over subjects, their spread and interval, and their text table."""
 
 import csv
 
@@ -20,7 +20,7 @@ def row(subject, target, method, psnr):
 ROWS = [row("a", "t2", "ours", 20.0), row("a", "pd", "ours", 30.0), row("b", "t2", "ours", 24.0)]
 
 
-def test_methods_of_one_case_stand_together_even_when_their_rows_came_later():
+def test_methods_of_one_case_are_grouped_even_when_their_rows_came_later():
     summary = summarize([*ROWS, row("a", "t2", "unet", 10.0)], columns=COLUMNS)
     assert [(r["target"], r["method"], r["n"]) for r in summary] == [
         ("t2", "ours", 2),
@@ -51,7 +51,7 @@ def test_a_subject_without_a_finite_value_is_not_left_out_of_the_mean(value):
     np.testing.assert_equal(summary[0]["psnr_mean"], value)
 
 
-def test_what_was_not_measured_is_an_empty_cell(tmp_path):
+def test_a_missing_value_is_an_empty_cell(tmp_path):
     write_csv(tmp_path / "rows.csv", rows=[row("c", "t2", "ours", np.nan)], fields=row_fields(COLUMNS))
     with open(tmp_path / "rows.csv", newline="", encoding="utf-8") as file:
         assert next(csv.DictReader(file)) == {

@@ -1,4 +1,4 @@
-"""Tables say what the CSV files say."""
+"""Tables of the report, against the CSV files."""
 
 import math
 import re
@@ -66,7 +66,7 @@ def test_of_a_ratio_the_nearest_to_1_is_best(evaluation, section):
     assert "<b>" in other["ours"][1] and "<b>" not in other["cubic"][1]  # 1.08 and 1.24
 
 
-def test_a_mark_stands_where_the_comparison_has_a_verdict(evaluation, section):
+def test_a_mark_is_shown_if_the_comparison_has_a_verdict(evaluation, section):
     evaluation.comparisons.append(evaluation.comparison("psnr", "worse", baseline="affine"))
     page = section(evaluation)
     first = {name: rows(page, name)[0] for name in ("cubic", "affine", "ours")}
@@ -77,7 +77,7 @@ def test_a_mark_stands_where_the_comparison_has_a_verdict(evaluation, section):
     assert "★" not in rows(page, "cubic")[3][1]  # the other case
 
 
-def test_few_subjects_are_told_which_p_they_can_reach(evaluation, section):
+def test_few_subjects_are_shown_with_the_p_they_can_reach(evaluation, section):
     page = section(evaluation)
     assert "smallest p that 3 subjects can reach is 0.25" in page
     assert "2 comparisons 0.5: no difference, however clear, could have got a mark" in page
@@ -103,7 +103,7 @@ def test_an_empty_column_is_left_out_and_the_reason_is_given(evaluation, section
     assert page.count("LPIPS") == 1
 
 
-def test_a_column_without_numbers_is_not_said_to_be_compared(evaluation, section):
+def test_a_column_without_numbers_is_not_listed_as_compared(evaluation, section):
     empty = {"difference": "", "low": "", "high": "", "p": "", "p_holm": ""}
     evaluation.comparisons.append(evaluation.comparison("lpips", "", **empty))
     page = section(evaluation)

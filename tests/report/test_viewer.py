@@ -1,4 +1,4 @@
-"""The worst, the median and the best case come into the page, as far as there is room."""
+"""Selection of the worst, the median and the best case for the page, within its budget."""
 
 from pathlib import Path
 

@@ -31,7 +31,7 @@ def batch(seed=0):
 
 @pytest.fixture
 def without_inductor(monkeypatch):
-    """Compile everything but the machine code, which takes long."""
+    """Compile everything but the machine code, which is slow."""
     compile_module = torch.nn.Module.compile
 
     def compiled(module, **options):
@@ -91,7 +91,7 @@ def test_nothing_is_compiled_unless_asked():
     assert network._compiled_call_impl is None
 
 
-def test_where_nothing_can_be_compiled_the_network_stays_and_a_warning_says_why(monkeypatch, caplog):
+def test_where_nothing_can_be_compiled_the_network_stays_eager_with_a_warning(monkeypatch, caplog):
     def fail(*_, **__):
         raise RuntimeError("No working C++ compiler found\nin any of these places")
 

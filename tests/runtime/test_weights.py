@@ -123,7 +123,7 @@ def test_truncated_weights_are_an_error_that_names_the_file(tmp_path, kept):
         read_weights(tmp_path / "model.pt")
 
 
-def test_weights_that_cannot_be_written_are_an_error_that_says_what_to_do(tmp_path):
+def test_weights_that_cannot_be_written_are_an_error_with_a_remedy(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="Choose an output folder"):
         save_weights({"weight": torch.zeros(1)}, tmp_path / "file" / "model.pt")

@@ -31,7 +31,7 @@ def test_one_worker_is_this_process_with_one_thread():
     assert os.environ.get(ITK_THREADS) == before
 
 
-def test_several_workers_are_processes_with_one_thread_each_and_one_that_is_killed_takes_no_other_with_it():
+def test_several_workers_are_processes_with_one_thread_each_and_one_that_is_killed_does_not_affect_the_others():
     jobs = ["a", "killed", "b", "c", "d", "e"]
     results = dict(run_jobs(work, jobs, workers=2, died=died))
     assert sorted(results) == sorted(jobs)

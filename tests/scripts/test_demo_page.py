@@ -1,4 +1,4 @@
-"""The page of the demo: all pictures, all scans, no link that leads nowhere."""
+"""The page of the demo: all pictures, all scans, no broken links."""
 
 import re
 import runpy

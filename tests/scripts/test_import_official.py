@@ -138,9 +138,9 @@ def _damaged(kind, path):
     [
         ("missing", "is not a file"),
         ("folder", "is not a file"),
-        ("truncated", "is truncated, or no file of PyTorch"),
-        ("empty", "is truncated, or no file of PyTorch"),
-        ("text", "is truncated, or no file of PyTorch|is damaged"),
+        ("truncated", "is truncated"),
+        ("empty", "is truncated"),
+        ("text", "is truncated|is damaged"),
         ("code", "loading could run code"),
         ("module", "loading could run code"),
         ("list", "not a plain dictionary of tensors"),
@@ -149,7 +149,7 @@ def _damaged(kind, path):
         ("discriminator", "cannot be imported: not an official checkpoint of this kind: missing keys"),
     ],
 )
-def test_a_file_that_is_no_official_checkpoint_is_named_with_the_way_out(kind, message, tmp_path, output, capsys):
+def test_a_file_that_is_no_official_checkpoint_is_named_with_a_remedy(kind, message, tmp_path, output, capsys):
     path = tmp_path / "given.pth"
     _damaged(kind, path)
     with pytest.raises((ValueError, OSError), match=message) as error:
@@ -168,7 +168,7 @@ def test_unknown_keys_are_listed(tmp_path, output):
         import_official(checkpoint=path, output=str(output))
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_a_path_that_cannot_be_written_is_named(tmp_path):
     path = export(Generator(**TINY), tmp_path / "g.pth")
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"cannot write '.*model.pt'.*Choose an output folder"):
@@ -176,7 +176,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read and write everywhere")
-def test_missing_permissions_are_told(tmp_path):
+def test_missing_permissions_are_an_error(tmp_path):
     path = export(Generator(**TINY), tmp_path / "g.pth")
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)

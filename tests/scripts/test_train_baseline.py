@@ -65,7 +65,7 @@ def test_a_trunk_is_trained_alike(folder, tmp_path):
     assert not (tmp_path / "out" / "unet.pt").exists()
 
 
-def test_it_goes_on_from_an_earlier_training_with_its_sizes(folder, tmp_path):
+def test_it_continues_an_earlier_training_with_its_sizes(folder, tmp_path):
     run(folder, tmp_path / "first", images=4)
     first = tmp_path / "first" / "unet.pt"
     run(folder, tmp_path / "second", images=2, pretrained=str(first), channels=None, learning_rate=0.0)
@@ -74,7 +74,7 @@ def test_it_goes_on_from_an_earlier_training_with_its_sizes(folder, tmp_path):
     assert torch.equal(states[0]["head.weight"], states[1]["head.weight"])
     assert states[1]["unet.model.0.conv.unit0.adn.N.num_batches_tracked"] == 3  # so it was trained on
     for given, message in (
-        ({"network": "trunk", "channels": None}, "network is 'trunk', but 'unet' in the network '.*first/unet.pt'"),
+        ({"network": "trunk", "channels": None}, "'trunk', but 'unet' in the pretrained network '.*first/unet.pt'"),
         ({"channels": [8, 16]}, r"channels is \[8, 16\], but \[4, 8\]"),
         ({"channels": None, "values": {"modalities": ["t2", "t1"]}}, r"modalities is \['t2', 't1'\]"),
     ):
@@ -131,7 +131,7 @@ def test_wrong_arguments_are_refused(folder, tmp_path, given, message):
         run(folder, tmp_path / "out", **given)
 
 
-def test_a_misspelled_option_is_told_before_the_training(monkeypatch, tmp_path, capsys):
+def test_a_misspelled_option_is_an_error_before_the_training(monkeypatch, tmp_path, capsys):
     words = ["--config_file", "none.json", "--output", str(tmp_path), "--minutes", "60", "--channel", "4,8"]
     monkeypatch.setattr("sys.argv", [str(SCRIPT), *words])
     with pytest.raises(SystemExit) as stop:

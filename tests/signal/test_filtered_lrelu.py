@@ -17,12 +17,12 @@ def random(*shape, seed=0):
 
 
 def convolve_valid(x, taps, axis):
-    """Convolve along an axis by the difference equation and drop the samples that saw the border."""
+    """Convolve along an axis by the difference equation and drop the samples that the border affects."""
     return np.take(lfilter(taps, 1.0, x, axis=axis), range(len(taps) - 1, x.shape[axis]), axis=axis)
 
 
 def oracle(x, up_taps, down_taps, *, up, down, padding, slope=0.2, gain=GAIN, clamp=256.0):
-    """Follow the definition word by word: fill, pad, filter, bend, clamp, filter, throw away."""
+    """Follow the definition step by step: fill, pad, filter, activate, clamp, filter, decimate."""
     b, c, h, w = x.shape
     filled = np.zeros((b, c, h * up, w * up))
     filled[:, :, ::up, ::up] = x
@@ -96,7 +96,7 @@ def test_the_input_is_left_as_it_is():
 
 
 def layer_arguments(seed=0):
-    """A layer's arguments whose blocks do not come out even: 3 samples, 70 channels."""
+    """A layer's arguments that do not divide evenly into blocks: 3 samples, 70 channels."""
     taps = random(12, seed=1)
     return {
         "x": random(3, 70, 9, 8, seed=seed),

@@ -21,7 +21,7 @@ def test_factor_one_is_the_identity_to_the_bit(method):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("factor", [1.1, 2.0, 2.5, 6.0])
-def test_a_tensor_gives_what_an_array_gives(method, factor):
+def test_a_tensor_gives_the_same_as_an_array(method, factor):
     stack, indices = noise(), np.arange(round(7 * factor))
     got = method(torch.from_numpy(stack), factor, torch.from_numpy(indices))
     assert got.dtype == torch.float32 and got.shape == (len(indices), 3, 2)
@@ -45,7 +45,7 @@ def test_cubic_interpolation_of_a_smooth_curve_is_near_a_cubic_spline_away_from_
     np.testing.assert_allclose(cubic_interpolation(stack, 4.0, indices).ravel(), want, atol=1e-5)
 
 
-def test_past_the_last_thick_slice_the_last_slice_goes_on():
+def test_past_the_last_thick_slice_the_last_slice_is_repeated():
     stack = noise()
     for method in (linear_interpolation, nearest_slices):
         np.testing.assert_array_equal(method(stack, 4.0, [24, 25, 27]), stack[[6, 6, 6]])

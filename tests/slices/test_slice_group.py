@@ -41,7 +41,7 @@ def test_positions_are_in_the_half_open_unit_interval_also_as_float32(factor):
 
 
 @pytest.mark.parametrize("factor", FACTORS)
-def test_the_thin_slice_lies_in_the_middle_gap(factor):
+def test_the_thin_slice_is_in_the_middle_gap(factor):
     for b in range(100):
         centers = slice_centers(math.floor(b / factor + 1e-6) * factor, factor)
         assert centers[1] <= b < centers[2]

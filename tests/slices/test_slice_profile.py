@@ -13,7 +13,7 @@ from unicoal_components.slices.slice_profile import (
 
 
 def anchor_of(thin_index, factor):
-    """The center of the last thick slice that is not above a thin slice, where the first lies at 0."""
+    """The center of the last thick slice that is not above a thin slice, where the first is at 0."""
     return round(math.floor(thin_index / factor + 1e-6) * factor, 8)
 
 
@@ -23,7 +23,7 @@ def volume():
 
 
 class Recorder:
-    """A stack that remembers which slices were read."""
+    """A stack that records which slices were read."""
 
     def __init__(self, volume):
         self.volume, self.shape, self.rows = volume, volume.shape, []

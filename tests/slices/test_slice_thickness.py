@@ -19,7 +19,7 @@ def test_the_spacing_is_not_needed_where_slices_touch_or_none_are_made():
     assert thickness(1, spacing=None, slice_gap=3) == 1 == thickness(1, slice_thickness=5)
 
 
-def test_an_unknown_spacing_names_the_file_and_the_way_out():
+def test_an_unknown_spacing_names_the_file_and_the_remedy():
     for options in ({"slice_gap": 1.0}, {"slice_thickness": 3.0}):
         with pytest.raises(ValueError, match="p01.h5.*does not tell.*prepare_data.py.*slice_gap to 0"):
             thickness(spacing=None, **options)

@@ -117,7 +117,7 @@ def test_a_run_starts_a_process_for_each_case_and_is_written_and_compared(benchm
     assert capsys.readouterr().out.splitlines()[-1].split()[3] == "1"
 
 
-def test_a_comparison_has_the_quotients_and_tells_what_cannot_be_compared(benchmark, results, tmp_path, capsys):
+def test_a_comparison_has_the_quotients_and_lists_cases_that_cannot_be_compared(benchmark, results, tmp_path, capsys):
     earlier = results("generator", "volume", seconds=4.0, limit=2.0, label="other sizes")
     later = results("generator", "loading", seconds=3.0, limit=1.0)
     for name, content in (("a.json", earlier), ("b.json", later)):
@@ -157,7 +157,7 @@ def test_a_case_that_fails_does_not_stop_the_others_and_ends_in_an_error(
     assert [row["case"] for row in json.loads((tmp_path / "results.json").read_text())["cases"]] == ["preparation"]
 
 
-def test_compiled_and_paper_size_cases_wait_to_be_asked_for(benchmark):
+def test_compiled_and_paper_size_cases_run_only_if_requested(benchmark):
     default = benchmark.choose_cases("")
     left = {name for name in CASES if name not in default}
     assert left == {*COMPILED, *(name for name in CASES if name.startswith("training_step_paper"))}

@@ -1,4 +1,4 @@
-"""The figures that decide whether weights ship."""
+"""The measurements that decide whether weights are released."""
 
 import json
 import sys

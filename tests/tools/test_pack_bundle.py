@@ -26,7 +26,7 @@ LEFT_BEHIND = shutil.ignore_patterns("__pycache__", "models", "output", "data", 
 
 @pytest.fixture
 def bundles(tmp_path):
-    """A copy of the bundles' sources, each with weights of its own."""
+    """A copy of the bundles' sources, each with separate weights."""
     folder = Path(shutil.copytree(ROOT / "bundles", tmp_path / "bundles", ignore=LEFT_BEHIND))
     for name in NAMES:
         (folder / name / "models").mkdir()
@@ -137,7 +137,7 @@ def test_without_weights_there_are_none(bundles, tmp_path):
         assert not any("/models/" in path for path in content)
 
 
-def test_the_command_says_name_size_and_checksum(bundles, tmp_path, monkeypatch, caplog):
+def test_the_command_logs_name_size_and_checksum(bundles, tmp_path, monkeypatch, caplog):
     caplog.set_level("INFO")
     arguments = ["--bundles", "cms,sr", "--folder", str(bundles), "--output", str(tmp_path / "out")]
     monkeypatch.setattr("sys.argv", [str(SCRIPT), *arguments])
@@ -179,7 +179,7 @@ def test_metadata_that_lack_a_key_or_are_no_json_are_refused(bundles, tmp_path):
         pack_bundle(bundles="cms", folder=str(bundles), output=str(tmp_path / "out"))
 
 
-def test_missing_weights_are_told_with_the_ways_out_and_nothing_is_packed(bundles, tmp_path):
+def test_missing_weights_are_an_error_with_remedies_and_nothing_is_packed(bundles, tmp_path):
     (bundles / "cmsr" / "models" / "model.pt").unlink()
     with pytest.raises(FileNotFoundError, match=r"cmsr/models/model.pt' are not there. Train .* --without_weights"):
         pack_bundle(folder=str(bundles), output=str(tmp_path / "out"))

@@ -1,4 +1,4 @@
-"""The command that carries the shared parts of the bundles."""
+"""The command that writes the shared parts of the bundles."""
 
 import json
 import runpy
@@ -15,7 +15,7 @@ OTHERS = SCRIPT["OTHERS"]
 
 @pytest.fixture
 def bundles(tmp_path):
-    """A copy of the bundles' sources, without what a training leaves beside them."""
+    """A copy of the bundles' sources, without files of trainings next to them."""
     ignored = shutil.ignore_patterns("__pycache__", "models", "output", "data")
     return Path(shutil.copytree(ROOT / "bundles", tmp_path / "bundles", ignore=ignored))
 
@@ -52,7 +52,7 @@ def test_nothing_is_written_where_all_is_well(bundles):
         ("metadata.json", {"monai_version": "9.9.9"}),
     ],
 )
-def test_a_change_of_unified_is_told_and_then_carried_to_the_others(bundles, file, values):
+def test_a_change_of_unified_is_reported_and_then_written_to_the_others(bundles, file, values):
     home = bundles / "unified" / "configs" / file
     others = {bundles / name / "configs" / file for name in OTHERS}
     change(home, **values)
@@ -132,7 +132,7 @@ def test_values_with_other_names_or_in_another_order_are_refused_by_name(bundles
         sync_bundles(bundles=str(bundles))
 
 
-def test_what_only_the_bundle_can_tell_is_asked_for(bundles):
+def test_missing_values_of_the_bundle_are_an_error(bundles):
     change(bundles / "sr" / "configs" / "metadata.json", "task")
     with pytest.raises(ValueError, match=r"sr/configs/metadata\.json' lacks task"):
         sync_bundles(bundles=str(bundles))

@@ -1,4 +1,4 @@
-"""The command that verifies bundles: what it runs, tells and returns. tests/bundles/test_checks.py has the checks."""
+"""The command that verifies bundles: what it runs, prints and returns. tests/bundles/test_checks.py has the checks."""
 
 import importlib
 import json
@@ -25,7 +25,7 @@ def script(monkeypatch):
 
 @pytest.fixture
 def packed(tmp_path):
-    """A bundle's folder as it is packed: with the package in its scripts, and nothing beside it."""
+    """A bundle's folder as it is packed: with the package in its scripts, and nothing next to it."""
     ignored = shutil.ignore_patterns("__pycache__", "models", "output", "data")
     folder = Path(shutil.copytree(ROOT / "bundles" / "sr", tmp_path / "sr", ignore=ignored))
     package = folder / "scripts" / "unicoal_components"
@@ -37,7 +37,7 @@ def results(rows):
     return {row["check"]: row["result"] for row in rows}
 
 
-def test_all_bundles_pass_the_quick_checks_and_the_table_says_so(script, capsys, tmp_path):
+def test_all_bundles_pass_the_quick_checks_as_the_table_shows(script, capsys, tmp_path):
     run_command(script.main, [f"--checks={','.join(QUICK)}", f"--output={tmp_path / 'results.json'}"])
     table = capsys.readouterr().out.splitlines()
     assert table[0].split() == ["check", "cms", "cmsr", "sr", "unified"]
@@ -48,7 +48,7 @@ def test_all_bundles_pass_the_quick_checks_and_the_table_says_so(script, capsys,
     assert all(row["seconds"] >= 0 for rows in told.values() for row in rows)
 
 
-def test_a_check_that_fails_is_told_stops_no_other_and_ends_in_status_1(script, packed, capsys):
+def test_a_check_that_fails_is_reported_stops_no_other_and_ends_in_status_1(script, packed, capsys):
     (packed / "configs" / "logging.conf").unlink()
     with pytest.raises(SystemExit, match="error: 2 of 5 checks failed, see above") as ending:
         run_command(script.main, [f"--path={packed}", "--checks=files,json,metadata,shared,weights"])
@@ -83,7 +83,7 @@ def test_a_packed_bundle_is_checked_with_the_code_that_it_holds(script, packed):
         (["--output=LICENSE/results.json"], "cannot write into '.*LICENSE'"),
     ],
 )
-def test_a_mistake_is_told_before_anything_is_checked(script, monkeypatch, arguments, message):
+def test_a_user_error_is_reported_before_anything_is_checked(script, monkeypatch, arguments, message):
     monkeypatch.setattr(script, "verify", lambda root, checks: pytest.fail("a check was run"))
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit, match=message):

@@ -32,7 +32,7 @@ def check_equal_on_all_ranks(state):
 def train(builders, folder, *, epochs, seed):
     torch.manual_seed(seed + dist.get_rank())
     trainer = builders.build_resumable(folder, max_epochs=epochs, length=8)
-    with torch.no_grad():  # all processes start apart; the trainer has to bring them together
+    with torch.no_grad():  # all processes start from different weights; the trainer must synchronize them
         trainer.discriminator.out.weight.add_(dist.get_rank())
     torch.manual_seed(seed + dist.get_rank())
     trainer.run()

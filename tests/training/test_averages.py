@@ -82,7 +82,7 @@ def test_magnitude_and_w_move_by_their_definitions():
     assert network.idle.magnitude_ema.item() == 1
 
 
-def test_outside_of_the_block_nobody_listens():
+def test_outside_of_the_block_nothing_is_recorded():
     network = Both()
     statistics = InputStatistics(network=network)
     network(torch.randn(1, 1, 2, 2), torch.randn(1, 3))

@@ -79,7 +79,7 @@ def test_a_metric_that_is_no_number_never_becomes_the_best(engines, tmp_path):
     assert (tmp_path / "model.pt").is_file()
 
 
-def test_a_finished_training_says_so_and_changes_nothing(engines, tmp_path, caplog):
+def test_a_finished_training_is_logged_and_changes_nothing(engines, tmp_path, caplog):
     engines.resumable(tmp_path, max_epochs=1).run()
     before = (tmp_path / "checkpoint.pt").read_bytes()
     trainer = engines.resumable(tmp_path, max_epochs=1)
@@ -90,14 +90,14 @@ def test_a_finished_training_says_so_and_changes_nothing(engines, tmp_path, capl
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
-def test_a_restart_tells_where_it_goes_on(engines, tmp_path, caplog):
+def test_a_restart_logs_the_next_epoch(engines, tmp_path, caplog):
     engines.resumable(tmp_path, max_epochs=1).run()
     with caplog.at_level(logging.INFO):
         engines.resumable(tmp_path, max_epochs=2).run()
     assert "epoch 2 of 2 comes next" in caplog.text
 
 
-def test_resume_false_starts_afresh_and_warns(engines, tmp_path, caplog):
+def test_resume_false_starts_from_scratch_with_a_warning(engines, tmp_path, caplog):
     engines.resumable(tmp_path, max_epochs=2).run()
     trainer = engines.resumable(tmp_path, max_epochs=1, resume=False)
     trainer.run()
@@ -134,7 +134,7 @@ def test_without_an_evaluator_the_last_average_is_the_model(engines, tmp_path):
     assert_same(dict(torch.load(model, weights_only=True)), dict(trainer.average.state_dict()))
 
 
-def test_a_checkpoint_of_another_network_names_file_key_and_way_out(engines, tmp_path):
+def test_a_checkpoint_of_another_network_names_file_key_and_remedy(engines, tmp_path):
     engines.resumable(tmp_path, max_epochs=1).run()
     content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     content["generator"]["mapping.w_avg"] = torch.zeros(3)
@@ -162,7 +162,7 @@ def test_a_truncated_checkpoint_is_named(engines, tmp_path):
 
 def test_a_model_file_in_place_of_a_checkpoint_is_refused(engines, tmp_path):
     torch.save(engines.generator().state_dict(), tmp_path / "checkpoint.pt")
-    with pytest.raises(ValueError, match="it is no checkpoint of this trainer"):
+    with pytest.raises(ValueError, match="not a checkpoint of this trainer"):
         engines.resumable(tmp_path, max_epochs=1).run()
 
 
@@ -190,7 +190,7 @@ def run(engines, folder, *, max_epochs, scores=(), **options):
     return folder / "model.pt"
 
 
-def test_a_restart_with_other_data_forgets_nobody_though_no_model_was_written_before(engines, tmp_path):
+def test_a_restart_with_other_data_keeps_the_earlier_subjects_though_no_model_was_written_before(engines, tmp_path):
     run(engines, tmp_path, max_epochs=1, subjects={"a": FIRST})
     (tmp_path / "model.pt").unlink()
     (tmp_path / "model.training.json").unlink()
@@ -198,7 +198,7 @@ def test_a_restart_with_other_data_forgets_nobody_though_no_model_was_written_be
     assert read_record(model) == {"a": SECOND, "b": THIRD, "earlier a": FIRST}
 
 
-def test_a_restart_with_other_data_remembers_who_came_after_the_best_model(engines, tmp_path):
+def test_a_restart_with_other_data_keeps_subjects_that_came_after_the_best_model(engines, tmp_path):
     run(engines, tmp_path, max_epochs=1, scores=[1.0], subjects={"a": FIRST})
     run(engines, tmp_path, max_epochs=2, scores=[1.0, 0.5], subjects={"b": SECOND})
     assert read_record(tmp_path / "model.pt") == {"a": FIRST}  # the best is of the first part
@@ -206,7 +206,7 @@ def test_a_restart_with_other_data_remembers_who_came_after_the_best_model(engin
     assert read_record(model) == {"c": THIRD, "b": SECOND, "a": FIRST}
 
 
-def test_who_chose_the_model_is_recorded_and_remembered_by_a_restart(engines, tmp_path):
+def test_subjects_that_selected_the_model_are_recorded_and_kept_by_a_restart(engines, tmp_path):
     scores = [1.0, 0.5, 2.0]
     model = run(
         engines, tmp_path, max_epochs=1, scores=scores, subjects={"a": FIRST}, validation_subjects={"v": SECOND}
@@ -217,17 +217,17 @@ def test_who_chose_the_model_is_recorded_and_remembered_by_a_restart(engines, tm
     assert read_selected_by(model) == {"x": FOURTH, "v": SECOND, "w": THIRD}
 
 
-def test_who_chose_the_weights_that_a_training_starts_from_counts_too(engines, tmp_path):
+def test_subjects_that_selected_the_pretrained_weights_are_recorded_too(engines, tmp_path):
     first = tmp_path / "first.pt"
     write_record(first, subjects={"a": FIRST}, selected_by={"v": SECOND}, images_seen=3)
     options = {"subjects": {"a": FIRST}, "validation_subjects": {"v": THIRD}, "pretrained": str(first)}
     model = run(engines, tmp_path / "validated", max_epochs=1, scores=[1.0], **options)
     assert read_selected_by(model) == {"v": THIRD, "earlier v": SECOND}
     model = run(engines, tmp_path / "never", max_epochs=1, **options)
-    assert read_selected_by(model) == {"v": SECOND}  # a model that nothing was compared with was not chosen
+    assert read_selected_by(model) == {"v": SECOND}  # without a comparison the model was not selected
 
 
-def test_without_their_names_who_chose_the_model_stays_unknown(engines, tmp_path):
+def test_without_validation_subjects_the_record_omits_them(engines, tmp_path):
     assert read_selected_by(run(engines, tmp_path, max_epochs=1, scores=[1.0], subjects={"a": FIRST})) is None
 
 

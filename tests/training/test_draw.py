@@ -100,7 +100,7 @@ def test_at_a_factor_of_one_source_and_target_have_one_grid_at_any_phase():
     assert {d["draw"].offset for d in draws(50, factors=[1], phase="random")} == {0}
 
 
-def test_a_range_gives_every_real_factor_equally_often_and_numbers_beside_it_keep_their_share():
+def test_a_range_gives_every_real_factor_equally_often_and_numbers_next_to_it_keep_their_share():
     factors = np.array([d["draw"].factor for d in draws(3000, factors={"min": 2.0, "max": 6.0})])
     assert 2 <= factors.min() < 2.05 and 5.95 < factors.max() <= 6
     assert np.histogram(factors, 4, (2, 6))[0].min() > 600
@@ -201,7 +201,7 @@ def test_only_slices_of_another_modality_are_turned_and_zoomed():
     assert -0.2 <= zooms.min() < -0.18 and 0.18 < zooms.max() <= 0.2
 
 
-def test_another_contrast_comes_within_one_modality_only_and_is_called_any():
+def test_another_contrast_comes_within_one_modality_only_and_has_a_random_index():
     found = draws(3000, contrast=0.25)
     within = [d for d in found if d["draw"].source == d["draw"].target]
     changed = [d for d in within if d["draw"].intensity is not None]

@@ -41,7 +41,7 @@ def test_slices_come_with_latent_codes_and_the_mark_of_an_unchanged_modality():
     assert set(conditions) == names
 
 
-def test_the_error_is_asked_for_only_where_it_is_wanted():
+def test_the_error_is_requested_only_if_wanted():
     assert PrepareSlices(z_dim=6, with_error=True)(slices())[3]["with_error"] is True
     assert "with_error" not in PrepareSlices(z_dim=6)(slices())[3]
 

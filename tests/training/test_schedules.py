@@ -67,7 +67,7 @@ def test_the_handler_moves_both_optimizers_that_are_in_use():
     assert discriminator == pytest.approx([2 * rate for rate in generator])
 
 
-def test_a_restart_goes_on_with_the_rate_of_its_iteration():
+def test_a_restart_continues_with_the_rate_of_its_iteration():
     assert run_with_rates(start_epoch=2) == run_with_rates()[4:]
 
 

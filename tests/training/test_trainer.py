@@ -151,7 +151,7 @@ def test_nonfinite_gradients_are_counted_and_end_the_training(engines):
 ERROR = {"detail_channels": 4, "detail_blocks": 1, "error_output": True}
 
 
-def test_the_error_is_learned_beside_the_image_which_alone_is_the_prediction(engines):
+def test_the_error_is_learned_next_to_the_image_which_alone_is_the_prediction(engines):
     objective = SynthesisObjective(error_weight=2.0)
     trainer = engines.trainer(
         max_epochs=1,
@@ -204,7 +204,7 @@ def test_bfloat16_training_runs_and_stays_finite(engines):
     assert math.isfinite(outputs[0]["loss"]) and outputs[0]["pred"].dtype == torch.float32
 
 
-def test_an_adversarial_weight_without_discriminator_says_so(engines):
+def test_an_adversarial_weight_without_discriminator_is_an_error(engines):
     with pytest.raises(ValueError, match="set adversarial_weight to 0"):
         engines.trainer(discriminator=None)
 

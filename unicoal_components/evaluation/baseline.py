@@ -1,4 +1,4 @@
-"""The baselines that a method has to beat: build one by its kind, keep it, and find it again."""
+"""Baseline networks: build one by its kind, save it and load it."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -17,12 +17,12 @@ from ..runtime.weights import load_weights, save_weights
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of network.
+    """A kind of baseline network.
 
     Attributes:
-        network: builds it from `num_modalities`, `in_channels` and its options.
-        options: their values for a new one.
-        learning_rate: of Adam, that suits it.
+        network: builds the network from `num_modalities`, `in_channels` and the options.
+        options: default values of its options.
+        learning_rate: a suitable learning rate for Adam.
     """
 
     network: Callable[..., nn.Module]
@@ -38,14 +38,14 @@ KINDS: dict[str, Kind] = {
     ),
     "trunk": Kind(ResidualTrunk, {"channels": 64, "num_blocks": 6}, learning_rate=2e-3),
 }
-"""By the name that settings and `scripts/train_baseline.py` have for them."""
+"""The kinds by their name in settings and in `scripts/train_baseline.py`."""
 
-UNTOLD = {"kind": "unet", "acquisition": False}
-"""What settings do not tell from when there were only U-Nets without acquisition."""
+OLD_DEFAULTS = {"kind": "unet", "acquisition": False}
+"""Values that old settings lack: they date from when all baselines were U-Nets without acquisition."""
 
-WAY = (
-    "train it with the method's configuration, scripts/train_baseline.py --config_file, so that both answer the same "
-    "questions."
+RETRAIN_HINT = (
+    "train it with the method's configuration, scripts/train_baseline.py --config_file, so that both are evaluated on "
+    "the same tasks."
 )
 
 
@@ -53,7 +53,7 @@ def check_kind(name: str) -> Kind:
     """Return the kind of this name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the name is unknown.
     """
     if name not in KINDS:
         raise ValueError(f"network is {name!r}; it must be one of {', '.join(map(repr, KINDS))}.")
@@ -61,11 +61,12 @@ def check_kind(name: str) -> Kind:
 
 
 def build_baseline(settings: Mapping[str, Any]) -> nn.Module:
-    """Build the network that settings describe, see `save_baseline`; its weights are new.
+    """Build the network that settings describe, see `save_baseline`, with new weights.
 
-    >>> settings = {"kind": "trunk", "modalities": ["t1"], "in_channels": 4, "channels": 8, "num_blocks": 1}
-    >>> type(build_baseline(settings)).__name__
-    'ResidualTrunk'
+    Example:
+        >>> settings = {"kind": "trunk", "modalities": ["t1"], "in_channels": 4, "channels": 8, "num_blocks": 1}
+        >>> type(build_baseline(settings)).__name__
+        'ResidualTrunk'
     """
     kind = check_kind(settings["kind"])
     options = {name: settings[name] for name in ("in_channels", *kind.options)}
@@ -73,13 +74,13 @@ def build_baseline(settings: Mapping[str, Any]) -> nn.Module:
 
 
 def save_baseline(network: nn.Module, path: str | Path, *, settings: Mapping[str, Any]) -> None:
-    """Write a baseline's weights, and beside them (`.json`) what it takes to build it again.
+    """Write a baseline's weights, and next to them a `.json` file with the settings to rebuild it.
 
     Args:
         network: the trained baseline.
-        path: file of weights, by custom `unet.pt` or `trunk.pt`.
-        settings: `kind`, `modalities`, `in_channels`, the options of this kind (see `KINDS`), and whatever else
-            shall be known of the training.
+        path: file of weights, usually `unet.pt` or `trunk.pt`.
+        settings: `kind`, `modalities`, `in_channels`, the options of this kind (see `KINDS`), and any other facts of
+            the training to record.
     """
     with atomic_path(Path(path).with_suffix(".json")) as partial:
         partial.write_text(json.dumps(dict(settings), indent=4) + "\n", encoding="utf-8")
@@ -87,25 +88,25 @@ def save_baseline(network: nn.Module, path: str | Path, *, settings: Mapping[str
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
-    """Read what `save_baseline` wrote beside the weights at `path`, with the kind and all of its options.
+    """Read the settings that `save_baseline` wrote next to the weights at `path`, with the kind and all its options.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it lacks a value, or one is of another type.
+        ValueError: the file lacks a value, or a value has the wrong type.
     """
-    beside = Path(path).with_suffix(".json")
-    if not beside.is_file():
+    settings_path = Path(path).with_suffix(".json")
+    if not settings_path.is_file():
         raise FileNotFoundError(
-            f"'{beside}' does not exist; it lies beside the weights that scripts/train_baseline.py writes, and tells "
-            "what network they are of."
+            f"'{settings_path}' does not exist; scripts/train_baseline.py writes it next to the weights, and it "
+            "describes their network."
         )
     try:
-        settings = UNTOLD | json.loads(beside.read_text(encoding="utf-8"))
+        settings = OLD_DEFAULTS | json.loads(settings_path.read_text(encoding="utf-8"))
         wanted = ("kind", "modalities", "in_channels", *check_kind(settings["kind"]).options)
         return settings | {name: settings[name] for name in wanted}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"'{beside}' does not describe a baseline of scripts/train_baseline.py ({error}); train it again."
+            f"'{settings_path}' does not describe a baseline of scripts/train_baseline.py ({error}); train it again."
         ) from error
 
 
@@ -116,27 +117,30 @@ def load_baseline(
     in_channels: int = 4,
     device: str | torch.device | None = None,
 ) -> nn.Module | None:
-    """Build the baseline that `scripts/train_baseline.py` trained, for the rows `unet` of a report.
+    """Load the baseline that `scripts/train_baseline.py` trained, for the rows `unet` of a report.
 
     Args:
         path: its `unet.pt` or `trunk.pt`; `None` = no such rows, hence no network.
-        modalities: of the method, in the order of their class indices; the baseline's must be the same.
-        in_channels: slices of the method's groups; the baseline's must be as many.
-        device: where it goes.
+        modalities: modalities of the evaluated method, in the order of their class indices; the baseline must have
+            the same.
+        in_channels: slices per group of the evaluated method; the baseline must have as many.
+        device: device of the network.
 
     Raises:
         FileNotFoundError: see `read_settings` and `read_weights`.
-        ValueError: it was trained with other modalities or slice groups, or see these two.
+        ValueError: the baseline was trained with other modalities or slice groups; or see these two functions.
     """
     if path is None:
         return None
     settings = read_settings(path)
     if settings["modalities"] != list(modalities):
         raise ValueError(
-            f"the baseline '{path}' knows the modalities {settings['modalities']}, the method {list(modalities)}; {WAY}"
+            f"the baseline '{path}' has the modalities {settings['modalities']}, the method {list(modalities)}; "
+            f"{RETRAIN_HINT}"
         )
     if settings["in_channels"] != in_channels:
         raise ValueError(
-            f"the baseline '{path}' sees groups of {settings['in_channels']} slices, the method of {in_channels}; {WAY}"
+            f"the baseline '{path}' takes groups of {settings['in_channels']} slices, the method of {in_channels}; "
+            f"{RETRAIN_HINT}"
         )
     return load_weights(network=build_baseline(settings), path=path, device=device)

@@ -1,4 +1,4 @@
-"""What needs no network: rows that a table must hold beside a method, so that everyone sees what it brings."""
+"""Baselines without a network, such as interpolation, for the tables of an evaluation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BASELINES = {
     "cubic": "the input, interpolated by cubic splines through its slices",
     "affine": "an oracle: the cubic row under the affine intensity map that fits the truth best in the foreground",
 }
-"""The methods without a network, and what each does."""
+"""The methods without a network, each with its description."""
 
 
 def check_baselines(names: Sequence[str]) -> tuple[str, ...]:
@@ -30,20 +30,21 @@ def check_baselines(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def affine_map(image: torch.Tensor, target: torch.Tensor, *, inside: torch.Tensor | None = None) -> torch.Tensor:
-    """Return a * image + b with the a and b of least squared error to the target over the voxels inside.
+    """Return a * image + b, with a and b of least squared error to the target over the voxels inside.
 
-    With means m and s over these voxels, a = cov(image, target) / var(image) and b = m_target - a * m_image; a constant
-    image gives the mean of the target. Voxels outside stay as they are: a map that had to keep the background, too,
+    With the mean m over these voxels, a = cov(image, target) / var(image) and b = m_target - a * m_image; a constant
+    image gives the mean of the target. Voxels outside keep their value: a map that also had to preserve the background
     could not invert a contrast.
 
     Args:
-        image: any shape.
-        target: the same shape.
-        inside: bool, the same shape; `None` for all.
+        image: image of any shape.
+        target: truth of the same shape.
+        inside: bool mask of the same shape; `None` for all voxels.
 
-    >>> image = torch.tensor([0.0, 1.0, 2.0])
-    >>> affine_map(image, 1 - image).tolist()
-    [1.0, 0.0, -1.0]
+    Example:
+        >>> image = torch.tensor([0.0, 1.0, 2.0])
+        >>> affine_map(image, 1 - image).tolist()
+        [1.0, 0.0, -1.0]
     """
     inside = torch.ones_like(image, dtype=torch.bool) if inside is None else inside
     x, y = image[inside].double(), target[inside].double()
@@ -64,18 +65,18 @@ def baseline(
     target: torch.Tensor,
     inside: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Make the thin volume of one of `BASELINES` from the thick input.
+    """Return the thin volume that one of `BASELINES` makes from the thick input.
 
     Args:
-        name: which.
+        name: name of the baseline.
         stack: thick source slices `(N, H, W)` in [-1, 1].
         factor: thick over thin slice spacing.
-        indices: thin slices wanted, `(K,)`.
-        target: the truth `(K, H, W)`; only `affine` looks at it.
-        inside: bool `(K, H, W)`, where `affine` fits and acts; `None` for everywhere.
+        indices: indices of the thin slices wanted, `(K,)`.
+        target: truth `(K, H, W)`; used by `affine` alone.
+        inside: bool mask `(K, H, W)` where `affine` fits and applies its map; `None` for everywhere.
 
     Returns:
-        `(K, H, W)` in [-1, 1]; what goes beyond (splines overshoot) is clipped, as the network's output is.
+        `(K, H, W)` in [-1, 1]; values outside (splines overshoot) are clipped, like those of the network's output.
     """
     check_baselines([name])
     if name == "copy":

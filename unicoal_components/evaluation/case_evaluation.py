@@ -1,4 +1,4 @@
-"""One case of an evaluation: all methods on its input, measured against its truth, drawn and stored."""
+"""Evaluation of one case: apply all methods, measure them against the truth, draw and store the results."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ VIEWER_METHODS = ("cubic",)
 
 
 class CaseEvaluation:
-    """What `CaseReport` does with one case; see there for the arguments.
+    """Evaluate one case for `CaseReport`, which documents the arguments in full.
 
     Args:
         method: name of the evaluated network's rows.
-        measures: what is measured.
-        baselines: methods without a network.
-        networks: other networks.
-        inferer: calls them.
-        panels: folder of the pictures.
-        store: where volumes go.
-        volumes: keep volumes.
-        predicted_error: the output's last channel is the scale of the error.
+        measures: measures to compute.
+        baselines: names of methods without a network.
+        networks: other networks by name.
+        inferer: callable that applies them.
+        panels: folder of the panels.
+        store: store of the volumes.
+        volumes: whether to keep volumes.
+        predicted_error: whether the output's last channel is the scale of the error.
     """
 
     def __init__(
@@ -75,22 +75,22 @@ class CaseEvaluation:
 
         Args:
             case: an item of `CaseDataset`.
-            output: of the evaluator, decollated: the thick stack as `image`, the truth as `label`, the prediction
+            output: decollated output of the evaluator: the thick stack as `image`, the truth as `label`, the prediction
                 as `pred` `(1, K, H, W)`; with more channels the last is the predicted scale of the error, or the
                 standard deviation over several latent codes.
             facts: subject, source, target, factor and axis.
             path: the subject's file.
-            draw: make a panel.
+            draw: whether to make a panel.
 
         Returns:
-            What JSON can hold: `rows` by method, and where there is such, `segmentation` rows and `calibration`.
+            A dictionary for JSON: `rows` by method, and where available `segmentation` rows and `calibration`.
 
         Raises:
             ValueError: the case cannot be measured; the message names it.
         """
         try:
             stack, prediction, deviation, target = _volumes(output)
-            axis = axis_of(facts[AXIS])  # on the file's own axes it is the same foreground along each
+            axis = axis_of(facts[AXIS])  # measured on the file's own axes, so that it is the same along each
             mask = np.moveaxis(foreground(target=np.moveaxis(target, 0, axis)), axis, 0)
             images = self._predict(case, stack, prediction, target, mask, factor=facts["factor"])
             rows, segmentation = self._measure(images, target, mask, case, facts)
@@ -101,7 +101,7 @@ class CaseEvaluation:
                 result["calibration"] = asdict(found)
         except ValueError as error:
             raise ValueError(f"subject '{facts['subject']}' ({path}), {case_name(facts)}: {error}") from error
-        # pictures and volumes of an earlier evaluation would be taken for those of this one
+        # panels and volumes of an earlier evaluation must not be mistaken for those of this one
         self.panel_path(case_stem(facts)).unlink(missing_ok=True)
         self.store.remove_volumes(case_stem(facts))
         if draw:
@@ -111,7 +111,7 @@ class CaseEvaluation:
         return result
 
     def panel_path(self, stem: str) -> Path:
-        """Return the place of a case's picture."""
+        """Return the path of a case's panel."""
         return self.panels / f"{stem}.png"
 
     def _predict(
@@ -147,7 +147,7 @@ class CaseEvaluation:
         case: dict[str, Any],
         facts: Row,
     ) -> tuple[list[Row], list[Row]]:
-        """Return the rows of all methods, and of all that was segmented in them."""
+        """Return the rows of all methods, and the rows of their segmentations."""
         rows, segmentation = [], []
         counted = evaluated_slices(case[Keys.INDICES], facts)
         factor = facts["factor"] if _step(case) == 1 else 1.0
@@ -195,7 +195,7 @@ class CaseEvaluation:
     ) -> None:
         header = read_header(path)
         depth, height, width = header.spacing or (1.0, 1.0, 1.0)
-        # without an affine: where the axes of a subject file point to
+        # without an affine, assume the directions of a subject file's axes
         affine = np.diag([-width, -height, depth, 1.0]) if header.affine is None else header.affine
         axis = axis_of(facts[AXIS])
         thin, thick = (_stretched(affine, axis, scale) for scale in (_step(case), facts["factor"]))
@@ -207,27 +207,28 @@ class CaseEvaluation:
 
 
 def _stretched(affine: np.ndarray, axis: int, scale: float) -> np.ndarray:
-    """Return the affine, voxel (w, h, d, 1) to mm, of slices `scale` times as far apart along an axis of (D, H, W)."""
+    """Return the affine, voxel (w, h, d, 1) to mm, for slices `scale` times as far apart along an axis of (D, H, W)."""
     scales = np.ones(4)
     scales[2 - axis] = scale
     return affine @ np.diag(scales)
 
 
 def evaluated_slices(indices: Any, facts: Row) -> np.ndarray | None:
-    """Return which of the thin slices count: for super-resolution those that lie between the input's slices.
+    """Return which thin slices are evaluated: for super-resolution those between the input's slices.
 
     Args:
-        indices: of the thin slices, `(K,)`.
+        indices: indices of the thin slices, `(K,)`.
         facts: source, target and factor.
 
     Returns:
-        Places in `indices`; `None` for all, where the target is not the input's modality.
+        Positions in `indices`; `None` for all, if the target is not of the input's modality.
 
     Raises:
-        ValueError: none lies between the input's.
+        ValueError: no thin slice lies between the input's slices.
 
-    >>> evaluated_slices([0, 1, 2, 3, 4], {"source": "t1", "target": "t1", "factor": 2.0})
-    array([1, 3])
+    Example:
+        >>> evaluated_slices([0, 1, 2, 3, 4], {"source": "t1", "target": "t1", "factor": 2.0})
+        array([1, 3])
     """
     if facts["source"] != facts["target"] or facts["factor"] == 1:
         return None
@@ -235,8 +236,8 @@ def evaluated_slices(indices: Any, facts: Row) -> np.ndarray | None:
     between = np.flatnonzero(np.abs(depths - np.rint(depths)) > 1e-6)
     if not len(between):
         raise ValueError(
-            "no evaluated slice lies between the slices of the input, so there is nothing to restore; take a volume of "
-            "more slices."
+            "no evaluated slice lies between the slices of the input, so there is nothing to restore; use a volume "
+            "with more slices."
         )
     return between
 
@@ -253,7 +254,7 @@ def _spacing(case: Mapping[str, Any]) -> tuple[float, float, float]:
 
 
 def _volumes(output: Mapping[str, Any]) -> tuple[torch.Tensor, np.ndarray, np.ndarray | None, np.ndarray]:
-    """Take thick stack, prediction, how far it may be off, and truth from an output, as `(slices, H, W)`."""
+    """Return the thick stack, prediction, its expected deviation, and truth of an output, each `(slices, H, W)`."""
     found = {}
     for key in (Keys.IMAGE, Keys.PRED, Keys.LABEL):
         if output.get(key) is None:

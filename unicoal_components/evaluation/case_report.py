@@ -1,4 +1,4 @@
-"""A handler that turns an evaluator's cases into tables and pictures, with the baselines beside the method."""
+"""Handler that writes tables and panels of an evaluator's cases, for the method and the baselines."""
 
 from __future__ import annotations
 
@@ -36,40 +36,40 @@ MEAN_PSNR = "strict_psnr"
 
 
 class CaseReport:
-    """Write what an evaluation of a `CaseDataset` gave.
+    """Write the results of an evaluation of a `CaseDataset`.
 
-    In `output_dir` it leaves `per_subject.csv` (subject, source, target, factor, axis, method, and a column for
+    It writes to `output_dir`: `per_subject.csv` (subject, source, target, factor, axis, method, and a column for
     each number measured), `summary.csv` (mean, standard deviation and 95 % interval over subjects for each case and
-    method), `comparisons.csv` (the method against each other one), `cases` (one folder each: the result, and
-    volumes), `panels/SUBJECT_SOURCE_to_TARGET_xFACTOR.png` (with `_coronal` or `_sagittal` where slices are not
+    method), `comparisons.csv` (the method against each other method), `cases` (a folder for each, with the result and
+    volumes), `panels/SUBJECT_SOURCE_to_TARGET_xFACTOR.png` (with `_coronal` or `_sagittal` if slices are not
     axial), `run.json`, and with a segmenter or a predicted error (or several latent codes) `segmentation.csv` or
-    `calibration.json`. The
-    summary is logged, and the mean over cases of the method's PSNR is the engine's metric `strict_psnr`.
+    `calibration.json`. The summary is logged, and the mean over cases of the method's PSNR is the engine's metric
+    `strict_psnr`.
 
-    Rows without a network (`BASELINES`) and those of other networks come from the very input
-    and truth of the case. With `resume` a stopped evaluation goes on: cases that were done on the same data, with the
-    same weights and options, are not done again. Several processes share the folder, so all must see it.
+    Baselines without a network (`BASELINES`) and other networks get the same input and truth as the method. With
+    `resume` a stopped evaluation resumes: cases that were evaluated on the same data, with the same weights and
+    options, are not repeated. Several processes share the folder, so all must see it.
 
     Args:
-        output_dir: folder, made if absent.
-        dataset: what is evaluated.
+        output_dir: folder, created if absent.
+        dataset: the evaluated dataset.
         method: name of the evaluated network's rows.
-        measures: what is measured; `None` is the strict protocol.
+        measures: measures to compute; `None` is the strict protocol.
         baselines: which of `copy`, `linear`, `cubic`, `affine` to add.
         networks: other networks by the name of their rows; those that are `None` are left out.
         inferer: called as `inferer(stack, network, modality=, factor=, source_modality=, indices=)` for these.
-        panels: draw the cases of this many subjects, the first of the dataset; `None` draws all, 0 none.
+        panels: number of subjects, the first of the dataset, whose cases are drawn; `None` draws all, 0 none.
         volumes: keep volumes of the method, the other networks and cubic interpolation for the viewer, about 5 MB a
             case.
         resume: see above; otherwise earlier results are overwritten.
-        predicted_error: the network gives the scale of its error, as the last channel of the output: the calibration is
-            that of its interval, in place of the standard deviation over latent codes.
-        record: what else the results depend on, and what the report tells of it.
+        predicted_error: whether the last channel of the output is the predicted scale of the error. The calibration is
+            then that of its interval, not that of the standard deviation over latent codes.
+        record: other inputs that the results depend on, and facts for the report.
 
     Raises:
         ValueError: a wrong value; at run time, a batch or output without an entry that the report needs, or a case that
             cannot be measured, which is named.
-        OSError: `output_dir` cannot be written; found before the first case is computed.
+        OSError: `output_dir` cannot be written; raised before the first case is computed.
     """
 
     def __init__(
@@ -93,13 +93,13 @@ class CaseReport:
         for name in (method, *others):
             if name in taken:
                 raise ValueError(
-                    f"'{name}' is no name for the rows of a network; allowed is one that is not {', '.join(taken)}."
+                    f"'{name}' cannot name the rows of a network; it must not be one of {', '.join(taken)}."
                 )
             taken.add(name)
         if panels is not None and (isinstance(panels, bool) or not isinstance(panels, int) or panels < 0):
-            raise ValueError(f"panels is {panels!r}; allowed is a number of subjects of at least 0, or null for all.")
+            raise ValueError(f"panels is {panels!r}; it must be a number of subjects >= 0, or null for all.")
         if others and inferer is None:
-            raise ValueError("networks are given without the inferer that calls them; give inferer.")
+            raise ValueError("networks are given without an inferer to apply them; give inferer.")
         self.output_dir = Path(output_dir)
         self.dataset = dataset
         self.measures: list[Measure] = [StrictProtocol()] if measures is None else list(measures)
@@ -126,13 +126,13 @@ class CaseReport:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """All that is measured."""
+        """All columns of the measures."""
         return tuple(column for measure in self.measures for column in measure.columns)
 
     def _identify(self) -> dict[str, str]:
-        """Return for the name of each case what its result depends on, as a checksum."""
+        """Return, by name of the case, a checksum of all that its result depends on."""
         how: dict[str, Any] = {"methods": self.methods, "columns": [column.name for column in self.columns]}
-        how["notes"] = [measure.note for measure in self.measures]  # a column that was empty may have become possible
+        how["notes"] = [measure.note for measure in self.measures]  # a column that was empty may have values now
         return {
             case_stem(_facts(subject, case)): self.record.identity(path=subject["path"], **how)
             for subject, case in self.dataset.items
@@ -147,7 +147,7 @@ class CaseReport:
             and (self._subject(index) not in self._drawn or self.evaluation.panel_path(stem).is_file())
         }
         if done:
-            logger.info("%d of %d cases in %s are done already", len(done), len(self.dataset), self.store.folder)
+            logger.info("%d of %d cases in %s were evaluated before", len(done), len(self.dataset), self.store.folder)
         return done
 
     def _subject(self, index: int) -> str:
@@ -160,7 +160,7 @@ class CaseReport:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
 
     def start(self, engine: Engine) -> None:
-        """See that the results can be written, before time is spent on them; without `resume` forget earlier ones."""
+        """Check that results can be written before any is computed; without `resume` remove earlier ones."""
         if rank() == 0:
             check_writable(self.output_dir)
             if not self.resume:
@@ -168,7 +168,7 @@ class CaseReport:
         idist.barrier()
 
     def add(self, engine: Engine) -> None:
-        """Measure every case of the current iteration, and write it down."""
+        """Measure every case of the current iteration, and store its result."""
         for case, output in zip(batch_items(engine.state.batch), batch_items(engine.state.output), strict=True):
             facts = _case_facts(case)
             stem = case_stem(facts)
@@ -181,13 +181,13 @@ class CaseReport:
             self.store.save(stem, result | {"identity": self._identities[stem]})
 
     def write(self, engine: Engine | None = None) -> None:
-        """Write the tables and what the record tells; in a distributed evaluation the first process does, for all.
+        """Write the tables and `run.json`; in a distributed evaluation the first process does so for all.
 
         Raises:
-            ValueError: a case has no result; its subject is named, as a mean over fewer would be another mean.
+            ValueError: a case has no result, so that the mean would be over fewer cases; its subject is named.
         """
         idist.barrier()
-        self._written = True  # in every process: they meet at the barrier as often
+        self._written = True  # in every process, so that all reach the barrier equally often
         if rank() > 0:
             return
         results = []
@@ -195,8 +195,8 @@ class CaseReport:
             result = self.store.load(stem, identity=identity)
             if result is None:
                 raise ValueError(
-                    f"case {stem} has no result in '{self.store.folder}'; evaluate again, with all processes on one "
-                    "file system."
+                    f"case {stem} has no result in '{self.store.folder}'; evaluate again, with all processes on the "
+                    "same file system."
                 )
             results.append(result)
         rows = write_tables(self.output_dir, results, columns=self.columns, method=self.methods[0])
@@ -215,13 +215,13 @@ class CaseReport:
             engine.state.metrics[MEAN_PSNR] = float(np.mean(psnr))
 
     def finish(self, *, viewer: str | os.PathLike | None = None, viewer_cases: int = 3) -> None:
-        """Write the tables, also where no case was left to do, and `report.html`.
+        """Write `report.html`, and the tables if no case was left to evaluate.
 
         Args:
             viewer: `niivue.umd.js`, see `write_report`.
-            viewer_cases: number of cases to look at in three planes.
+            viewer_cases: number of cases to view in three planes.
         """
-        if not self._written:  # all cases were done before, so no engine ran
+        if not self._written:  # all cases were evaluated before, so no engine ran
             self.write()
         if rank() == 0:
             path = write_report(self.output_dir, viewer=viewer, viewer_cases=viewer_cases)
@@ -234,7 +234,7 @@ def _facts(subject: Mapping[str, str], case: Case) -> Row:
 
 
 def _case_facts(case: Mapping[str, Any]) -> Row:
-    """Tell from a batch's item which case it is."""
+    """Return the facts that identify the case of a batch's item."""
     wanted = (Keys.SUBJECT, SOURCE, TARGET, AXIS, Keys.FACTOR, Keys.THICKNESS, Keys.INDICES, SPACING)
     missing = [key for key in wanted if key not in case]
     if missing:
@@ -242,7 +242,7 @@ def _case_facts(case: Mapping[str, Any]) -> Row:
             f"the evaluated batch lacks {', '.join(missing)}; it has {', '.join(case)}. CaseReport needs the items of "
             "CaseDataset: keep these keys in its transform."
         )
-    # float32 on the way through the batch: 3.3 comes back as 3.29999995.
+    # The batch holds the factor as float32: 3.3 comes back as 3.29999995.
     factor = round(float(case[Keys.FACTOR]), 6)
     known = {"source": case[SOURCE], "target": case[TARGET], "factor": factor, "axis": case[AXIS]}
     return {"subject": case[Keys.SUBJECT]} | known

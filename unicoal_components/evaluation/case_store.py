@@ -1,4 +1,4 @@
-"""The cases of an evaluation on the disk, one file each, so that one that was stopped goes on."""
+"""Store of an evaluation's cases on disk, from which a stopped evaluation resumes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..files.atomic import atomic_path
 
 RESULT = "result.json"
 VOLUMES = "[!.]*.nii.gz"
-"""Not those that are being written, whose names begin with a dot."""
+"""Pattern of complete volumes; names of files being written begin with a dot."""
 
 
 class CaseStore:
-    """A folder with a folder for each case: its result, and volumes to look at.
+    """Store of cases: a folder for each, with its result and its volumes for viewers.
 
     Args:
-        folder: made with the first case.
+        folder: folder of the store; created with the first case.
     """
 
     def __init__(self, folder: str | os.PathLike) -> None:
@@ -33,10 +33,11 @@ class CaseStore:
 
         Args:
             stem: name of the case.
-            identity: of what was evaluated, and how; a result of another one does not count. `None` takes any.
+            identity: checksum of all that the result depends on; a result with another one is ignored. `None` accepts
+                any.
 
         Returns:
-            What `save` got; `None` where there is no such result, or an unreadable one.
+            The result passed to `save`; `None` if there is none, or it is unreadable.
         """
         try:
             result = json.loads((self.folder / stem / RESULT).read_text(encoding="utf-8"))
@@ -45,7 +46,7 @@ class CaseStore:
         return result if identity is None or result.get("identity") == identity else None
 
     def save(self, stem: str, result: dict[str, Any]) -> None:
-        """Write a case's result, all or nothing; call it last, as it says that the case is done."""
+        """Write a case's result atomically; call this last, as it marks the case as evaluated."""
         with atomic_path(self.folder / stem / RESULT) as partial:
             partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
@@ -54,7 +55,7 @@ class CaseStore:
 
         Args:
             stem: name of the case.
-            name: of the volume; the file is `name.nii.gz`.
+            name: name of the volume; the file is `name.nii.gz`.
             volume: `(D, H, W)` in [-1, 1].
             affine: `(4, 4)`, voxel (w, h, d, 1) to NIfTI RAS+ world mm.
         """
@@ -65,15 +66,15 @@ class CaseStore:
             partial.write_bytes(gzip.compress(image.to_bytes(), mtime=0))
 
     def has_volumes(self, stem: str) -> bool:
-        """Tell whether a case has volumes."""
+        """Return whether a case has volumes."""
         return any((self.folder / stem).glob(VOLUMES))
 
     def remove_volumes(self, stem: str) -> None:
-        """Remove a case's volumes, as those of an earlier evaluation would be taken for its own."""
+        """Remove a case's volumes, so that those of an earlier evaluation are not mistaken for its own."""
         for path in (self.folder / stem).glob(VOLUMES):
-            path.unlink(missing_ok=True)  # another process may have been asked for the same case
+            path.unlink(missing_ok=True)  # another process may have the same case
 
     def clear(self) -> None:
-        """Forget all results."""
+        """Remove all results."""
         for path in self.folder.glob(f"*/{RESULT}"):
             path.unlink()

@@ -1,4 +1,4 @@
-"""Downstream: whether a segmenter sees the same anatomy in the prediction as in the truth."""
+"""Downstream measure: Dice and volumes of a segmenter's labels, prediction against truth."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ import torch
 from torch import Tensor
 
 from ..metrics.measure import CaseVolumes, Column
-from .segmenter import HOW, Segmenter
+from .segmenter import HINT, Segmenter
 
 
 def compare_labels(
     *, prediction: np.ndarray, target: np.ndarray, spacing: Sequence[float] = (1.0, 1.0, 1.0)
 ) -> list[dict[str, float]]:
-    """Compare two maps of labels class by class.
+    """Compare two label maps class by class.
 
-    Dice = 2 |A ∩ B| / (|A| + |B|) of the voxels A and B of a class (Dice, Ecology 1945). It is 0 where one map alone
+    Dice = 2 |A ∩ B| / (|A| + |B|) of the voxels A and B of a class (Dice, Ecology 1945). It is 0 if only one map
     has the class; a class that neither has is not listed, nor is the background, 0.
 
     Args:
         prediction: integer labels `(D, H, W)`.
-        target: the same of the truth.
+        target: integer labels of the truth, of the same shape.
         spacing: voxel size in mm.
 
     Returns:
-        For each class `class`, `dice`, and its volumes `volume_prediction_ml` and `volume_truth_ml`.
+        A row for each class: `class`, `dice`, `volume_prediction_ml` and `volume_truth_ml`.
 
     Raises:
-        ValueError: the shapes differ, or a map is not of integers >= 0.
+        ValueError: the shapes differ, or labels are not integers >= 0.
 
-    >>> a, b = np.array([[[0, 1, 1, 2]]]), np.array([[[0, 1, 2, 2]]])
-    >>> [(row["class"], round(row["dice"], 3)) for row in compare_labels(prediction=a, target=b)]
-    [(1, 0.667), (2, 0.667)]
+    Example:
+        >>> a, b = np.array([[[0, 1, 1, 2]]]), np.array([[[0, 1, 2, 2]]])
+        >>> [(row["class"], round(row["dice"], 3)) for row in compare_labels(prediction=a, target=b)]
+        [(1, 0.667), (2, 0.667)]
     """
     if prediction.shape != target.shape or any(x.dtype.kind not in "iu" or x.min() < 0 for x in (prediction, target)):
         raise ValueError(
@@ -58,18 +59,18 @@ def compare_labels(
 
 
 class DownstreamDice:
-    """Dice of a frozen segmenter's map of the prediction against its map of the truth, and the error of its volumes.
+    """Dice and volume error between a frozen segmenter's labels of the prediction and of the truth.
 
-    It says whether the anatomy that the segmenter sees is kept, not whether either map is right. `dice` is the mean
-    over the classes that the truth's map has, `volume_error` the mean over them of |V_prediction - V_truth| / V_truth
-    in percent; NaN where the truth's map has none. All slices count: a segmenter looks at a volume.
+    They measure whether the segmented anatomy is preserved, not whether the segmentation is right. `dice` is the mean
+    over the classes in the truth's labels, `volume_error` the mean over them of |V_prediction - V_truth| / V_truth
+    in percent; both are NaN if the truth's labels have no class. All slices count, as a segmenter needs a volume.
 
     Args:
         segmenter: see `Segmenter`; `None` leaves the columns empty.
         device: where to compute; `None` = the CPU.
 
     Attributes:
-        details: of the last case, the rows of `compare_labels`.
+        details: rows of `compare_labels` for the last case.
     """
 
     columns = (
@@ -84,7 +85,7 @@ class DownstreamDice:
         device: str | torch.device | None = None,
     ) -> None:
         self.segmenter = None if segmenter is None else Segmenter(segmenter, device=device)
-        self.note = "" if segmenter is not None else f"give --segmenter NAME: {HOW.removeprefix('give ')}"
+        self.note = "" if segmenter is not None else f"give --segmenter NAME: {HINT.removeprefix('give ')}"
         self.details: list[dict[str, float]] = []
         self._truth: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -104,7 +105,7 @@ class DownstreamDice:
         return {"dice": float(np.mean([row["dice"] for row in true])), "volume_error": 100 * float(np.mean(changes))}
 
     def _segment_truth(self, target: np.ndarray, axis: int = 0) -> np.ndarray:
-        """Segment the truth once for all methods of a case, on its file's axes, which the segmenter knows."""
+        """Segment the truth once for all methods of a case, on the file's axes, which the segmenter expects."""
         if self._truth is None or self._truth[0] is not target:
             self._truth = (target, self.segmenter(np.moveaxis(target, 0, axis)))  # type: ignore[misc]
         return self._truth[1]

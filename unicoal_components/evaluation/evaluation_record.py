@@ -1,4 +1,4 @@
-"""What an evaluation depends on, and what its report tells of it."""
+"""Record of an evaluation: all that its results depend on, for checksums and the report."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ PACKAGES = ("torch", "monai", "pytorch-ignite", "numpy", "scipy", "scikit-image"
 
 
 class EvaluationRecord:
-    """Weights, options and marks of an evaluation.
+    """Weights, options and warnings of an evaluation.
 
     Args:
-        section: of the datalist.
-        weights: of the evaluated network; `None` where there is no file of them.
-        unet: of the U-Net baseline.
-        files: others that the results depend on, by name, such as a segmenter's.
+        section: section of the datalist.
+        weights: weights of the evaluated network; `None` if there is no such file.
+        unet: weights of the U-Net baseline.
+        files: other files that the results depend on, by name, such as a segmenter's.
         options: values that change the results, by name, such as the slice profile.
         wiring: parts of the configuration that change the results.
-        marks: what the report must say in large letters.
+        marks: warnings that the report shows prominently.
         configuration: all values of the run, for the report.
         training_log: folder of TensorBoard events of the training, for its curves.
-        slice_step: about every how many slices are evaluated.
+        slice_step: approximate step between evaluated slices, in slices.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class EvaluationRecord:
 
         Args:
             path: the subject's file.
-            how: methods and columns.
+            how: methods, columns and other facts of the evaluation.
         """
         files = {name: file and self._sha256(file) for name, file in (self.networks | self.files).items()}
         content = {"code": code_checksum(), "files": files, "data": self._sha256(path), "options": self.options}
@@ -77,11 +77,11 @@ class EvaluationRecord:
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
     def _sha256(self, path: str | os.PathLike) -> str:
-        """Read each file once; weights that are not there are another handler's error."""
+        """Return a file's checksum, read once; missing weights are left to the handler that loads them."""
         name = str(path)
         if name not in self._checksums:
-            place, _ = split_packed(path)  # a subject of a packed set stands for the whole set
-            self._checksums[name] = sha256_of(place) if place.exists() else "absent"
+            file, _ = split_packed(path)  # a subject of a packed set has the checksum of the whole set
+            self._checksums[name] = sha256_of(file) if file.exists() else "absent"
         return self._checksums[name]
 
     def write(
@@ -98,16 +98,16 @@ class EvaluationRecord:
 
         Args:
             path: the file.
-            methods: in the order of the rows, the evaluated network's first.
-            columns: all that is measured.
-            notes: why columns are empty.
-            data: subject and path of each subject.
-            left_out: cases that were not asked, with the reason.
+            methods: names in the order of the rows, the evaluated network first.
+            columns: columns of all measures.
+            notes: reasons why columns are empty.
+            data: name and path of each subject.
+            left_out: cases that were not evaluated, with the reason.
         """
         step = self.options["slice_step"]
         marks = [*self.marks, *left_out]
         if step > 1:
-            marks.append(f"About one slice in {step} only: neighbors through plane are not neighbors in the scan.")
+            marks.append(f"About one slice in {step} only: adjacent slices are not adjacent in the scan.")
         content = {
             "schema": SCHEMA_VERSION,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -140,7 +140,7 @@ def code_checksum() -> str:
 
 
 def software() -> dict[str, str]:
-    """Return the versions of what computed."""
+    """Return the versions of the software and its libraries."""
     versions = {"unicoal_components": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:

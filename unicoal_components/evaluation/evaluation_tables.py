@@ -1,4 +1,4 @@
-"""The tables of an evaluation, from the results of its cases."""
+"""Tables of an evaluation, from the results of its cases."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ logger = logging.getLogger(__name__)
 SEGMENTATION_FIELDS = (*ROW_FIELDS, "class", "dice", "volume_prediction_ml", "volume_truth_ml")
 LOGGED = ("psnr", "ssim", "mae")
 TESTED = ("psnr", "ssim", "hfen", "dice")
-"""The few that methods are compared by; each one more would make the others harder to show."""
+"""The few columns that methods are compared by; each further test would reduce the power of the others."""
 
 
 def write_tables(
     folder: Path, results: Sequence[dict[str, Any]], *, columns: Sequence[Column], method: str
 ) -> list[Row]:
-    """Write `per_subject.csv`, `summary.csv`, `comparisons.csv`, and what else the results hold.
+    """Write `per_subject.csv`, `summary.csv`, `comparisons.csv`, and any segmentations and calibration.
 
     Args:
-        folder: of the report.
-        results: of all cases, from `CaseEvaluation`.
-        columns: all that was measured.
-        method: whose rows are compared with the others'.
+        folder: folder of the report.
+        results: results of all cases, from `CaseEvaluation`.
+        columns: columns of all measures.
+        method: method that is compared with the others.
 
     Returns:
         The rows of all cases.
@@ -56,12 +56,12 @@ def write_tables(
 
 
 def _has_value(rows: Sequence[Row], column: Column) -> bool:
-    """Tell whether anything was measured in a column; Dice has nothing without a segmenter."""
+    """Return whether a column has any value; Dice has none without a segmenter."""
     return any(not math.isnan(row[column.name]) for row in rows)
 
 
 def _replace(path: Path, rows: Sequence[Any]) -> None:
-    """Remove an earlier file where there is nothing new to say."""
+    """Write the rows, or remove an earlier file if there are none."""
     if not rows:
         path.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Whom an evaluation may ask: persons that the training has not seen."""
+"""Select held-out subjects: those that the training has not seen."""
 
 from __future__ import annotations
 
@@ -15,31 +15,33 @@ logger = logging.getLogger(__name__)
 
 TRAINING = "training"
 VALIDATION = "validation"
-WAY_OUT = (
-    "Evaluate others, or say that you want it with --allow_training_subjects true; the report is then marked, and its "
-    "figures say nothing about persons that the network has not seen."
+HINT = (
+    "Evaluate other subjects, or pass --allow_training_subjects true to evaluate them anyway; the report then shows a "
+    "warning, as its results do not hold for subjects that the network has not seen."
 )
 
 
 class HeldOutSubjects:
-    """The subjects of a section of the datalist, unless the training has seen one of them.
+    """Subjects of a section of the datalist, all held out from the training.
 
-    Seen is who stands in the section `training`, or has a scan that, under whatever name, is in another section too, or
-    in the record beside the weights (`training_record.py`). Names alone do not count: every cohort has a subject 1; an
-    equal name in such a record is marked. So is who has a scan of those by whom the weights were chosen.
+    A subject is not held out if it is in the section `training`, or if one of its scans, under whatever name, is also
+    in another section or in the record next to the weights (`training_record.py`). An equal name alone is no reason, as
+    every cohort has a subject 1, but an equal name in such a record gives a warning. So does a scan of the subjects by
+    which the weights were selected.
 
     Args:
         path: the datalist.
-        section: whom to evaluate.
-        weights: of the networks that are evaluated; the records beside them are asked too. `None` entries do not count.
-        allow_training_subjects: evaluate them all the same, and mark the report.
+        section: section to evaluate.
+        weights: weights of the evaluated networks; the records next to them are checked too. `None` entries are
+            ignored.
+        allow_training_subjects: evaluate subjects that are not held out, with a warning instead of an error.
 
     Attributes:
         data: `{"subject": name, "path": file}` for each subject.
-        marks: what a report must say of them in large letters.
+        marks: warnings that the report shows prominently.
 
     Raises:
-        ValueError: a subject is not held out; it is named, with where it was seen. Or see `read_datalist`.
+        ValueError: a subject is not held out; the message names it and where it was seen. Or see `read_datalist`.
         FileNotFoundError: see `read_datalist`.
     """
 
@@ -60,73 +62,73 @@ class HeldOutSubjects:
             first, why = next(iter(seen.items()))
             raise ValueError(
                 f"{len(seen)} of the {len(self.data)} subjects in section '{section}' of '{path}' are not held out: "
-                f"'{first}' {why}. {WAY_OUT}"
+                f"'{first}' {why}. {HINT}"
             )
         if seen:
             names = ", ".join(seen)
             self.marks.insert(
-                0, f"Evaluated on subjects that were not held out ({names}): others will see other figures."
+                0, f"Evaluated on subjects that were not held out ({names}): results on new subjects will differ."
             )
         for file in files:
-            self._mark_choice(file, section)
-            self._mark_names(file, without=seen)
-        for mark in self.marks:
-            logger.warning("%s", mark)
+            self._warn_selection(file, section)
+            self._warn_names(file, without=seen)
+        for warning in self.marks:
+            logger.warning("%s", warning)
 
     def _seen(self, path: str | os.PathLike, section: str, weights: list[Path]) -> dict[str, str]:
-        """Return the subjects that were seen, and how that is known; mark what cannot be known."""
+        """Return the subjects that were seen, with the reason; add a warning for what cannot be checked."""
         if section == TRAINING:
             return {entry["subject"]: f"stands in section '{TRAINING}'" for entry in self.data}
-        places = self._sections(path, without=section)
+        sources = self._sections(path, without=section)
         for file in weights:
-            places[f"the record '{record_path(file)}'"] = read_record(file)
+            sources[f"the record '{record_path(file)}'"] = read_record(file)
             if not record_path(file).is_file():
-                self.marks.append(f"{file.name} does not tell whom it was trained on; only the datalist was checked.")
+                self.marks.append(f"{file.name} has no record of its training subjects; only the datalist was checked.")
             unknown = [name for name, scans in read_record(file).items() if not scans]
             if unknown:
                 self.marks.append(
-                    f"{file.name} was trained on others too, of whom no scan is known: {', '.join(unknown)}."
+                    f"{file.name} was also trained on subjects without a record of their scans: {', '.join(unknown)}."
                 )
         seen: dict[str, str] = {}
-        for place, subjects in places.items():
+        for source, subjects in sources.items():
             for name, owner in self._owners(subjects).items():
-                seen.setdefault(name, f"has a scan of '{owner}' in {place}")
+                seen.setdefault(name, f"has a scan of '{owner}' in {source}")
         return seen
 
     def _owners(self, subjects: Subjects) -> dict[str, str]:
-        """Return who of `data` has a scan of one of these subjects, and of which one."""
+        """Return the subjects of `data` that share a scan with one of these subjects, and that subject's name."""
         owners = {scan: name for name, scans in subjects.items() for scan in scans.values()}
         same = {
             name: [owners[scan] for scan in scans.values() if scan in owners] for name, scans in self._scans.items()
         }
         return {name: found[0] for name, found in same.items() if found}
 
-    def _mark_choice(self, file: Path, section: str) -> None:
-        """Mark those by whom the weights were chosen, or may have been: the best of many is best on them."""
+    def _warn_selection(self, file: Path, section: str) -> None:
+        """Warn of subjects by which the weights were selected, or may have been: results on them are biased."""
         selected_by = read_selected_by(file)
         if selected_by is None and section == VALIDATION:
             self.marks.append(
-                f"{file.name} may have been chosen by these very subjects: they are of section {VALIDATION}."
+                f"{file.name} may have been selected by these same subjects: they are of section {VALIDATION}."
             )
-        chosen_by = self._owners(selected_by or {})
-        if chosen_by:
+        selecting = self._owners(selected_by or {})
+        if selecting:
             self.marks.append(
-                f"{file.name} was chosen by its quality on subjects that are evaluated here ({', '.join(chosen_by)}): "
-                "its figures are a little too good. Evaluate others for figures that hold."
+                f"{file.name} was selected by its quality on subjects evaluated here ({', '.join(selecting)}): "
+                "its results are slightly optimistic. Evaluate other subjects for unbiased results."
             )
 
-    def _mark_names(self, file: Path, *, without: Collection[str]) -> None:
-        """Mark those who may be persons of the training whose scans were changed so that nothing tells."""
+    def _warn_names(self, file: Path, *, without: Collection[str]) -> None:
+        """Warn of subjects with the name of a training subject: they may be the same person with modified scans."""
         trained = {own_name(name) for name in read_record(file)}
         same = [name for name in self._scans if own_name(name) in trained and name not in without]
         if same:
             self.marks.append(
                 f"{file.name} was trained on subjects of the same names with other scans ({', '.join(same)}): check "
-                "that they are other persons."
+                "that they are different people."
             )
 
     def _sections(self, path: str | os.PathLike, *, without: str) -> dict[str, Subjects]:
-        """Return the scans of the other sections; where their files are on another machine, mark that."""
+        """Return the scans of the other sections; warn if their files are missing on this machine."""
         found: dict[str, Subjects] = {}
         for section in sections_of(path):
             if section == without:
@@ -135,7 +137,7 @@ class HeldOutSubjects:
                 entries = read_datalist(path, section)
             except FileNotFoundError:
                 self.marks.append(
-                    f"Files of section '{section}' are not here, so it was not checked for the same scans."
+                    f"Files of section '{section}' are missing here, so it was not checked for the same scans."
                 )
                 continue
             found[f"section '{section}'"] = {entry["subject"]: scan_fingerprints(entry["path"]) for entry in entries}

@@ -28,17 +28,18 @@ def build_measures(
     """Build the measures of a report.
 
     Args:
-        names: of `MEASURES`, in the order of the columns; an object that measures may stand among them.
+        names: names from `MEASURES` or built measures, in the order of the columns.
         lpips_backbone: see `PerceptualDistance`.
         segmenter: see `DownstreamDice`.
         device: where networks compute; `None` = the CPU.
 
     Raises:
-        ValueError: a name is unknown or stands there twice, or strict is missing.
-        FileNotFoundError: see the two measures.
+        ValueError: a name is unknown or given twice, or strict is missing.
+        FileNotFoundError: see `PerceptualDistance` and `DownstreamDice`.
 
-    >>> [type(measure).__name__ for measure in build_measures(names=["strict", "dice"])]
-    ['StrictProtocol', 'DownstreamDice']
+    Example:
+        >>> [type(measure).__name__ for measure in build_measures(names=["strict", "dice"])]
+        ['StrictProtocol', 'DownstreamDice']
     """
     builders: dict[str, Callable[[], Measure]] = {
         "strict": StrictProtocol,
@@ -51,7 +52,7 @@ def build_measures(
     given = [name for name in names if isinstance(name, str)]
     if "strict" not in given or len(set(given)) < len(given) or set(given) - set(builders):
         raise ValueError(
-            f"evaluation_measures is {list(names)}; allowed are {', '.join(MEASURES)}, each once, and strict must be "
-            "among them: cases are ranked by its PSNR."
+            f"evaluation_measures is {list(names)}; it must hold names from {', '.join(MEASURES)}, each once, and "
+            "always strict, as cases are ranked by its PSNR."
         )
     return [builders[name]() if isinstance(name, str) else name for name in names]

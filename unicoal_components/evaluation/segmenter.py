@@ -1,4 +1,4 @@
-"""A frozen segmenter that the user names: a TorchScript file or a Python callable."""
+"""Frozen segmenter given by name: a TorchScript file or a Python callable."""
 
 from __future__ import annotations
 
@@ -14,30 +14,32 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-HOW = "give a TorchScript file such as net.ts, or a Python callable as package.module:function or path/file.py:function"
+HINT = (
+    "give a TorchScript file such as net.ts, or a Python callable as package.module:function or path/file.py:function"
+)
 
 
 class Segmenter:
-    """Turn a volume into a map of labels.
+    """Segment a volume with a given network or function.
 
-    What is named runs as the code that it is, so it must be trusted: `torch.jit.load` and an import execute files. It
-    is frozen: a network is put in eval mode, and no gradient is kept. Padding, resampling and its own scaling of
-    intensities are the segmenter's business.
+    The segmenter must be trusted: `torch.jit.load` and an import execute code. It is frozen: a network is put in eval
+    mode, and no gradient is kept. Padding, resampling and any further scaling of intensities are left to the segmenter.
 
     Args:
-        name: TorchScript file, or `package.module:function`, or `file.py:function`; or the callable itself. It takes a
-            float32 volume `(1, 1, D, H, W)` in [0, 1], where this package's x in [-1, 1] is (x + 1) / 2 and background
-            0, axes to superior, posterior and left, voxels of the case's size, and returns logits `(1, C, D, H, W)`
-            of C >= 2 classes, the largest of which counts, or integer labels `(D, H, W)`, 1s in front allowed.
-        device: where the volume goes, and a network with it; `None` = the CPU.
+        name: TorchScript file, `package.module:function` or `file.py:function`; or the callable itself. It takes a
+            float32 volume `(1, 1, D, H, W)` in [0, 1] (this package's x in [-1, 1] as (x + 1) / 2, background 0), with
+            axes to superior, posterior and left and voxels of the case's size. It returns logits `(1, C, D, H, W)`
+            of C >= 2 classes, of which the largest is taken, or integer labels `(D, H, W)`, leading 1s allowed.
+        device: device of the volume, and of a network; `None` = the CPU.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no TorchScript or fails, or there is no such callable.
+        ValueError: the file is no TorchScript or cannot be loaded, or there is no such callable.
 
-    >>> bright = Segmenter(lambda volume: (volume > 0.5).long())
-    >>> bright(np.array([[[-1.0, 0.5]]])).tolist()
-    [[[0, 1]]]
+    Example:
+        >>> bright = Segmenter(lambda volume: (volume > 0.5).long())
+        >>> bright(np.array([[[-1.0, 0.5]]])).tolist()
+        [[[0, 1]]]
     """
 
     def __init__(self, name: str | Callable[[Tensor], Any], *, device: str | torch.device | None = None) -> None:
@@ -45,7 +47,7 @@ class Segmenter:
         self.device = torch.device(device or "cpu")
         self.function: Callable[[Tensor], Any] = _load(name) if isinstance(name, str) else name
         if not callable(self.function):
-            raise ValueError(f"segmenter is {name!r}; {HOW}.")
+            raise ValueError(f"segmenter is {name!r}; {HINT}.")
         if isinstance(self.function, nn.Module):
             self.function = self.function.to(self.device).eval()
 
@@ -59,7 +61,7 @@ class Segmenter:
             Labels `(D, H, W)`, int64, 0 = background.
 
         Raises:
-            ValueError: the segmenter failed, or returned something else.
+            ValueError: the segmenter failed, or its result has another shape or type.
         """
         gray = (torch.from_numpy(np.ascontiguousarray(volume, dtype=np.float32)).clamp(-1, 1) + 1) / 2
         try:
@@ -88,66 +90,67 @@ class Segmenter:
 
 
 def segmenter_file(name: str | None) -> str | None:
-    """Return the file that holds a segmenter, whose change is a change of the segmenter.
+    """Return the file that holds a segmenter, to detect when the segmenter changes.
 
     Args:
         name: see `Segmenter`; `None` for none.
 
     Returns:
-        The TorchScript or Python file; of a module that is not there, its name.
+        The TorchScript or Python file; for a module that is not installed, its name.
 
-    >>> segmenter_file("folder:1/net.ts"), segmenter_file("file.py:segment"), segmenter_file(None)
-    ('folder:1/net.ts', 'file.py', None)
+    Example:
+        >>> segmenter_file("folder:1/net.ts"), segmenter_file("file.py:segment"), segmenter_file(None)
+        ('folder:1/net.ts', 'file.py', None)
     """
     if name is None or not _is_callable(name):
         return name
-    place = name.rpartition(":")[0]
-    if place.endswith(".py"):
-        return place
+    location = name.rpartition(":")[0]
+    if location.endswith(".py"):
+        return location
     try:
-        spec = importlib.util.find_spec(place)
+        spec = importlib.util.find_spec(location)
     except (ImportError, ValueError):
-        return place
-    return place if spec is None or spec.origin is None else spec.origin
+        return location
+    return location if spec is None or spec.origin is None else spec.origin
 
 
 def _is_callable(name: str) -> bool:
-    """Tell a callable from a TorchScript file, whose name may hold a colon too."""
+    """Return whether the name is of a callable, not of a TorchScript file, which may contain a colon too."""
     _, colon, attribute = name.rpartition(":")
     return bool(colon) and attribute.isidentifier()
 
 
 def _load(name: str) -> Callable[[Tensor], Any]:
     if _is_callable(name):
-        place, _, attribute = name.rpartition(":")
-        return _callable(place, attribute)
+        location, _, attribute = name.rpartition(":")
+        return _callable(location, attribute)
     if not Path(name).is_file():
-        raise FileNotFoundError(f"segmenter '{name}' does not exist; {HOW}.")
+        raise FileNotFoundError(f"segmenter '{name}' does not exist; {HINT}.")
     try:
         return torch.jit.load(name, map_location="cpu")
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"segmenter '{name}' is no TorchScript ({str(error).splitlines()[0]}); {HOW}.") from error
+        raise ValueError(f"segmenter '{name}' is no TorchScript ({str(error).splitlines()[0]}); {HINT}.") from error
 
 
-def _callable(place: str, attribute: str) -> Callable[[Tensor], Any]:
-    """Import `attribute` of a module, or of a file that need not be on the path."""
-    if place.endswith(".py") and not Path(place).is_file():
-        raise FileNotFoundError(f"segmenter '{place}:{attribute}': there is no file '{place}'; {HOW}.")
+def _callable(location: str, attribute: str) -> Callable[[Tensor], Any]:
+    """Import `attribute` from a module, or from a file that need not be on the Python path."""
+    if location.endswith(".py") and not Path(location).is_file():
+        raise FileNotFoundError(f"segmenter '{location}:{attribute}': there is no file '{location}'; {HINT}.")
     try:
-        module = _run_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+        module = _run_file(Path(location)) if location.endswith(".py") else importlib.import_module(location)
     except Exception as error:  # whatever the user's code raises
         reason = f"{type(error).__name__}: {error}"
-        raise ValueError(f"segmenter '{place}:{attribute}' cannot be imported ({reason}); {HOW}.") from error
+        raise ValueError(f"segmenter '{location}:{attribute}' cannot be imported ({reason}); {HINT}.") from error
     function = getattr(module, attribute, None)
     if not callable(function):
-        raise ValueError(f"segmenter '{place}:{attribute}': '{place}' has no callable '{attribute}'; {HOW}.")
+        raise ValueError(f"segmenter '{location}:{attribute}': '{location}' has no callable '{attribute}'; {HINT}.")
     return function
 
 
 def _run_file(path: Path) -> ModuleType:
-    name = f"_segmenter_{path.stem}"  # its own name, so that a file json.py hides no module
+    name = f"_segmenter_{path.stem}"  # a private name, so that a file json.py does not shadow the module json
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
-    sys.modules[name] = module  # as an import does; dataclasses look themselves up there
+    sys.modules[name] = module  # as an import does; dataclasses look up their module here
     spec.loader.exec_module(module)  # type: ignore[union-attr]
     return module

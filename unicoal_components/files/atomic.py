@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all."""
+"""Atomic writing of files."""
 
 import glob
 import os
@@ -9,11 +9,11 @@ from pathlib import Path
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; move it onto `path` when the block ends well, remove it when it fails.
+    """Yield a temporary path next to `path`; move it to `path` if the block succeeds, remove it if it fails.
 
-    A reader sees the old file or the whole new one, never half of it: `os.replace` within one folder is atomic. The
-    temporary name starts with a dot and ends in `.partial`, so a process that was killed leaves nothing that looks
-    like a result. Missing parent folders are made.
+    A reader sees the old file or the complete new one, as `os.replace` within one folder is atomic. The temporary name
+    starts with a dot and ends in `.partial`, so that a killed process leaves nothing that looks like a result. Missing
+    parent folders are created.
 
     Raises:
         OSError: the file cannot be written; the message names it.
@@ -44,7 +44,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def remove_partials(path: str | os.PathLike) -> None:
-    """Remove what processes that were killed while writing `path` have left beside it."""
+    """Remove the temporary files that killed processes have left next to `path`."""
     path = Path(path)
     for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
         partial.unlink(missing_ok=True)

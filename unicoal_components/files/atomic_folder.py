@@ -1,4 +1,4 @@
-"""Folders that appear complete or not at all."""
+"""Atomic writing of folders."""
 
 import os
 import shutil
@@ -9,10 +9,10 @@ from pathlib import Path
 
 @contextmanager
 def atomic_folder(folder: str | os.PathLike) -> Iterator[Path]:
-    """Yield a new temporary folder beside `folder`; put it in its place when the block ends well, else remove it.
+    """Yield a new temporary folder next to `folder`; move it to `folder` if the block succeeds, else remove it.
 
-    A folder that stands there is replaced, and only once the new one is complete; whether it may be is for the caller
-    to see first. Temporary names start with a dot and end in `.partial`. Missing parent folders are made.
+    An existing folder is replaced once the new one is complete; the caller must check first whether that is allowed.
+    Temporary names start with a dot and end in `.partial`. Missing parent folders are created.
 
     Raises:
         OSError: the folder cannot be written; the message names it.
@@ -45,7 +45,7 @@ def atomic_folder(folder: str | os.PathLike) -> Iterator[Path]:
 
 
 def _put_in_place(partial: Path, folder: Path) -> None:
-    """Rename the new folder; the old one steps aside for that moment and comes back if it fails."""
+    """Rename the new folder; the old one is moved away meanwhile and restored if that fails."""
     if not folder.exists():
         partial.rename(folder)
         return

@@ -7,17 +7,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
 def page_templates(folder: Path, **filters: Callable[..., str]) -> Environment:
-    """Give the templates of a folder, in which text can never become markup.
+    """Return an environment for the templates of a folder, with automatic escaping.
 
-    Whatever is put into a page is escaped, unless its template says `|safe`; a name that the template asks for and that
-    is not given is an error.
+    All values are escaped, unless the template marks them `|safe`; a missing value is an error.
 
     Args:
-        folder: of the templates, and of what they include.
-        filters: by name, for templates to write values with.
+        folder: folder of the templates and of the files that they include.
+        filters: filters for the templates, by name.
 
-    >>> page_templates(Path()).from_string('<b title="{{ text }}">').render(text='"><script>')
-    '<b title="&#34;&gt;&lt;script&gt;">'
+    Example:
+        >>> page_templates(Path()).from_string('<b title="{{ text }}">').render(text='"><script>')
+        '<b title="&#34;&gt;&lt;script&gt;">'
     """
     environment = Environment(
         loader=FileSystemLoader(folder),

@@ -1,4 +1,4 @@
-"""Arrays on the disk, for what is too large for main memory."""
+"""Temporary arrays on disk, for data too large for main memory."""
 
 import mmap
 import os
@@ -12,15 +12,15 @@ import numpy as np
 def scratch_array(
     shape: Sequence[int], dtype: np.dtype | type | str, folder: str | os.PathLike, *, order: str = "C"
 ) -> np.memmap:
-    """Return an array that lives in a nameless file, gone with the array or the process.
+    """Return an array in a nameless file that is removed with the array or the process.
 
-    The space is taken at once: a disk that is full says so here, not by a crash of whoever writes into the array.
+    The space is reserved at once, so that a full disk is an error here, not a crash when the array is written.
 
     Args:
-        shape: of the array.
-        dtype: of the array.
-        folder: on a disk with space enough; made if need be.
-        order: "C" or "F".
+        shape: shape of the array.
+        dtype: data type of the array.
+        folder: folder on a disk with enough space; created if needed.
+        order: memory order, "C" or "F".
 
     Raises:
         OSError: the folder cannot be written, or lacks the space; the message names it.
@@ -39,7 +39,7 @@ def scratch_array(
 
 
 def reserve(file: int, size: int) -> None:
-    """Take `size` bytes for an open file, or raise OSError; where the system cannot, only make it that long."""
+    """Reserve `size` bytes for an open file, or raise OSError; if unsupported, only set its length."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file, 0, size)
     else:
@@ -47,7 +47,7 @@ def reserve(file: int, size: int) -> None:
 
 
 def release(array: np.memmap) -> None:
-    """Let go of the memory that the array's pages take; they stand in the file, and come back when asked for."""
+    """Release the memory of the array's pages; they stay in the file and are read again on access."""
     pages = getattr(array, "_mmap", None)
     if pages is not None and hasattr(mmap, "MADV_DONTNEED"):
         pages.madvise(mmap.MADV_DONTNEED)

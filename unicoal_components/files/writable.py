@@ -1,4 +1,4 @@
-"""Whether results can be written, asked before time is spent on them."""
+"""Check that results can be written, before they are computed."""
 
 import os
 import tempfile
@@ -6,13 +6,13 @@ from pathlib import Path
 
 
 def check_writable(folder: str | os.PathLike) -> None:
-    """Raise if `folder` can neither be written nor be made; nothing is left behind, not even the folder.
+    """Raise if `folder` can neither be written nor be created; nothing is left behind, not even the folder.
 
-    A nameless file is opened in the folder, or in the nearest one above that exists: permission bits say nothing to the
-    administrator, nor about read-only disks.
+    A nameless file is opened in the folder, or in its nearest existing parent: permission bits do not apply to the
+    administrator, and do not show read-only disks.
 
     Raises:
-        OSError: it cannot be written; the message names it.
+        OSError: the folder cannot be written; the message names it.
 
     Example:
         >>> check_writable(tempfile.gettempdir())

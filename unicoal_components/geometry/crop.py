@@ -1,4 +1,4 @@
-"""A scan cut to a box around the head or brain."""
+"""Crop of a scan to a box around the head or brain."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from .orientation import spacing_of
 
 
 def crop_box(mask: np.ndarray, affine: np.ndarray, margin: float = 5.0) -> tuple[slice, slice, slice]:
-    """Return the smallest box around a mask and a margin, within the volume.
+    """Return the smallest box around a mask with a margin, within the volume.
 
     Args:
         mask: `(x, y, z)`, true or non-zero inside.
         affine: `(4, 4)`, voxel to world mm; gives the voxel sizes.
-        margin: at least this many mm are kept around the mask on every side, where the volume has them; 0 or more.
+        margin: distance in mm to keep around the mask on every side, within the volume; 0 or more.
 
     Raises:
         ValueError: the mask is empty, or the margin negative.
@@ -39,7 +39,7 @@ def crop_box(mask: np.ndarray, affine: np.ndarray, margin: float = 5.0) -> tuple
 
 
 def crop(volume: np.ndarray, affine: np.ndarray, box: tuple[slice, slice, slice]) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a volume `(x, y, z)` to a box; the affine's origin moves along, so every voxel keeps its place in the world.
+    """Crop a volume `(x, y, z)` to a box and adapt the affine, so that every voxel keeps its world position.
 
     Returns:
         The voxels, a view, and their affine `(4, 4)`.

@@ -1,26 +1,26 @@
-"""Head or brain against the background of a scan."""
+"""Mask of the head or brain in a scan."""
 
 import numpy as np
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 CLEAN = 0.02
-"""A background of zeros is real, not noise cut off at 0, when smoothing moves less than 2 % of the foreground."""
+"""A background of zeros is real, not noise clipped at 0, if smoothing changes less than 2 % of the foreground."""
 
 LONGEST = 128
-"""Voxels along an axis that are enough to find a head."""
+"""Voxels along an axis that suffice to find a head."""
 
 FLOOR = 0.02
-"""Added before the logarithm, in parts of the 99th percentile: what is darker is all alike."""
+"""Offset before the logarithm, as a fraction of the 99th percentile: darker intensities become nearly equal."""
 
 
 def foreground_mask(volume: np.ndarray) -> np.ndarray:
-    """Tell head or brain from the background.
+    """Return the mask of the head or brain.
 
-    Where the scan has a clean surround of zeros (brain-stripped, or masked by the scanner) the foreground is what is
-    not 0. Else noisy air is told from the head by Otsu's threshold (Otsu 1979) of the logarithm of the median-smoothed
-    volume: the logarithm keeps dark tissue with the head, though fat may be many times brighter. Of that the largest
-    connected part is taken. In both cases holes (ventricles, sinuses) are filled.
+    If the scan has a clean background of zeros (skull-stripped, or masked by the scanner) the foreground is all that is
+    not 0. Otherwise noisy air is separated from the head by Otsu's threshold (Otsu 1979) of the logarithm of the
+    median-smoothed volume: the logarithm keeps dark tissue with the head, though fat may be many times brighter. Then
+    the largest connected part is kept. In both cases holes (ventricles, sinuses) are filled.
 
     Args:
         volume: `(x, y, z)`; intensities of any scale, brighter in tissue than in air.
@@ -49,9 +49,9 @@ def foreground_mask(volume: np.ndarray) -> np.ndarray:
 
 
 def _is_clean(mask: np.ndarray) -> bool:
-    """Tell a compact foreground on zeros from noise: a 3x3x3 majority vote must leave nearly all of it as it is.
+    """Return whether a foreground on zeros is compact, not noise: a 3x3x3 majority vote must hardly change it.
 
-    The vote rounds edges off; a box's 12 edges may go, so that tiny volumes count as clean too.
+    The vote rounds edges; changes of a box's 12 edges are allowed, so that tiny volumes count as clean too.
     """
     majority = ndimage.uniform_filter(mask.astype(np.float32), 3, mode="nearest") > 0.5
     changed = np.count_nonzero(majority != mask)
@@ -65,7 +65,7 @@ def _brighter_than_air(volume: np.ndarray) -> np.ndarray:
     low, high = np.percentile(coarse, [0.0, 99.0])
     logarithm = np.log(FLOOR + np.clip((coarse - low) / max(high - low, 1e-12), 0, 1))
     mask = logarithm > threshold_otsu(logarithm.ravel())
-    for axis in range(3):  # bone is as dark as air: a hole of one slice, though open to the outside in three axes
+    for axis in range(3):  # bone is as dark as air: fill holes slice by slice, as they may be open in 3D
         for index in range(mask.shape[axis]):
             part = (slice(None),) * axis + (index,)
             mask[part] = ndimage.binary_fill_holes(mask[part])

@@ -1,4 +1,4 @@
-"""Between the house's volumes (RAS+ world) and ITK's images (LPS world), the only place where the two meet."""
+"""Conversion between volumes (RAS+ world) and ITK images (LPS world)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,14 +8,14 @@ import itk
 import numpy as np
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""Turns points of the RAS+ world into ITK's LPS world, and back: x and y change sign."""
+"""Matrix from RAS+ world points to ITK's LPS world and back: x and y change sign."""
 
 SHEAR = 1e-3
-"""Voxel axes may deviate from a right angle by a cosine of 0.001 (0.06 degrees), more than headers round."""
+"""Largest cosine between voxel axes, 0.06 degrees off a right angle; rounding in headers causes less."""
 
 
 def to_itk(volume: np.ndarray, affine: np.ndarray) -> Any:
-    """Return a volume as ITK image with origin, spacing and directions; the voxels are copied.
+    """Return a volume as an ITK image with origin, spacing and directions; the voxels are copied.
 
     Args:
         volume: `(x, y, z)`, converted to float32.
@@ -43,9 +43,9 @@ def to_itk(volume: np.ndarray, affine: np.ndarray) -> Any:
 
 
 def from_itk(image: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the voxels of an ITK image, copied, as `(x, y, z)` and its affine: the way back from `to_itk`.
+    """Return the voxels of an ITK image, copied, as `(x, y, z)`, and its affine: the inverse of `to_itk`.
 
-    Images of more or fewer axes keep theirs; several components a voxel, such as colors, become a last axis.
+    Images with more or fewer axes keep them; several components per voxel, such as colors, become a last axis.
     """
     axes = image.GetImageDimension()
     matrix = itk.array_from_matrix(image.GetDirection()) * np.array(image.GetSpacing())
@@ -59,10 +59,10 @@ def from_itk(image: Any) -> tuple[np.ndarray, np.ndarray]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let the ITK filters that are made within this context run in one thread; the setting before comes back after.
+    """Run the ITK filters that are created within this context in one thread; restore the setting afterwards.
 
-    Sums over threads depend on how the work is shared, so one thread makes results repeatable. Persons run in parallel
-    processes anyway.
+    Sums over threads depend on how the work is divided, so one thread makes results reproducible. Subjects run in
+    parallel processes anyway.
     """
     threads = itk.MultiThreaderBase.GetGlobalDefaultNumberOfThreads()
     itk.MultiThreaderBase.SetGlobalDefaultNumberOfThreads(1)

@@ -1,4 +1,4 @@
-"""Between a scan's voxels and a stack of slices: permutations, flips and affines, never a resampling.
+"""Conversion between a scan and a stack of slices by permutations and flips, without resampling.
 
 A scan is `(x, y, z)` in any orientation, its affine maps voxel (x, y, z, 1) to NIfTI RAS+ world mm. A stack is
 `(D, H, W)`, slices first; its affine maps voxel (w, h, d, 1) to the same world.
@@ -17,20 +17,20 @@ from nibabel.orientations import (
 )
 
 PLANES = {"axial": "LPS", "coronal": "LIP", "sagittal": "PIL"}
-"""Where the stack axes W, H, D point to: every slice lies upright as radiologists see it."""
+"""Directions of the stack axes W, H, D: every slice is upright as radiologists view it."""
 
 COARSER = 1.1
-"""An axis is the thick one when its spacing is more than 10 % above both others."""
+"""An axis is the thick one if its spacing is more than 10 % above both others."""
 
 
 class Stack(NamedTuple):
-    """Slices with their place in the world, and the way back.
+    """Stack of slices with its affine and the orientation of the original scan.
 
     Attributes:
         slices: `(D, H, W)`, slices first.
         affine: `(4, 4)`, voxel (w, h, d, 1) to NIfTI RAS+ world mm.
         plane: "axial", "coronal" or "sagittal".
-        orientation: where the axes of the original scan point to, such as "RAS".
+        orientation: directions of the axes of the original scan, such as "RAS".
     """
 
     slices: np.ndarray
@@ -50,9 +50,9 @@ def spacing_of(affine: np.ndarray) -> np.ndarray:
 
 
 def choose_plane(affine: np.ndarray, through_plane: str = "auto") -> str:
-    """Name the plane of the slices: the one given, or the one that the scan was most likely acquired in.
+    """Return the plane of the slices: the given one, or the plane in which the scan was most likely acquired.
 
-    "auto" takes the coarsest voxel axis if its spacing is more than 10 % above the others, else axial.
+    "auto" selects the coarsest voxel axis if its spacing is more than 10 % above the others, else axial.
 
     Raises:
         ValueError: the name is none of "auto", "axial", "coronal", "sagittal".
@@ -75,7 +75,7 @@ def choose_plane(affine: np.ndarray, through_plane: str = "auto") -> str:
 def to_stack(volume: np.ndarray, affine: np.ndarray, through_plane: str = "auto") -> Stack:
     """Permute and flip a scan `(x, y, z)` into a stack of slices `(D, H, W)`; an oblique scan stays oblique.
 
-    Axes go to the closest anatomical direction, so the slices are those of the scanner if `through_plane` is its axis.
+    Axes are mapped to the closest anatomical direction, so the slices are the scanner's if `through_plane` is its axis.
 
     Raises:
         ValueError: the plane is unknown.
@@ -91,15 +91,15 @@ def to_stack(volume: np.ndarray, affine: np.ndarray, through_plane: str = "auto"
 def from_stack(
     slices: np.ndarray, affine: np.ndarray, *, plane: str, orientation: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a stack to the axis order and directions of the original scan: the way back from `to_stack`.
+    """Return a stack to the axis order and directions of the original scan: the inverse of `to_stack`.
 
-    The number of slices and their distance may have changed meanwhile; the affine goes along.
+    The number of slices and their distance may have changed; the affine is converted too.
 
     Args:
-        slices: `(D, H, W)`.
-        affine: of this stack, voxel (w, h, d, 1) to world mm.
-        plane: of this stack.
-        orientation: of the original scan, such as "RAS".
+        slices: stack `(D, H, W)`.
+        affine: affine of this stack, voxel (w, h, d, 1) to world mm.
+        plane: plane of this stack.
+        orientation: orientation of the original scan, such as "RAS".
 
     Returns:
         The volume `(x, y, z)`, a view of the slices, and its affine.
@@ -111,18 +111,18 @@ def from_stack(
 
 
 def stack_view(volume: np.ndarray, *, plane: str, orientation: str) -> np.ndarray:
-    """See a volume `(x, y, z)` of a scan's axis order and directions as a stack `(D, H, W)`, without copying.
+    """Return a view of a volume `(x, y, z)` in a scan's axis order and directions as a stack `(D, H, W)`.
 
-    What is written into the view stands in the volume: the counterpart of `from_stack`.
+    Writing into the view changes the volume: the counterpart of `from_stack`.
     """
     turn = ornt_transform(axcodes2ornt(orientation), axcodes2ornt(PLANES[plane]))
     return apply_orientation(volume, turn).transpose(2, 1, 0)
 
 
 def thin_affine(affine: np.ndarray, factor: float) -> np.ndarray:
-    """Return the affine of the thin grid: slices `factor` times closer, the center of slice 0 where it was.
+    """Return the affine of the thin grid: slices `factor` times closer, with slice 0 at the same position.
 
-    Thin slice b lies at thick index b / k, so the third column (one step through the plane) is divided by k.
+    Thin slice b is at thick index b / k, so the third column (one step through the plane) is divided by k.
 
     Example:
         >>> thin_affine(np.diag([1.0, 1.0, 6.0, 1.0]), 4.0)[:3, 2].tolist()
@@ -136,8 +136,8 @@ def thin_affine(affine: np.ndarray, factor: float) -> np.ndarray:
 def thick_affine(affine: np.ndarray, factor: float, phase: float = 0.0) -> np.ndarray:
     """Return the affine of a thick grid: slices `factor` times further apart, slice 0 at the thin slice `phase`.
 
-    Thick slice n lies at thin index p + n k, so the origin moves by p steps through the plane and the step becomes k
-    times as long: the way back from `thin_affine` where p = 0.
+    Thick slice n is at thin index p + n k, so the origin moves by p steps through the plane and the step becomes k
+    times as long: the inverse of `thin_affine` for p = 0.
 
     Example:
         >>> thick_affine(np.diag([1.0, 1.0, 1.5, 1.0]), 4.0, phase=2.0)[:3, 2:].tolist()

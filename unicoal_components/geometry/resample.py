@@ -1,4 +1,4 @@
-"""Scans onto a common grid: the one place where a scan's voxels are interpolated before training."""
+"""Resampling of scans to a common grid, the only interpolation of voxels before training."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,17 +9,17 @@ from scipy import ndimage
 from .orientation import spacing_of
 
 ORDERS = {"nearest": 0, "linear": 1, "bspline": 3}
-"""Interpolation by the degree of its spline."""
+"""Degree of the spline of each interpolation."""
 
 ALIASING = 1.2
-"""An axis is smoothed first when the new spacing is more than 1.2 times its own."""
+"""An axis is smoothed first if the new spacing is more than 1.2 times its own."""
 
 FWHM = 2 * np.sqrt(2 * np.log(2))
 """Full width at half maximum of a Gaussian of standard deviation 1."""
 
 
 class Grid(NamedTuple):
-    """Where voxels lie.
+    """Voxel grid in the world.
 
     Attributes:
         shape: number of voxels along x, y, z.
@@ -34,13 +34,13 @@ def reference_grid(shape: Sequence[int], affine: np.ndarray, *, spacing: float |
     """Return the grid of a scan with another spacing: same axes, same field of view.
 
     The field of view reaches half a voxel beyond the outer voxel centers. The new one has the same center and is the
-    smallest of whole voxels that covers it: the corners agree where the length is a whole number of new voxels, and
-    else stick out by the same amount, less than half a new voxel, on both sides. So a flipped scan gets the same grid.
+    smallest of whole voxels that covers it: the corners agree if the length is a whole number of new voxels, and
+    otherwise extend by the same amount, less than half a new voxel, on both sides. So flips keep the grid.
 
     Args:
         shape: voxels of the scan along x, y, z.
         affine: `(4, 4)`, its voxels to world mm.
-        spacing: new voxel size in mm, one number or one per voxel axis, above 0; `None`: as it is.
+        spacing: new voxel size in mm, one number or one per voxel axis, above 0; `None` = unchanged.
 
     Raises:
         ValueError: a spacing is not above 0, or there are not three.
@@ -73,21 +73,21 @@ def resample_to_grid(
 ) -> np.ndarray:
     """Interpolate a volume at the voxel centers of a grid.
 
-    A grid voxel i reads the volume at affine⁻¹ world_map grid.affine i. Where the grid is coarser than the volume along
-    one of the volume's axes, by r > 1.2, a Gaussian along that axis comes first, of full width at half maximum
-    √(r² - 1) voxels: that widens a voxel's profile of width 1 to the new spacing r (Cardoso 2015,
+    A grid voxel i reads the volume at affine⁻¹ world_map grid.affine i. If the grid is coarser than the volume along
+    one of the volume's axes, by r > 1.2, the volume is first smoothed along that axis by a Gaussian of full width at
+    half maximum √(r² - 1) voxels, which widens a voxel's profile of width 1 to the new spacing r (Cardoso 2015,
     doi 10.1007/978-3-319-24571-3_81). Axes that are thick already are not smoothed.
 
-    Zero background stays exactly 0: the result is 0 where less than half of the linearly interpolated surround is not
-    0. What lies outside the volume's field of view (half a voxel beyond its outer centers) is 0. Splines overshoot at
+    Zero background stays exactly 0: the result is 0 where less than half of the linearly interpolated neighborhood is
+    not 0. It is 0 outside the volume's field of view (half a voxel beyond its outer centers). Splines overshoot at
     edges; the result is clipped to the range of the volume.
 
     Args:
         volume: `(x, y, z)`.
         affine: `(4, 4)`, its voxels to RAS+ world mm.
-        grid: where to interpolate.
+        grid: grid to interpolate at.
         world_map: `(4, 4)`, maps world points of the grid to world points of the volume, such as `Registration.matrix`
-            where the grid belongs to the fixed scan; `None`: the same world.
+            if the grid belongs to the fixed scan; `None` = the same world.
         interpolation: "bspline" (cubic, Unser 1999, doi 10.1109/79.799930) for scans, "linear", or "nearest" for masks
             and labels, which is never smoothed.
 
@@ -120,35 +120,35 @@ def _voxel_map(affine: np.ndarray, grid: Grid, world_map: np.ndarray) -> np.ndar
         np.linalg.inv(matrix)
     except np.linalg.LinAlgError as error:
         raise ValueError(
-            "affine, grid.affine or world_map cannot be inverted, so voxels have no place. Correct the scan's header, "
-            "or give the (4, 4) matrix that register_rigid returns."
+            "affine, grid.affine or world_map cannot be inverted, so voxels have no position. Correct the scan's "
+            "header, or give the (4, 4) matrix that register_rigid returns."
         ) from error
     return matrix
 
 
 def _sigmas(matrix: np.ndarray) -> np.ndarray:
-    """Return the Gaussian's standard deviation in voxels along the volume's axes, 0 where the grid is fine enough.
+    """Return the Gaussian's standard deviation in voxels along the volume's axes, 0 if the grid is fine enough.
 
-    The grid's spacing along a volume axis e, in voxels of it, is 1 / |matrix⁻¹ e|: also for oblique grids.
+    The grid's spacing along a volume axis e, in voxels of it, is 1 / |matrix⁻¹ e|, also for oblique grids.
     """
     ratio = 1 / np.linalg.norm(np.linalg.inv(matrix[:3, :3]), axis=0)
     return np.where(ratio > ALIASING, np.sqrt(np.maximum(ratio**2 - 1, 0)) / FWHM, 0.0)
 
 
 def _smooth(volume: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
-    """Apply the Gaussian, if any; beyond the borders the outer voxels go on."""
+    """Apply the Gaussian, if any; beyond the borders the outer voxels are repeated."""
     return ndimage.gaussian_filter(volume, sigmas, mode="nearest") if sigmas.any() else volume
 
 
 def _interpolate(volume: np.ndarray, matrix: np.ndarray, shape: tuple[int, int, int], order: int) -> np.ndarray:
-    """Evaluate the spline of a degree at the voxels of a grid; beyond the borders the volume is mirrored."""
+    """Evaluate a spline at the voxels of a grid; beyond the borders the volume is mirrored."""
     return ndimage.affine_transform(
         volume, matrix[:3, :3], matrix[:3, 3], output_shape=shape, order=order, mode="mirror"
     )
 
 
 def _inside(volume_shape: tuple[int, ...], matrix: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Tell the grid voxels `(x, y, z)` that lie in the volume's field of view."""
+    """Return the mask of grid voxels `(x, y, z)` in the volume's field of view."""
     inside = np.ones(shape, dtype=bool)
     i, j, k = np.ogrid[: shape[0], : shape[1], : shape[2]]
     for row, length in zip(matrix[:3], volume_shape, strict=True):

@@ -5,39 +5,41 @@ import torch.nn.functional as F
 
 
 def generator_loss(fake_logits: torch.Tensor) -> torch.Tensor:
-    """Reward images that the discriminator takes for real.
+    """Return the generator's loss, low for images that the discriminator rates as real.
 
     Non-saturating logistic loss (Goodfellow et al., NeurIPS 2014): mean over the batch of softplus(-D(fake)).
 
     Args:
         fake_logits: discriminator's output for synthesized images, any shape, unbounded.
 
-    >>> round(generator_loss(torch.zeros(2, 1)).item(), 4)
-    0.6931
+    Example:
+        >>> round(generator_loss(torch.zeros(2, 1)).item(), 4)
+        0.6931
     """
     return F.softplus(-fake_logits).mean()
 
 
 def discriminator_loss(real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
-    """Reward telling real from synthesized images.
+    """Return the discriminator's loss, low if it separates real from synthesized images.
 
     Logistic loss: mean of softplus(D(fake)) plus mean of softplus(-D(real)).
 
     Args:
         real_logits: discriminator's output for acquired images.
-        fake_logits: the same for synthesized images, without their generator's graph.
+        fake_logits: discriminator's output for synthesized images, without the generator's graph.
 
-    >>> round(discriminator_loss(torch.zeros(2, 1), torch.zeros(2, 1)).item(), 4)
-    1.3863
+    Example:
+        >>> round(discriminator_loss(torch.zeros(2, 1), torch.zeros(2, 1)).item(), 4)
+        1.3863
     """
     return F.softplus(fake_logits).mean() + F.softplus(-real_logits).mean()
 
 
 def r1_penalty(real_logits: torch.Tensor, real_images: torch.Tensor) -> torch.Tensor:
-    """Keep the discriminator flat around real images.
+    """Return the R1 penalty on the discriminator's gradient at real images.
 
     R1 (Mescheder et al., ICML 2018): ½ · mean over the batch of |∂ D(x) / ∂ x|², so that γ times it is the usual
-    γ/2 term. The graph is kept, as the penalty is itself differentiated by the discriminator's weights.
+    γ/2 term. The graph is kept, as the penalty is itself differentiated with respect to the discriminator's weights.
 
     Args:
         real_logits: (B, 1), computed from `real_images` in float32.
@@ -46,9 +48,10 @@ def r1_penalty(real_logits: torch.Tensor, real_images: torch.Tensor) -> torch.Te
     Raises:
         ValueError: `real_images` has no gradient, or one of the two is not in full precision.
 
-    >>> x = torch.ones(2, 1, 2, 2, requires_grad=True)
-    >>> r1_penalty((3 * x).sum(dim=(1, 2, 3)), x).item()
-    18.0
+    Example:
+        >>> x = torch.ones(2, 1, 2, 2, requires_grad=True)
+        >>> r1_penalty((3 * x).sum(dim=(1, 2, 3)), x).item()
+        18.0
     """
     if not real_images.requires_grad:
         raise ValueError("real_images must require a gradient before the discriminator sees them")

@@ -1,4 +1,4 @@
-"""The training objective: which losses, on which images, with which weights."""
+"""Training objective: weighted sum of the losses."""
 
 from collections.abc import Mapping
 
@@ -20,18 +20,18 @@ class SynthesisObjective:
                         + error_weight · mean(|fake - real| / b + ln b)
         discriminator:  softplus(D(x, fake)) + softplus(-D(x, real)) + γ · R1
 
-    Both see the source x and the images through a Gaussian blur of width σ, which the trainer lets fade. The last term
-    (ours) is the likelihood of a Laplace distribution of the error with the scale b that the network predicts; the
-    error is taken as it is there, so that this term moves b alone and never trades an error for a larger b.
+    Both use the source x and the images after a Gaussian blur of width σ, which the trainer fades out. The last term
+    (not official) is the negative log-likelihood of the error under a Laplace distribution with the predicted scale b;
+    the error is detached, so that this term changes b alone and never trades an error for a larger b.
 
     Args:
-        adversarial_weight: ≥ 0; with 0 no discriminator is used or needed.
-        l1_weight: ≥ 0.
-        l2_weight: ≥ 0; of the mean squared error (ours): where the slice is uncertain, L1 asks for the median of what
-            it may be, which of T2 is too dark, and L2 for the mean.
-        sam_weight: ≥ 0.
-        error_weight: ≥ 0; above 0 the network has to predict b.
-        sam_loss: needed when `sam_weight` > 0, see `build_sam_feature_loss`.
+        adversarial_weight: weight of the adversarial term, ≥ 0; with 0 no discriminator is used or needed.
+        l1_weight: weight of the mean absolute error, ≥ 0.
+        l2_weight: weight of the mean squared error, ≥ 0 (not official): where the slice is uncertain, L1 leads to the
+            median of the possible values, which is too dark for T2, and L2 to the mean.
+        sam_weight: weight of the SAM feature loss, ≥ 0.
+        error_weight: weight of the error's likelihood, ≥ 0; above 0 the network must predict b.
+        sam_loss: required if `sam_weight` > 0, see `build_sam_feature_loss`.
 
     Raises:
         ValueError: a negative weight, or a SAM weight without its loss.
@@ -77,16 +77,15 @@ class SynthesisObjective:
         conditions: Mapping[str, torch.Tensor] | None = None,
         error: tuple[torch.Tensor, torch.Tensor] | None = None,
     ) -> Terms:
-        """Compute the generator's loss and its parts; all images as the losses see them, i.e. already blurred.
+        """Compute the generator's loss and its parts, from images that are already blurred.
 
         Args:
             source: (B, S, H, W) in [-1, 1].
             fake: (B, 1, H, W), with its graph.
             real: (B, 1, H, W).
-            discriminator: frozen; `None` leaves the adversarial term out.
+            discriminator: frozen discriminator; `None` omits the adversarial term.
             conditions: the discriminator's keyword arguments.
-            error: |fake - real| without a blur, and the predicted scale b, both (B, 1, H, W); `None` leaves its term
-                out.
+            error: |fake - real| without a blur, and the predicted scale b, both (B, 1, H, W); `None` omits its term.
 
         Returns:
             "loss" (weighted sum) and the unweighted parts "generator_adversarial", "generator_l1", "generator_l2",
@@ -157,5 +156,5 @@ class SynthesisObjective:
 
 
 def blur_images(sigma: float, *images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Blur images (B, C, H, W) alike, by a Gaussian of `sigma` pixels; 0 returns them as they are."""
+    """Blur images (B, C, H, W) by a Gaussian of `sigma` pixels; 0 returns them unchanged."""
     return tuple(gaussian_blur(image, sigma) if sigma > 0 else image for image in images)

@@ -13,10 +13,10 @@ PIXEL_STD = (58.395, 57.12, 57.375)
 
 
 def tile_mosaics(images: torch.Tensor, *, size: int) -> torch.Tensor:
-    """Lay slices row by row into square mosaics, as many as they need.
+    """Arrange slices row by row in square mosaics.
 
-    One pass of the encoder costs the same for one slice as for a full mosaic. Places that no slice fills, and the
-    strips that remain when `size` is no multiple of the slice, are blank (-1, the background of a scan).
+    One pass of the encoder costs the same for one slice as for a full mosaic. Unused tiles, and the strips that remain
+    if `size` is no multiple of the slice, are blank (-1, the background of a scan).
 
     Args:
         images: (B, 1, H, W) in [-1, 1], H and W ≤ `size`.
@@ -28,8 +28,9 @@ def tile_mosaics(images: torch.Tensor, *, size: int) -> torch.Tensor:
     Raises:
         ValueError: the images are not of that shape, or larger than a mosaic.
 
-    >>> tile_mosaics(torch.zeros(5, 1, 8, 8), size=16).shape
-    torch.Size([2, 1, 16, 16])
+    Example:
+        >>> tile_mosaics(torch.zeros(5, 1, 8, 8), size=16).shape
+        torch.Size([2, 1, 16, 16])
     """
     if images.ndim != 4 or images.shape[1] != 1 or min(images.shape) < 1:
         raise ValueError(f"images have shape {tuple(images.shape)}; the SAM loss takes (B, 1, H, W)")
@@ -47,13 +48,13 @@ def tile_mosaics(images: torch.Tensor, *, size: int) -> torch.Tensor:
 class SAMFeatureLoss(nn.Module):
     """Compare two batches of slices in the feature space of Segment Anything (Kirillov et al., ICCV 2023).
 
-    L1 distance of the encoder's features of both mosaics (`tile_mosaics`). Each feature cell counts by the
-    share of its pixels that belong to a slice, so blank places never dilute the mean; with full mosaics (16 slices
-    of 256² in 1024²) this is the plain mean of the official code, which fails unless the batch fills a square.
+    L1 distance of the encoder's features of both mosaics (`tile_mosaics`). Each feature cell is weighted by the
+    fraction of its pixels that belong to a slice, so that blank tiles do not dilute the mean; with full mosaics (16
+    slices of 256² in 1024²) this is the plain mean of the official code, which fails unless the batch fills a square.
 
     Args:
-        encoder: maps (N, 3, size, size), normalized, to (N, F, h, w), and holds its `img_size`; it is frozen and stays
-            in eval mode. The loss belongs to no network, so it is in no network's state.
+        encoder: maps (N, 3, size, size), normalized, to (N, F, h, w), and has the attribute `img_size`; it is frozen
+            and stays in eval mode. The loss is part of no network, so it is in no network's state dict.
 
     Raises:
         ValueError: `encoder` has no `img_size`.
@@ -71,18 +72,18 @@ class SAMFeatureLoss(nn.Module):
         self.register_buffer("pixel_std", torch.tensor(PIXEL_STD).view(1, 3, 1, 1), persistent=False)
 
     def train(self, mode: bool = True) -> "SAMFeatureLoss":
-        """Leave the encoder in eval mode, whatever the training around it does."""
+        """Keep the encoder in eval mode, whatever the mode of the training."""
         super().train(mode)
         self.encoder.eval()
         return self
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Encode slices (B, 1, H, W) in [-1, 1] as mosaics in SAM's own normalization of RGB in [0, 255]."""
+        """Encode slices (B, 1, H, W) in [-1, 1] as mosaics, with SAM's normalization of RGB in [0, 255]."""
         gray = (tile_mosaics(images, size=self.encoder.img_size) + 1) * 127.5  # type: ignore[arg-type]
         return self.encoder((gray.expand(-1, 3, -1, -1) - self.pixel_mean) / self.pixel_std)
 
     def forward(self, fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-        """Measure the distance; the gradient goes to `fake` only.
+        """Return the distance of the features; the gradient flows to `fake` only.
 
         Args:
             fake: (B, 1, H, W) in [-1, 1].
@@ -100,7 +101,7 @@ class SAMFeatureLoss(nn.Module):
         return (difference * weight).sum() / weight.sum()
 
     def _coverage(self, images: torch.Tensor, shape: torch.Size) -> torch.Tensor:
-        """Give every feature cell the share of its pixels in [0, 1] that belong to a slice."""
+        """Return for every feature cell the fraction of its pixels, in [0, 1], that belong to a slice."""
         inside = tile_mosaics(torch.ones_like(images, requires_grad=False), size=self.encoder.img_size)  # type: ignore[arg-type]
         return F.adaptive_avg_pool2d((inside + 1) / 2, (shape[0], shape[1]))
 
@@ -108,16 +109,16 @@ class SAMFeatureLoss(nn.Module):
 def build_sam_feature_loss(
     *, weight: float, model_type: str = "vit_b", checkpoint: str | None = None
 ) -> SAMFeatureLoss | None:
-    """Build the loss from Meta's weights, or nothing where it has no weight.
+    """Build the loss from Meta's weights, or return `None` if its weight is 0.
 
     Args:
-        weight: of the term in the generator's loss, ≥ 0; with 0 nothing is loaded and the answer is `None`.
-        model_type: "vit_b", "vit_l" or "vit_h".
+        weight: weight of the term in the generator's loss, ≥ 0; with 0 nothing is loaded.
+        model_type: type of the encoder, "vit_b", "vit_l" or "vit_h".
         checkpoint: path of the checkpoint file of that type.
 
     Raises:
-        ValueError: a negative weight, an unknown type, or a file that holds no such encoder.
-        FileNotFoundError: there is no file of that path.
+        ValueError: a negative weight, an unknown type, or a file without such an encoder.
+        FileNotFoundError: the file does not exist.
     """
     if weight < 0:
         raise ValueError(f"sam_weight is {weight}; it must be ≥ 0")
@@ -129,7 +130,7 @@ def build_sam_feature_loss(
         raise FileNotFoundError(_advice(f"no SAM checkpoint at {checkpoint!r}", model_type))
     state = _encoder_state(checkpoint, model_type)
 
-    from segment_anything import sam_model_registry  # only here: it needs seconds and torchvision
+    from segment_anything import sam_model_registry  # imported here, as it takes seconds and needs torchvision
 
     encoder = sam_model_registry[model_type]().image_encoder
     try:
@@ -140,7 +141,7 @@ def build_sam_feature_loss(
 
 
 def _encoder_state(checkpoint: str, model_type: str) -> dict[str, torch.Tensor]:
-    """Read the image encoder's part of a SAM checkpoint."""
+    """Read the image encoder's state dict from a SAM checkpoint."""
     prefix = "image_encoder."
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
@@ -150,7 +151,7 @@ def _encoder_state(checkpoint: str, model_type: str) -> dict[str, torch.Tensor]:
 
 
 def _advice(problem: str, model_type: str) -> str:
-    """End an error message with both ways out."""
+    """Return an error message that ends with both remedies."""
     return (
         f"{problem}. Download {CHECKPOINTS[model_type]} (https://dl.fbaipublicfiles.com/segment_anything/"
         f"{CHECKPOINTS[model_type]}, see 'Model Checkpoints' in the README of "

@@ -1,4 +1,4 @@
-"""Calibration of a map of standard deviations: whether the errors are as large as it says, and where it says."""
+"""Calibration of predicted standard deviations: size and location of the errors they predict."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from scipy.stats import spearmanr
 Volume = torch.Tensor | np.ndarray
 
 ONE_SIGMA = float(erf(1 / np.sqrt(2)))
-"""0.6827, the part of Gaussian errors within one standard deviation."""
+"""0.6827, the fraction of Gaussian errors within one standard deviation."""
 
 EVEN = tuple(round(0.05 * i, 2) for i in range(1, 20))
-"""0.05 to 0.95, the nominal coverages that the miscalibration is averaged over."""
+"""0.05 to 0.95, the nominal coverages over which the miscalibration is averaged."""
 
 NOMINAL = tuple(sorted((*EVEN, *(float(erf(z / np.sqrt(2))) for z in (1, 2, 3)))))
 """Nominal coverages of the curve: `EVEN`, and those of 1, 2 and 3 standard deviations."""
@@ -28,16 +28,16 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Calibration:
-    """How well a map of standard deviations foretells the error of one case; NaN where there is no foreground.
+    """Agreement of predicted standard deviations with the error of one case; NaN without foreground.
 
     Attributes:
-        spearman: rank correlation of deviation and |error|, in [-1, 1]: is the error where the map says? NaN where one
+        spearman: rank correlation of deviation and |error|, in [-1, 1]: whether the map locates the errors. NaN if one
             of the two is constant.
         nominal: coverages c in (0, 1), `NOMINAL`.
-        observed: for each c, the part of voxels with |error| <= z_c * deviation, in [0, 1].
+        observed: for each c, the fraction of voxels with |error| <= z_c * deviation, in [0, 1].
         miscalibration: mean |observed - nominal| over `EVEN`, in [0, 0.5]; 0 is perfect.
-        scale: what the deviation has to be multiplied by for 68.27 % of the errors to be within it: above 1 where the
-            map is too sure of itself; infinite where too many deviations are 0.
+        scale: factor of the deviation at which 68.27 % of the errors are within it: above 1 if the map is
+            overconfident; infinite if too many deviations are 0.
     """
 
     spearman: float
@@ -48,37 +48,38 @@ class Calibration:
 
 
 def calibration(*, error: Volume, deviation: Volume, foreground: Volume, laplace: bool = False) -> Calibration:
-    """Hold the deviation of each foreground voxel against its error.
+    """Compare the deviation of each foreground voxel with its error.
 
-    Were the errors Gaussian with mean 0 and these deviations, the part c of them would lie within z_c deviations,
+    If the errors were Gaussian with mean 0 and these deviations, the fraction c of them would be within z_c deviations,
     z_c = sqrt(2) erfinv(c). The curve of observed over nominal coverage is the reliability diagram of a regression
-    (Kuleshov et al., ICML 2018). Two questions are kept apart: the rank correlation does not see the scale of the
-    deviations, the coverage does not see where they are. With a deviation of 0, only an error of 0 is covered.
+    (Kuleshov et al., ICML 2018). The rank correlation does not depend on the scale of the deviations, and the coverage
+    does not depend on their location. With a deviation of 0, only an error of 0 is covered.
 
-    The ranks are those of at most 200,000 voxels, drawn with a fixed seed; the coverage counts them all.
+    The rank correlation uses at most 200,000 voxels, drawn with a fixed seed; the coverage uses all.
 
     Args:
         error: prediction - truth, `(D, H, W)`, in any unit.
-        deviation: its supposed standard deviation, same shape and unit, at least 0.
-        foreground: voxels that count, `(D, H, W)` bool.
+        deviation: its predicted standard deviation, same shape and unit, at least 0.
+        foreground: voxels to evaluate, `(D, H, W)` bool.
         laplace: the deviation is the scale of a Laplace distribution instead: z_c = -ln(1 - c).
 
     Raises:
         ValueError: shapes differ or are not `(D, H, W)`, or a value in the foreground is not finite or a deviation
             negative.
 
-    >>> rng = np.random.default_rng(0)
-    >>> deviation = rng.uniform(0.1, 0.3, (8, 64, 64))
-    >>> result = calibration(error=deviation * rng.normal(size=(8, 64, 64)), deviation=deviation,
-    ...                      foreground=np.ones((8, 64, 64), bool))
-    >>> round(result.scale, 1), round(result.miscalibration, 1)
-    (1.0, 0.0)
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> deviation = rng.uniform(0.1, 0.3, (8, 64, 64))
+        >>> result = calibration(error=deviation * rng.normal(size=(8, 64, 64)), deviation=deviation,
+        ...                      foreground=np.ones((8, 64, 64), bool))
+        >>> round(result.scale, 1), round(result.miscalibration, 1)
+        (1.0, 0.0)
     """
     size, sigma = _foreground_values(error=error, deviation=deviation, foreground=foreground)
     if not len(size):
         nan = float("nan")
         return Calibration(nan, NOMINAL, (nan,) * len(NOMINAL), nan, nan)
-    # in deviations; what has neither error nor deviation is covered, what has only an error never
+    # in deviations; a voxel with neither error nor deviation is covered, one with only an error never
     ratio = np.divide(size, sigma, out=np.where(size > 0, np.inf, 0.0), where=sigma > 0)
     ratio.sort()
     intervals = -np.log1p(-np.array(NOMINAL)) if laplace else np.sqrt(2) * erfinv(NOMINAL)
@@ -95,10 +96,10 @@ def calibration(*, error: Volume, deviation: Volume, foreground: Volume, laplace
 
 
 def mean_coverage(calibrations: Sequence[Calibration]) -> tuple[float, ...]:
-    """Average the observed coverage over cases, each case with the same weight; goes with `NOMINAL`.
+    """Average the observed coverage, at the coverages `NOMINAL`, over cases of equal weight.
 
-    The miscalibration of the mean curve is at most the mean miscalibration of the cases: cases that are too sure and
-    cases that are not sure enough cancel. Show both. A case without foreground makes the mean NaN.
+    The miscalibration of the mean curve is at most the mean miscalibration of the cases, as overconfident and
+    underconfident cases cancel. Show both. A case without foreground makes the mean NaN.
 
     Raises:
         ValueError: there are no cases.

@@ -1,4 +1,4 @@
-"""Equivariance: does the output move as the input does, in the manner of StyleGAN3's EQ-T, EQ-T_frac and EQ-R."""
+"""Equivariance of a map to shifts and rotations, in the manner of StyleGAN3's EQ-T, EQ-T_frac and EQ-R."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ Function = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Equivariance:
-    """What came out for a number of images.
+    """Result of an equivariance measurement over several images.
 
     Attributes:
-        errors: mean squared error of each image over the pixels that count.
+        errors: mean squared error of each image over the evaluated pixels.
     """
 
     errors: tuple[float, ...]
 
     @property
     def decibels(self) -> float:
-        """EQ = 10 log10(I_max² / mean error) in dB; infinite where nothing differs."""
+        """EQ = 10 log10(I_max² / mean error) in dB; infinite without any error."""
         mean = float(np.mean(self.errors))
         return 10 * math.log10(PEAK**2 / mean) if mean > 0 else math.inf
 
     @property
     def standard_error(self) -> float:
-        """Of `decibels`, from the spread of the errors, in dB; NaN for fewer than two images, or without an error."""
+        """Standard error of `decibels` from the spread of errors, in dB; NaN for less than two images or no error."""
         mean = float(np.mean(self.errors))
         if len(self.errors) < 2 or mean == 0:
             return math.nan
@@ -53,16 +53,17 @@ def draw_motions(kind: str, *, count: int, size: int, seed: int = 0, largest_ang
     Args:
         kind: "translation" (whole pixels, never none), "fractional" (any) up to an eighth of the image's edge along
             both axes; or "rotation" about the middle.
-        count: how many.
+        count: number of motions.
         size: edge of the image in pixels.
-        seed: the same gives the same.
-        largest_angle: of rotations, to either side, in degrees.
+        seed: seed of the draw.
+        largest_angle: largest angle of rotations to either side, in degrees.
 
     Raises:
         ValueError: the kind is unknown.
 
-    >>> [motion.is_whole for motion in draw_motions("translation", count=2, size=64)]
-    [True, True]
+    Example:
+        >>> [motion.is_whole for motion in draw_motions("translation", count=2, size=64)]
+        [True, True]
     """
     if kind not in KINDS:
         raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(map(repr, KINDS))}.")
@@ -90,22 +91,22 @@ def equivariance(
 
         EQ = 10 log10(I_max² / E[(g(t(x)) - t(g(x)))²])      in dB, I_max = 2
 
-    over the pixels whose place and whose source lie within the image and `margin` off its border. There, the paper
-    moves a generator's input; here the image itself moves, for it is what an image-to-image map draws from. Blank (-1)
-    comes in from outside. Whole shifts are exact, and nothing is filtered. For others, x and both sides of the
-    difference are first limited to the disc of 0.5 cycles per pixel (`low_pass`), in which moving loses nothing;
-    the paper does so for rotations. What a map adds beyond the disc is a matter of spectra.
+    over the pixels whose position and source are within the image, at least `margin` from its border. The paper moves a
+    generator's input; here the image itself is moved, as it is the input of an image-to-image map. Pixels from outside
+    are blank (-1). Whole shifts are exact, without filtering. For other motions, x and both sides of the difference are
+    first limited to the disc of 0.5 cycles per pixel (`low_pass`), in which moving is lossless; the paper does so for
+    rotations. Frequencies that a map adds beyond the disc are measured by `spectrum.py` instead.
 
-    `unmoved_map` in the place of g gives the ceiling of the measurement.
+    `unmoved_map` in place of g gives the upper limit of the measurement.
 
     Args:
         function: g, called for each image twice: first with x, then with t(x), `(1, S, R, R)`; returns `(1, C, R, R)`.
         images: x, `(N, S, R, R)` in [-1, 1].
-        motions: t, N of them.
-        margin: in pixels.
+        motions: N motions t.
+        margin: distance from the border in pixels.
         move_input: called before g(t(x)) with the motion's matrix (`Motion.matrix`) and afterwards with the identity,
-            so that a map with an input of its own that has a place, such as the generator's Fourier waves, moves it
-            along; `None` leaves it.
+            so that a map with a positional input of its own, such as the generator's Fourier waves, can move it too;
+            `None` moves none.
 
     Raises:
         ValueError: the numbers of images and motions differ, or no pixel is left.
@@ -125,11 +126,11 @@ def both_sides(
 ) -> tuple[Tensor, Tensor]:
     """Return g(t(x)) and t(g(x)), `(1, C, R, R)`, limited to the disc unless t is a whole shift; see `equivariance`."""
 
-    def still(images: Tensor) -> Tensor:
+    def band_limit(images: Tensor) -> Tensor:
         return images if motion.is_whole else low_pass(images)
 
     content = image - BLANK
-    reference = function(still(content) + BLANK)
+    reference = function(band_limit(content) + BLANK)
     try:
         if move_input is not None:
             move_input(motion.matrix(image.shape[-1]))
@@ -137,23 +138,23 @@ def both_sides(
     finally:
         if move_input is not None:
             move_input(torch.eye(3, dtype=torch.float64))
-    return still(result - BLANK) + BLANK, move(reference - BLANK, motion) + BLANK
+    return band_limit(result - BLANK) + BLANK, move(reference - BLANK, motion) + BLANK
 
 
 def unmoved_map(images: Tensor) -> Tensor:
-    """Return the middle slice of groups `(B, S, R, R)`: `(B, 1, R, R)`; what is measured of it is the measurement's."""
+    """Return the middle slice of groups `(B, S, R, R)`: `(B, 1, R, R)`; its error is that of the measurement."""
     middle = (images.shape[1] - 1) // 2
     return images[:, middle : middle + 1]
 
 
 def squared_errors(result: Tensor, expected: Tensor, *, motion: Motion, margin: float = MARGIN) -> Tensor:
-    """Average (result - expected)² over the pixels that count, see `equivariance`.
+    """Average (result - expected)² over the evaluated pixels, see `equivariance`.
 
     Args:
         result: g(t(x)), `(1, C, R, R)`.
         expected: t(g(x)), the same shape.
-        motion: t.
-        margin: in pixels.
+        motion: motion t.
+        margin: distance from the border in pixels.
 
     Returns:
         `(C,)`, float64.

@@ -1,4 +1,4 @@
-"""The voxels that count: head or brain, found in the truth alone."""
+"""Foreground of an evaluation: head or brain, found in the truth alone."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from skimage.filters import threshold_otsu
 from .volume_pair import Volume, finite_volume
 
 CLEAN = 0.05
-"""A background is exact where at least 5 % of the voxels and all their neighbors in the slice hold the minimum."""
+"""A background is exact if at least 5 % of the voxels and all their neighbors in the slice have the minimum."""
 
 
 def foreground(*, target: Volume) -> np.ndarray:
-    """Tell head or brain from the background by a rule that looks at the truth only, so it is the same for all methods.
+    """Return the mask of head or brain, found in the truth alone, so that it is the same for all methods.
 
-    1. Where the volume has an exact background, the voxels above the minimum. A background is exact when at least 5 %
-       of the voxels hold the minimum together with their eight neighbors in the slice. Neighbors are asked because
-       noisy air in 8 bits may hold the minimum in many voxels, but not in whole regions: without this the rule would
-       take such air for foreground.
-    2. Else the voxels above half of Otsu's threshold (Otsu 1979), counted from the air: a quarter of the way from the
-       mean of his dark class to that of his bright one, for his threshold lies midway. On real heads the whole loses
-       fluid, cortex and scalp: of a FLAIR volume that the head fills to 40 % it keeps 18 %, half of it 25 %; of a T1
-       volume, 43 %, they keep 33 % and 37 %. Half is still above noise of 8 % of the brightest tissue.
-    3. Holes are filled in each slice. That fills every hole in 3D as well, for a slice through one shows a hole; and
-       it fills the skull between brain and scalp, which is open at the cut ends of the volume.
-    4. Of this the largest part (connected over faces).
+    1. If the volume has an exact background, take the voxels above the minimum. A background is exact if at least 5 %
+       of the voxels have the minimum together with their eight neighbors in the slice. Neighbors are checked because
+       noisy air in 8 bits may have the minimum in many voxels, but not in whole regions: otherwise such air would
+       become foreground.
+    2. Else take the voxels above half of Otsu's threshold (Otsu 1979), measured from the air: a quarter of the way from
+       the mean of the dark class to that of the bright class, as the threshold is midway. On real heads the full
+       threshold loses fluid, cortex and scalp: of a FLAIR volume that the head fills to 40 % it keeps 18 %, half of it
+       25 %; of a T1 volume, 43 %, they keep 33 % and 37 %. Half is still above noise of 8 % of the brightest tissue.
+    3. Fill holes in each slice. That fills every hole in 3D as well, as a slice through one shows a hole; and it fills
+       the skull between brain and scalp, which is open at the cut ends of the volume.
+    4. Keep the largest part (connected over faces).
 
-    It does not depend on the scale: a * x + b with a > 0 has the same foreground. It differs from
-    `geometry/crop.py`'s, which expects background 0 and keeps dark bone by a logarithm.
+    The result does not depend on the scale: a * x + b with a > 0 has the same foreground. It differs from that of
+    `geometry/head_mask.py`, which expects background 0 and keeps dark bone by a logarithm.
 
     Args:
         target: the truth `(D, H, W)`, D over slices, any scale, brighter in tissue than in air.
@@ -39,11 +39,12 @@ def foreground(*, target: Volume) -> np.ndarray:
     Raises:
         ValueError: the target is constant, not `(D, H, W)`, or a value is not finite.
 
-    >>> target = np.full((8, 32, 32), -1.0)
-    >>> target[1:7, 8:24, 8:24] = 0.5
-    >>> target[3, 12, 12] = -1.0  # a hole
-    >>> int(foreground(target=target).sum()) == 6 * 16 * 16
-    True
+    Example:
+        >>> target = np.full((8, 32, 32), -1.0)
+        >>> target[1:7, 8:24, 8:24] = 0.5
+        >>> target[3, 12, 12] = -1.0  # a hole
+        >>> int(foreground(target=target).sum()) == 6 * 16 * 16
+        True
     """
     volume = finite_volume(target, name="target")
     low, high = volume.min(), volume.max()

@@ -1,4 +1,4 @@
-"""The gradient magnitude similarity: whether edges are as strong as they should be."""
+"""Gradient magnitude similarity of two volumes, voxel by voxel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RADIUS = 1
 """The filter has 3 taps along every axis."""
 
 C = 170 / 255**2
-"""Keeps the quotient finite in flat regions, at data range 1 (Xue et al.: 170 at range 255)."""
+"""Constant that keeps the quotient finite in flat regions, at data range 1 (Xue et al.: 170 at range 255)."""
 
 
 def gradient_similarity_map(*, prediction: Volume, target: Volume) -> np.ndarray:
@@ -21,10 +21,10 @@ def gradient_similarity_map(*, prediction: Volume, target: Volume) -> np.ndarray
 
         GMS = (2 g_p g_t + c) / (g_p^2 + g_t^2 + c)
 
-    The source halves a 2D image by averaging first and takes 3x3 Prewitt filters; here nothing is halved and the
-    filters are 3x3x3, so that steps from slice to slice count too. Where slices are alike both have one scale. Its
+    The source first halves a 2D image by averaging and uses 3x3 Prewitt filters; here nothing is halved and the
+    filters are 3x3x3, so that steps between slices count too. If all slices are equal both have the same scale. The
     mean is the GMS here; the source's final score, GMSD, is the standard deviation instead. Where both volumes are
-    flat it is 1, so what is averaged matters. It sees neither an offset nor the direction of an edge.
+    flat the map is 1, so the averaged region matters. It depends neither on an offset nor on an edge's direction.
 
     Args:
         prediction: `(D, H, W)`, data range 1.
@@ -36,10 +36,11 @@ def gradient_similarity_map(*, prediction: Volume, target: Volume) -> np.ndarray
     Raises:
         ValueError: shapes differ, or a value is not finite.
 
-    >>> ramp = np.broadcast_to(0.1 * np.arange(5), (5, 5, 5))
-    >>> similarity = gradient_similarity_map(prediction=0 * ramp, target=ramp)
-    >>> bool(np.isclose(similarity[2, 2, 2], C / (0.2**2 + C)))
-    True
+    Example:
+        >>> ramp = np.broadcast_to(0.1 * np.arange(5), (5, 5, 5))
+        >>> similarity = gradient_similarity_map(prediction=0 * ramp, target=ramp)
+        >>> bool(np.isclose(similarity[2, 2, 2], C / (0.2**2 + C)))
+        True
     """
     predicted, true = volume_pair(prediction, target)
     p, t = gradient_magnitude(predicted), gradient_magnitude(true)
@@ -49,8 +50,8 @@ def gradient_similarity_map(*, prediction: Volume, target: Volume) -> np.ndarray
 def gradient_magnitude(volume: np.ndarray) -> np.ndarray:
     """Return the length of the gradient by Prewitt's filters.
 
-    Along each axis the difference of the next and the last voxel, [-1, 0, 1], is averaged over the 3x3 neighbors
-    across; borders are mirrored, so a single slice has its gradient in 2D.
+    Along each axis the difference of the next and the previous voxel, [-1, 0, 1], is averaged over the 3x3 neighbors
+    across; borders are mirrored, so that a single slice has its gradient in 2D.
 
     Args:
         volume: `(D, H, W)`.

@@ -1,4 +1,4 @@
-"""The high-frequency error norm: how much of the fine structure is wrong."""
+"""High-frequency error norm: relative error of the fine structure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_laplace
 from .volume_pair import Volume, checked_mask, volume_pair
 
 SIGMA = 1.5
-"""Of the Laplacian of Gaussian, in voxels."""
+"""Standard deviation of the Laplacian of Gaussian, in voxels."""
 
 RADIUS = 7
 """The filter has 15 taps along every axis."""
@@ -21,24 +21,25 @@ def hfen(*, prediction: Volume, target: Volume, mask: Volume | None = None) -> f
 
         HFEN = ||LoG(p) - LoG(t)|| / ||LoG(t)||
 
-    The source filters slices in 2D; here the filter is the 3D one, in voxels, so that steps from slice to slice count
-    too. Borders are mirrored; a single slice is filtered in 2D. A wrong brightness (offset) does not count, nor does
-    the scale, as long as it is the same for both. 0 is perfect; a prediction without any detail gets 1.
+    The source filters slices in 2D; here the filter is in 3D, in voxels, so that steps between slices count
+    too. Borders are mirrored; a single slice is filtered in 2D. Neither an offset nor a scale common to both volumes
+    changes the result. 0 is perfect; a prediction without any detail has 1.
 
     Args:
         prediction: `(D, H, W)`.
         target: the truth, same shape and scale.
-        mask: bool `(D, H, W)`, the voxels that count; `None` for all. The filter sees what surrounds them.
+        mask: bool `(D, H, W)`, the evaluated voxels; `None` for all. The filter includes their neighborhood.
 
     Returns:
-        0 or more; NaN where the target has no detail inside the mask.
+        0 or more; NaN if the target has no detail inside the mask.
 
     Raises:
         ValueError: shapes differ, a value is not finite, or the mask is not bool or empty.
 
-    >>> target = np.eye(16)[None]
-    >>> round(hfen(prediction=0.75 * target, target=target), 6)
-    0.25
+    Example:
+        >>> target = np.eye(16)[None]
+        >>> round(hfen(prediction=0.75 * target, target=target), 6)
+        0.25
     """
     predicted, true = volume_pair(prediction, target)
     inside = checked_mask(np.ones(true.shape, dtype=bool) if mask is None else mask, shape=true.shape)
@@ -54,7 +55,8 @@ def edges(volume: np.ndarray) -> np.ndarray:
     Args:
         volume: `(D, H, W)`.
 
-    >>> edges(np.zeros((1, 3, 3))).any()
-    np.False_
+    Example:
+        >>> edges(np.zeros((1, 3, 3))).any()
+        np.False_
     """
     return gaussian_laplace(volume, SIGMA, mode="reflect", radius=RADIUS)

@@ -1,4 +1,4 @@
-"""What a report measures: columns, and the objects that fill them."""
+"""Interface of a report's measures, and their columns."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 BETTER = ("higher", "lower", "one", "none")
 
 ERROR_LIMIT = 0.25
-"""Share of the data range at which pictures show an error in full white."""
+"""Fraction of the data range at which images show an error in full white."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One number of a case.
+    """Column of a report, one number per case.
 
     Attributes:
-        name: in the CSV, unique.
-        label: in tables for people.
+        name: name in the CSV, unique.
+        label: label in tables.
         unit: "dB", "mm", ...; "" for none.
-        better: which way is better: "higher", "lower", "one" (the nearer to 1), or "none" (it does not say).
-        digits: behind the point in tables for people.
+        better: which values are better: "higher", "lower", "one" (the closer to 1), or "none" (undefined).
+        digits: decimals in tables.
     """
 
     name: str
@@ -34,17 +34,16 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class CaseVolumes:
-    """A prediction and its truth on one grid.
+    """A prediction and its truth on the same grid.
 
     Attributes:
         prediction: `(D, H, W)` float32 in [-1, 1], background -1.
         target: the truth, the same shape and range.
         foreground: `(D, H, W)` bool, from the truth alone (`foreground.py`), the same for all methods.
-        evaluated_slices: indices into D that count, or `None` for all.
-        spacing: in mm between neighbors along D, H, W.
-        factor: spacing of the input's slices over that along D; 1 where there is no such period.
-        axis: which axis of the subject file's (D, H, W) the slices lie along, where that is not its own first; H and W
-            are then the two others, in order.
+        evaluated_slices: indices into D to evaluate, or `None` for all.
+        spacing: distance in mm between neighbors along D, H, W.
+        factor: spacing of the input's slices over that along D; 1 if there is no such period.
+        axis: axis of the subject file's (D, H, W) along which the slices are; H and W are the two others, in order.
     """
 
     prediction: np.ndarray
@@ -57,20 +56,20 @@ class CaseVolumes:
 
 
 class Measure(Protocol):
-    """Turns a case into numbers.
+    """Measure that computes the numbers of a case.
 
     Attributes:
-        columns: what it gives.
-        note: why its columns are empty, or "".
+        columns: columns of the numbers.
+        note: reason why its columns are empty, or "".
     """
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """What it gives."""
+        """Columns of the numbers."""
 
     @property
     def note(self) -> str:
-        """Why its columns are empty, or ""."""
+        """Reason why its columns are empty, or ""."""
 
     def __call__(self, case: CaseVolumes) -> dict[str, float]:
-        """Return a number for each column's name; NaN where there is none."""
+        """Return a number for each column's name; NaN if there is none."""

@@ -1,4 +1,4 @@
-"""The paper's protocol: comparable to its tables, and lenient."""
+"""Evaluation protocol of the paper, for comparison with its tables; lenient."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from .measure import CaseVolumes, Column
 from .volume_pair import Volume, volume_pair
 
 PERCENTILES = (0.5, 99.5)
-"""Become 0 and 1, for each volume on its own."""
+"""Percentiles of each volume that are mapped to 0 and 1."""
 
 WINDOW = 7
 """Side of scikit-image's default window of SSIM, in voxels."""
 
 
 def paper_protocol(*, prediction: Volume, target: Volume) -> dict[str, float]:
-    """Measure a volume as the paper on Uni-COAL does, to compare with its tables.
+    """Measure a volume as in the paper on Uni-COAL, for comparison with its tables.
 
-    Over the whole volume, background included. A constant 1 is added to both volumes; then each ON ITS OWN is clipped
-    to its 0.5 and 99.5 percentile, the lower bound at least 0, and this range mapped to [0, 1]. Adding 1 changes
-    nothing for a target of intensities >= 0: clipping and mapping follow a shift, and the bound 0 is active in neither
-    case. For one in [-1, 1] it keeps the bound 0 from cutting the darker half. Then, with scikit-image's defaults (for
-    SSIM a uniform window of 7 voxels and the sample covariance) and data range 1::
+    The whole volume is evaluated, background included. A constant 1 is added to both volumes; then each SEPARATELY is
+    clipped to its 0.5 and 99.5 percentile, the lower bound at least 0, and this range is mapped to [0, 1]. Adding 1 has
+    no effect for a target of intensities >= 0: clipping and mapping follow a shift, and the bound 0 is active in
+    neither case. For one in [-1, 1] it keeps the bound 0 from cutting off the darker half. Then, with scikit-image's
+    defaults (for SSIM a uniform window of 7 voxels and the sample covariance) and data range 1::
 
         psnr, ssim              over the volume, SSIM with a window in 3D
         psnr_slice, ssim_slice  mean over slices of the 2D values, where the rescaled prediction has a value above 0
         mae                     mean |p - t|
 
-    The text of the paper chooses slices by the prediction, and so does this; the official code swaps the two volumes
-    and chooses by the truth. The official code also calls the MAE "mse".
+    The text of the paper selects slices by the prediction, as done here; the official code swaps the two volumes
+    and selects by the truth. The official code also calls the MAE "mse".
 
-    What is wrong with this protocol, and why `strict.py` counts instead: scaling each volume to its own percentiles
-    hides a wrong brightness and contrast; the background counts, is easy, and raises every number; a method chooses
+    This protocol has weaknesses, so that `strict.py` is the main one: scaling each volume to its own percentiles
+    hides a wrong brightness and contrast; the background counts, is easy, and improves every number; a method selects
     its own slices; and in a volume that is mostly background the 0.5 to 99.5 % depend on the field of view.
 
     Args:
@@ -40,18 +40,19 @@ def paper_protocol(*, prediction: Volume, target: Volume) -> dict[str, float]:
         target: the truth, same shape, in [-1, 1] (or any intensities >= 0).
 
     Returns:
-        `psnr` and `psnr_slice` in dB, infinite where a volume or any counted slice is equal; `ssim` and
+        `psnr` and `psnr_slice` in dB, infinite if the volumes or any counted slices are equal; `ssim` and
         `ssim_slice` in [-1, 1]; `mae` in [0, 1]. A volume whose range is empty (it is constant, or nowhere above
-        -1) becomes 0. NaN: the slice values where every slice of the prediction is empty, `ssim` where D < 7, for
+        -1) becomes 0. The slice values are NaN if every slice of the prediction is empty, `ssim` is NaN if D < 7, as
         the window does not fit.
 
     Raises:
         ValueError: shapes differ, are not `(D, H, W)` or are too small, or a value is not finite.
 
-    >>> target = np.random.default_rng(0).uniform(-1, 1, (8, 8, 8))
-    >>> quality = paper_protocol(prediction=0.5 * target, target=target)  # blind to a wrong contrast
-    >>> quality["psnr"] > 200, round(quality["ssim"], 6)
-    (True, 1.0)
+    Example:
+        >>> target = np.random.default_rng(0).uniform(-1, 1, (8, 8, 8))
+        >>> quality = paper_protocol(prediction=0.5 * target, target=target)  # blind to a wrong contrast
+        >>> quality["psnr"] > 200, round(quality["ssim"], 6)
+        (True, 1.0)
     """
     p, t = volume_pair(prediction, target)
     if min(t.shape[1:]) < WINDOW:
@@ -96,10 +97,11 @@ def _ssim(p: np.ndarray, t: np.ndarray) -> float:
 
 
 class PaperProtocol:
-    """Fill the paper's columns: `paper_protocol` over the whole volume, whatever the case says counts.
+    """Measure of the paper's columns: `paper_protocol` over the whole volume, also outside the evaluated slices.
 
-    >>> [column.name for column in PaperProtocol().columns][:3]
-    ['paper_psnr', 'paper_ssim', 'paper_psnr_slice']
+    Example:
+        >>> [column.name for column in PaperProtocol().columns][:3]
+        ['paper_psnr', 'paper_ssim', 'paper_psnr_slice']
     """
 
     columns = (

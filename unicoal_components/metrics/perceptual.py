@@ -1,4 +1,4 @@
-"""LPIPS: the distance of deep features, which people's judgments of images follow better than PSNR."""
+"""LPIPS: a distance of deep features that agrees better with human judgment than PSNR."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from .measure import CaseVolumes, Column
 from .volume_pair import Volume, checked_mask, volume_pair
 
 SMALLEST = 64
-"""Side of a slice below which AlexNet's last features are fewer than 3 across."""
+"""Smallest side of a slice, at which AlexNet's last features are 3 across."""
 BATCH = 16
 
-ADVICE = "give --lpips_backbone alexnet-owt-7be5be79.pth, the weights of torchvision's AlexNet"
+HINT = "give --lpips_backbone alexnet-owt-7be5be79.pth, the weights of torchvision's AlexNet"
 
 
 def build_lpips(*, backbone: str | Path) -> nn.Module:
     """Build LPIPS (Zhang et al., CVPR 2018) with AlexNet, version 0.1, by the `lpips` package; nothing is downloaded.
 
-    The package's wheel holds the linear layers. All weights are read as data, never as code.
+    The package's wheel contains the linear layers. All weights are read as data, never as code.
 
     Args:
-        backbone: weights of torchvision's AlexNet, a state dict; its classifier does not count and may be missing.
+        backbone: weights of torchvision's AlexNet, a state dict; its classifier is ignored and may be missing.
 
     Returns:
         A frozen network that takes two batches of RGB images `(B, 3, H, W)` in [-1, 1].
@@ -37,10 +37,10 @@ def build_lpips(*, backbone: str | Path) -> nn.Module:
     Raises:
         ImportError: the package is not installed.
         FileNotFoundError: there is no such file.
-        ValueError: it holds other weights.
+        ValueError: the file has other weights.
     """
     features = _features(_existing(backbone))
-    import lpips  # only here: the package is optional
+    import lpips  # imported here, as the package is optional
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchvision: `pretrained` is deprecated
@@ -54,7 +54,7 @@ def build_lpips(*, backbone: str | Path) -> nn.Module:
 
 def _existing(backbone: str | Path) -> Path:
     if not Path(backbone).is_file():
-        raise FileNotFoundError(f"lpips_backbone '{backbone}' does not exist; {ADVICE}.")
+        raise FileNotFoundError(f"lpips_backbone '{backbone}' does not exist; {HINT}.")
     return Path(backbone)
 
 
@@ -64,15 +64,15 @@ def _features(path: Path) -> dict[str, Tensor]:
         return {key: value for key, value in state.items() if key.startswith("features.")}
     except (RuntimeError, pickle.UnpicklingError, EOFError, AttributeError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"lpips_backbone '{path}' cannot be read as a state dict ({reason}); {ADVICE}.") from error
+        raise ValueError(f"lpips_backbone '{path}' cannot be read as a state dict ({reason}); {HINT}.") from error
 
 
 def _fitting(features: dict[str, Tensor], name: str, shape: torch.Size, path: str | Path) -> Tensor:
     if name not in features:
-        raise ValueError(f"lpips_backbone '{path}' has no '{name}'; {ADVICE}.")
+        raise ValueError(f"lpips_backbone '{path}' has no '{name}'; {HINT}.")
     found = getattr(features[name], "shape", None)
     if found != shape:
-        raise ValueError(f"lpips_backbone '{path}': the shape of '{name}' is {found}, not {shape}; {ADVICE}.")
+        raise ValueError(f"lpips_backbone '{path}': the shape of '{name}' is {found}, not {shape}; {HINT}.")
     return features[name]
 
 
@@ -85,24 +85,24 @@ def perceptual_distance(
     evaluated_slices: Sequence[int] | np.ndarray | None = None,
     batch: int = BATCH,
 ) -> float:
-    """Average LPIPS over the slices, along D, that hold foreground; gray images are given as RGB.
+    """Average LPIPS over the slices, along D, that contain foreground; gray images are given as RGB.
 
-    With f_l the features of layer l at a place, scaled to length 1 over channels, and w_l >= 0 the linear layers::
+    With f_l the features of layer l at a position, scaled to length 1 over channels, and w_l >= 0 the linear layers::
 
-        LPIPS = sum over l of the mean over places of  sum over channels of  w_l (f_l(p) - f_l(t))^2
+        LPIPS = sum over l of the mean over positions of  sum over channels of  w_l (f_l(p) - f_l(t))^2
 
-    It was fitted to photographs; for MR images it is one more opinion, not a proof.
+    It was fitted to photographs; for MR images it is only a supplementary measure.
 
     Args:
         prediction: `(D, H, W)`, clipped to [-1, 1].
-        target: the truth, the same.
+        target: the truth, same shape, clipped likewise.
         foreground: bool `(D, H, W)`.
-        network: from `build_lpips`.
-        evaluated_slices: indices into D that count, `None` for all.
-        batch: how many slices at a time.
+        network: network from `build_lpips`.
+        evaluated_slices: indices into D to evaluate, `None` for all.
+        batch: number of slices at a time.
 
     Returns:
-        At least 0; NaN where no slice counts.
+        At least 0; NaN if no slice is evaluated.
 
     Raises:
         ValueError: slices are too small for the network, shapes differ, or a value is not finite.
@@ -133,7 +133,7 @@ def _rgb(slices: np.ndarray) -> Tensor:
 
 
 class PerceptualDistance:
-    """Fill the column `lpips`, or say why it is empty.
+    """Measure of the column `lpips`, with a note if it is empty.
 
     Args:
         backbone: see `build_lpips`; `None` leaves the column empty.
@@ -141,7 +141,7 @@ class PerceptualDistance:
 
     Raises:
         FileNotFoundError: see `build_lpips`.
-        ValueError: see there.
+        ValueError: see `build_lpips`.
     """
 
     columns = (Column(name="lpips", label="LPIPS", better="lower"),)
@@ -150,7 +150,7 @@ class PerceptualDistance:
         self.network: nn.Module | None = None
         self.note = ""
         if backbone is None:
-            self.note = ADVICE
+            self.note = HINT
         elif _existing(backbone) and importlib.util.find_spec("lpips") is None:
             self.note = "the package lpips is not installed: pip install lpips"
         else:

@@ -1,4 +1,4 @@
-"""PSNR of an engine's output: cheap, over the whole field of view, to follow a training by."""
+"""PSNR of an engine's output over the whole field of view, to monitor a training at low cost."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from ..keys import Keys
 
 DATA_RANGE = 1.0
 HIGHEST = 100.0
-"""In dB, of one image: a perfect one, such as a crop beside the head, would make the mean infinite."""
+"""Upper limit for one image in dB: a perfect one, such as a crop outside the head, would make the mean infinite."""
 
 
 def unit_range(images: torch.Tensor | np.ndarray, *, name: str = "images") -> torch.Tensor:
     """Clip images in [-1, 1] and map them to [0, 1].
 
-    Clipping is what a viewer or an integer file does to values beyond the range; without it an overshoot that nobody
-    sees would count. Values that are not finite have no quality, so they are refused instead of left out of a mean.
+    Clipping is what a viewer or an integer file does to values outside the range; without it an invisible overshoot
+    would count. Values that are not finite cannot be measured, so they are an error instead of omitted from a mean.
 
     Args:
         images: intensities, nominally in [-1, 1], any shape.
-        name: how an error message calls them.
+        name: name of the images in error messages.
 
     Raises:
         ValueError: a value is NaN or infinite.
 
-    >>> unit_range(torch.tensor([-2.0, -1.0, 0.0, 1.0])).tolist()
-    [0.0, 0.0, 0.5, 1.0]
+    Example:
+        >>> unit_range(torch.tensor([-2.0, -1.0, 0.0, 1.0])).tolist()
+        [0.0, 0.0, 0.5, 1.0]
     """
     tensor = convert_to_tensor(images, dtype=torch.float32, track_meta=False).detach()
     bad = int((~torch.isfinite(tensor)).sum())
@@ -45,11 +46,11 @@ def unit_range(images: torch.Tensor | np.ndarray, *, name: str = "images") -> to
 
 
 def prediction_and_label(output: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Take predictions and labels, mapped to [0, 1], from the output of a MONAI engine, decollated or not.
+    """Return predictions and labels, mapped to [0, 1], of the output of a MONAI engine, decollated or not.
 
     Args:
         output: a list of dictionaries (decollated), or one dictionary of batches, with the keys `pred` and
-            `label` in [-1, 1]. A second channel of the prediction, the standard deviation, is left out.
+            `label` in [-1, 1]. A second channel of the prediction, the standard deviation, is ignored.
     """
     if isinstance(output, dict):
         predicted, true = output[Keys.PRED], output[Keys.LABEL]
@@ -59,7 +60,7 @@ def prediction_and_label(output: Any) -> tuple[list[torch.Tensor], list[torch.Te
 
 
 class _FinitePSNR(PSNRMetric):
-    """MONAI's, at most `HIGHEST`."""
+    """MONAI's `PSNRMetric`, limited to `HIGHEST`."""
 
     def _compute_metric(self, y_pred: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return super()._compute_metric(y_pred, y).clamp(max=HIGHEST)
@@ -68,12 +69,12 @@ class _FinitePSNR(PSNRMetric):
 class PSNR(IgniteMetricHandler):
     """Report the mean over cases of the PSNR in dB as an engine's metric, data range 1 after mapping [-1, 1] to [0, 1].
 
-    It is MONAI's `PSNRMetric`, at most 100 dB an image, behind `prediction_and_label`, for volumes (evaluator)
+    It is MONAI's `PSNRMetric`, at most 100 dB per image, after `prediction_and_label`, for volumes (evaluator)
     and slices (trainer), with or without decollation: -10 log10 of the mean squared error over the whole field of view,
-    background included. The protocols of a report (`strict`, `paper`) say more and take longer.
+    background included. The protocols of a report (`strict`, `paper`) are more informative and slower.
 
     Args:
-        output_transform: takes the engine's output to two lists of channel-first tensors in [0, 1]; `None` is
+        output_transform: converts the engine's output into two lists of channel-first tensors in [0, 1]; `None` is
             `prediction_and_label`.
         save_details: keep the value of every case in `engine.state.metric_details`.
     """

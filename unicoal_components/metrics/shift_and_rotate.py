@@ -1,4 +1,4 @@
-"""Shifting and rotating images without loss: in the Fourier domain, of images with a bounded spectrum."""
+"""Lossless shift and rotation of images with a bounded spectrum, in the Fourier domain."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor
 
 PASSBAND = 0.4
 STOPBAND = 0.5
-"""Cycles per pixel: what `low_pass` leaves as it is, and what it leaves nothing of."""
+"""End of the pass band and start of the stop band of `low_pass`, in cycles per pixel."""
 
 OVERSAMPLING = 2
 RADIUS = 6
 KAISER_BETA = 12.0
-"""Of the kernel that reads rotated places from the oversampled image: half its width in samples there, and its shape.
-It passes what is below a quarter of a cycle a sample and stops what is above three quarters, to 100 dB."""
+"""Half width, in samples, and shape of the kernel that reads rotated positions from the oversampled image.
+It passes frequencies below a quarter of a cycle per sample and stops those above three quarters, to 100 dB."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Motion:
     """A rotation about the middle of the image, then a shift.
 
     Attributes:
-        angle: in degrees, from the axis of columns towards that of rows (clockwise on the screen).
+        angle: angle in degrees, from the axis of columns towards that of rows (clockwise on the screen).
         right: shift along the columns in pixels.
         down: shift along the rows in pixels.
     """
@@ -36,13 +36,14 @@ class Motion:
     down: float = 0.0
 
     def matrix(self, size: int) -> Tensor:
-        """Return the homogeneous matrix that leads from a place in the moved image to its source, `(3, 3)` float64.
+        """Return the homogeneous matrix from a position in the moved image to its source, `(3, 3)` float64.
 
-        Places are (column, row) from the middle, in units of the image's edge of `size` pixels. It is what the
-        generator's Fourier input takes as its `transform` for a moved image.
+        Positions are (column, row) from the middle, in units of the image's edge of `size` pixels. The matrix is the
+        `transform` of the generator's Fourier input for a moved image.
 
-        >>> Motion(right=4).matrix(16)[0].tolist()
-        [1.0, 0.0, -0.25]
+        Example:
+            >>> Motion(right=4).matrix(16)[0].tolist()
+            [1.0, 0.0, -0.25]
         """
         cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
         back = torch.tensor([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
@@ -52,12 +53,12 @@ class Motion:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether every pixel comes from a pixel: a shift by whole pixels."""
+        """Whether the motion is a shift by whole pixels."""
         return self.angle == 0 and float(self.right).is_integer() and float(self.down).is_integer()
 
 
 def low_pass(images: Tensor) -> Tensor:
-    """Take away what lies beyond a disc in the spectrum; nothing else survives a rotation of the pixel grid.
+    """Remove frequencies beyond a disc in the spectrum, as only the disc survives a rotation of the pixel grid.
 
     The factor is 1 up to 0.4 cycles per pixel and falls as a raised cosine to 0 at 0.5.
 
@@ -71,16 +72,16 @@ def low_pass(images: Tensor) -> Tensor:
 
 
 def move(images: Tensor, motion: Motion) -> Tensor:
-    """Shift or rotate square images; zeros come in from outside.
+    """Shift or rotate square images; pixels from outside are zero.
 
-    A whole shift copies pixels. All else begins with `low_pass`, after which the pixels tell every value between them.
-    A fractional shift multiplies the spectrum by a phase; a rotation reads from the image at twice the pixels (zeros
-    around its spectrum) by a Kaiser-windowed sinc of 12 taps. Of bounded images that end within the frame both are
-    right to more than 120 dB.
+    A whole shift copies pixels. All other motions start with `low_pass`, after which the pixels determine every value
+    between them. A fractional shift multiplies the spectrum by a phase; a rotation reads from the image at twice the
+    resolution (zeros around its spectrum) by a Kaiser-windowed sinc of 12 taps. For bounded images that end within the
+    frame both are accurate to more than 120 dB.
 
     Args:
-        images: `(..., R, R)`, 0 where there is nothing.
-        motion: what to do.
+        images: `(..., R, R)`, 0 outside the object.
+        motion: motion to apply.
 
     Returns:
         Images of the same shape.
@@ -88,8 +89,9 @@ def move(images: Tensor, motion: Motion) -> Tensor:
     Raises:
         ValueError: the images are not square.
 
-    >>> move(torch.eye(3), Motion(right=1)).tolist()
-    [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
+    Example:
+        >>> move(torch.eye(3), Motion(right=1)).tolist()
+        [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
     """
     if images.shape[-1] != images.shape[-2]:
         raise ValueError(f"images have the shape {tuple(images.shape)}; only square ones (..., R, R) can be moved.")
@@ -101,7 +103,7 @@ def move(images: Tensor, motion: Motion) -> Tensor:
 
 
 def valid_region(motion: Motion, *, size: int, margin: float) -> Tensor:
-    """Tell which pixels and the sources of which lie within the image and not within `margin` pixels of its border.
+    """Return which pixels and their sources are within the image, at least `margin` pixels from its border.
 
     Returns:
         `(size, size)`, bool.
@@ -121,7 +123,7 @@ def _shift_whole(images: Tensor, right: int, down: int) -> Tensor:
 
 
 def _in_fourier_domain(images: Tensor, factor: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Multiply the spectrum of images, amid zeros of half their size on every side, by factor(f_y, f_x)."""
+    """Multiply the spectrum of images, padded by half their size on every side, by factor(f_y, f_x)."""
     height, width = images.shape[-2:]
     padded = F.pad(images.double(), [width // 2, width // 2, height // 2, height // 2])
     fy = torch.fft.fftfreq(padded.shape[-2], dtype=torch.float64, device=images.device)[:, None]
@@ -141,18 +143,18 @@ def _phase(turns: Tensor) -> Tensor:
 
 
 def _source(motion: Motion, axis: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Return where the pixels come from: x and y `(R, R)` from the middle, in units of the edge."""
+    """Return the source positions of pixels: x and y `(R, R)` from the middle, in units of the edge."""
     (xx, xy, x0), (yx, yy, y0), _ = motion.matrix(size).to(axis.device)
     return xx * axis + xy * axis[:, None] + x0, yx * axis + yy * axis[:, None] + y0
 
 
 def _warp(images: Tensor, motion: Motion) -> Tensor:
-    """Read the places of any motion from a finer image."""
+    """Read the source positions of any motion from an oversampled image."""
     size = images.shape[-1]
     fine = _oversampled(images)
     edge = fine.shape[-1]
     axis = (torch.arange(size, dtype=torch.float64, device=images.device) + 0.5) / size - 0.5
-    # the first sample of the fine image lies where the first pixel of the padded one does, not at its edge
+    # the first sample of the fine image is at the center of the padded image's first pixel, not at its edge
     x, y = (((u + 0.5) * size - 0.5 + size // 2) * OVERSAMPLING for u in _source(motion, axis, size))
     (columns, column_weights), (rows, row_weights) = _neighbors(x), _neighbors(y)
     places = rows.clamp(0, edge - 1)[..., :, None] * edge + columns.clamp(0, edge - 1)[..., None, :]
@@ -164,7 +166,7 @@ def _warp(images: Tensor, motion: Motion) -> Tensor:
 
 
 def _oversampled(images: Tensor) -> Tensor:
-    """Pad images `(..., R, R)` by half their size on every side, low-pass them and put zeros around the spectrum."""
+    """Pad images `(..., R, R)` by half their size on every side, low-pass them and zero-pad the spectrum."""
     padded = F.pad(images.double(), [images.shape[-1] // 2] * 4)
     size = padded.shape[-1]
     frequencies = torch.fft.fftfreq(size, dtype=torch.float64, device=images.device)
@@ -177,14 +179,14 @@ def _oversampled(images: Tensor) -> Tensor:
 
 
 def _neighbors(places: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the numbers of the samples around places and their weights, both `(..., taps)`."""
+    """Return the indices of the samples around positions and their weights, both `(..., taps)`."""
     numbers = places.floor().long()[..., None] + torch.arange(1 - RADIUS, RADIUS + 1, device=places.device)
     weights = _kernel(places[..., None] - numbers)
     return numbers, weights / weights.sum(dim=-1, keepdim=True)
 
 
 def _kernel(distance: Tensor) -> Tensor:
-    """Sinc of the oversampled image's own Nyquist frequency in a Kaiser window."""
+    """Return the sinc of the oversampled image's Nyquist frequency in a Kaiser window."""
     inside = (1 - (distance / RADIUS).square()).clamp(min=0).sqrt()
     window = torch.special.i0(KAISER_BETA * inside) / torch.special.i0(inside.new_tensor(KAISER_BETA))
     return torch.sinc(distance) * window

@@ -1,12 +1,12 @@
-"""Spectra of slices: how much power a prediction has where only the finest layers can put it.
+"""Spectra of slices, and the power of a prediction in the band that only the finest layers can produce.
 
 A frequency f is in cycles per pixel. The layers of the alias-free network have cutoffs that rise geometrically up to
 half the resolution in cycles per field of view, f = 0.5, which the last two layers and the image have. These are
-critically sampled: what their nonlinearity makes beyond 0.5 folds back below it. The layer before them has, at
+critically sampled: frequencies of their nonlinearity beyond 0.5 fold back below it. The layer before them has, at
 resolution 256 and 14 layers, the cutoff 0.5 / sqrt(2) = 0.354 and stops at 0.5, as its samples allow. Below 0.354 is
 therefore the band that every layer up to there carries without aliasing (Karras et al. 2021, §3.2); beyond it, power
 comes from the last layers, and folded power lands there first. (For resolution 128 the cutoff is 0.375, for 512 0.334.)
-Real axial slices that we measured hold 0.5 to 2.5 % of their power beyond 0.35, a noisy one 8 %.
+Measured real axial slices have 0.5 to 2.5 % of their power beyond 0.35, a noisy one 8 %.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from .measure import CaseVolumes, Column
 Images = torch.Tensor | np.ndarray
 
 SAFE_CUTOFF = 0.35
-"""Cycles per pixel; end of the band of the last layer before the critically sampled ones, see above."""
+"""End of the band of the last layer before the critically sampled ones, in cycles per pixel, see above."""
 
 MAX_FREQUENCY = math.sqrt(0.5)
-"""Of the corner, 0.5 along both axes."""
+"""Frequency of the corner, 0.5 along both axes."""
 
 MIN_SIZE = 8
 
@@ -54,9 +54,10 @@ def radial_spectrum(images: Images) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: the images have another shape, or a value is not finite.
 
-    >>> frequencies, power = radial_spectrum(np.random.default_rng(0).normal(0, 3, (50, 32, 32)))
-    >>> len(frequencies), round(power.mean())
-    (23, 9)
+    Example:
+        >>> frequencies, power = radial_spectrum(np.random.default_rng(0).normal(0, 3, (50, 32, 32)))
+        >>> len(frequencies), round(power.mean())
+        (23, 9)
     """
     power = _power(_checked(images, name="images"))
     radius = _radius(*power.shape)
@@ -68,9 +69,9 @@ def radial_spectrum(images: Images) -> tuple[np.ndarray, np.ndarray]:
 
 
 def power_above(images: Images, *, cutoff: float = SAFE_CUTOFF) -> float:
-    """Return the part of the power beyond a frequency, of all images together, their means removed.
+    """Return the fraction of the power beyond a frequency, of all images together, with their means removed.
 
-    Window and power are those of `radial_spectrum`; the corners count, up to 0.707. White noise has the part of
+    Window and power are those of `radial_spectrum`; the corners count, up to 0.707. White noise has the fraction of
     the area, 1 - pi cutoff^2 for a cutoff up to 0.5.
 
     Args:
@@ -78,14 +79,15 @@ def power_above(images: Images, *, cutoff: float = SAFE_CUTOFF) -> float:
         cutoff: in cycles per pixel, in (0, 0.707).
 
     Returns:
-        In [0, 1]; NaN where there is no power, as in constant images.
+        In [0, 1]; NaN without any power, as in constant images.
 
     Raises:
         ValueError: the images have another shape, a value is not finite, or the cutoff is outside its range.
 
-    >>> wave = np.sin(2 * np.pi * 0.45 * np.arange(64)) * np.ones((1, 64, 1))
-    >>> round(power_above(wave), 3)
-    1.0
+    Example:
+        >>> wave = np.sin(2 * np.pi * 0.45 * np.arange(64)) * np.ones((1, 64, 1))
+        >>> round(power_above(wave), 3)
+        1.0
     """
     below, above = _split(images, cutoff=cutoff, name="images")
     return above / (below + above) if below + above > 0 else float("nan")
@@ -96,7 +98,7 @@ def excess_power(*, prediction: Images, target: Images, cutoff: float = SAFE_CUT
 
     10 log10(above(prediction) / above(target)), both over all images together. Above 0 dB, the prediction has noise or
     aliasing that the truth has not; below, it is blurred. Noise of the truth counts as truth: a prediction without it
-    is below 0 dB and no worse for it. Predictions scaled by a have 20 log10(a) more.
+    is below 0 dB, which is no flaw. Predictions scaled by a have 20 log10(a) more.
 
     Args:
         prediction: `(N, H, W)`, H and W at least 8.
@@ -104,14 +106,15 @@ def excess_power(*, prediction: Images, target: Images, cutoff: float = SAFE_CUT
         cutoff: in cycles per pixel, in (0, 0.707).
 
     Returns:
-        In dB; minus infinity where the prediction has no such power, NaN where the truth has none.
+        In dB; minus infinity if the prediction has no such power, NaN if the truth has none.
 
     Raises:
         ValueError: shapes differ or are not `(N, H, W)`, a value is not finite, or the cutoff is outside its range.
 
-    >>> noise = np.random.default_rng(0).normal(size=(4, 32, 32))
-    >>> round(excess_power(prediction=10 * noise, target=noise), 6)
-    20.0
+    Example:
+        >>> noise = np.random.default_rng(0).normal(size=(4, 32, 32))
+        >>> round(excess_power(prediction=10 * noise, target=noise), 6)
+        20.0
     """
     if prediction.shape != target.shape:
         raise ValueError(
@@ -125,10 +128,10 @@ def excess_power(*, prediction: Images, target: Images, cutoff: float = SAFE_CUT
 
 
 class HighFrequencies:
-    """Measure `excess_power` over the axial slices of a case that hold foreground.
+    """Measure `excess_power` over the axial slices of a case that contain foreground.
 
     Whole slices count, background included: a mask would add its own edge to the spectrum. Of `evaluated_slices` only
-    those with foreground; NaN where there are none.
+    those with foreground are used; NaN if there are none.
 
     Args:
         cutoff: in cycles per pixel, in (0, 0.707).
@@ -152,7 +155,7 @@ class HighFrequencies:
 
 
 def _split(images: Images, *, cutoff: float, name: str) -> tuple[float, float]:
-    """Sum the power up to and beyond the cutoff."""
+    """Return the power up to and beyond the cutoff."""
     _checked_cutoff(cutoff)
     power = _power(_checked(images, name=name))
     beyond = _radius(*power.shape) > cutoff
@@ -160,7 +163,7 @@ def _split(images: Images, *, cutoff: float, name: str) -> tuple[float, float]:
 
 
 def _power(images: np.ndarray) -> np.ndarray:
-    """Average the windowed power over images, `(H, W)`, one image at a time to bound the memory."""
+    """Average the windowed power over images, `(H, W)`, one image at a time to limit memory."""
     window = _window(*images.shape[1:])
     total = np.zeros(window.shape)
     for image in images:
@@ -172,7 +175,7 @@ def _power(images: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _window(height: int, width: int) -> np.ndarray:
-    """Hann's window of the period of the image, in both directions."""
+    """Return Hann's window with the period of the image, in both directions."""
     one, other = (np.square(np.sin(np.pi * (np.arange(n) + 0.5) / n)) for n in (height, width))
     return np.outer(one, other)
 
@@ -185,7 +188,7 @@ def _radius(height: int, width: int) -> np.ndarray:
 def _checked(images: Images, *, name: str) -> np.ndarray:
     array = np.asarray(convert_to_numpy(images))
     if array.ndim != 3 or not len(array) or min(array.shape[1:]) < MIN_SIZE:
-        raise ValueError(f"{name} have shape {array.shape}; allowed is (N, H, W), N >= 1, H and W >= {MIN_SIZE}.")
+        raise ValueError(f"{name} have shape {array.shape}; it must be (N, H, W), N >= 1, H and W >= {MIN_SIZE}.")
     bad = int((~np.isfinite(array)).sum())
     if bad:
         raise ValueError(f"{name}: {bad} of {array.size} values are NaN or infinite; a spectrum needs finite ones.")
@@ -194,5 +197,5 @@ def _checked(images: Images, *, name: str) -> np.ndarray:
 
 def _checked_cutoff(cutoff: float) -> float:
     if not 0 < cutoff < MAX_FREQUENCY:
-        raise ValueError(f"cutoff is {cutoff}; allowed are cycles per pixel between 0 and 0.707, the corner.")
+        raise ValueError(f"cutoff is {cutoff}; it must be between 0 and 0.707 (the corner) cycles per pixel.")
     return cutoff

@@ -1,4 +1,4 @@
-"""The strict protocol: one scale from the truth, foreground and evaluated slices only."""
+"""Strict protocol: one intensity scale from the truth, foreground and evaluated slices only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .measure import CaseVolumes, Column
 from .volume_pair import Volume, checked_mask, volume_pair
 
 REACH = max(ssim_map.RADIUS, hfen.RADIUS, gradient_similarity.RADIUS)
-"""Voxels around the mask that its numbers depend on."""
+"""Voxels around the mask on which the numbers depend."""
 
 
 def strict_protocol(
@@ -23,10 +23,10 @@ def strict_protocol(
     foreground: Volume | None = None,
     evaluated_slices: Sequence[int] | np.ndarray | None = None,
 ) -> dict[str, float]:
-    """Measure a prediction where it counts, on a scale that it cannot choose.
+    """Measure a prediction in the foreground, on the intensity scale of the truth.
 
     Both volumes are mapped by x -> (x - min t) / (max t - min t), minimum and maximum of the whole target t, so the
-    data range is 1. The prediction p is neither clipped nor scaled to itself: a wrong brightness or contrast is an
+    data range is 1. The prediction p is neither clipped nor rescaled: a wrong brightness or contrast is an
     error. The mask is the foreground in the evaluated slices; with sums and means over it::
 
         PSNR = -10 log10(mean (p - t)^2)          in dB; infinite where equal
@@ -37,33 +37,34 @@ def strict_protocol(
         GMS  = mean of the 3D local map           (Xue et al. 2014; `gradient_similarity.py`)
 
     PSNR, MAE and NMSE depend on the voxels in the mask alone; SSIM, HFEN and GMS also on voxels up to 5, 7 and 1
-    around it, in all three axes, so also on slices that are not evaluated. Borders are mirrored and volumes of few
-    slices allowed; a single slice is measured in 2D.
+    around it, along all three axes, so also on slices that are not evaluated. Borders are mirrored, and volumes of few
+    slices are allowed; a single slice is measured in 2D.
 
     Args:
         prediction: `(D, H, W)`.
         target: the truth, same shape and scale.
-        foreground: bool `(D, H, W)`, the voxels that count; `None` finds them in the target (`foreground.py`).
+        foreground: bool `(D, H, W)`, the evaluated voxels; `None` finds them in the target (`foreground.py`).
         evaluated_slices: indices into D, 0 to D - 1; `None` for all.
 
     Returns:
-        `psnr`, `ssim`, `nmse`, `mae`, `hfen`, `gms`. NMSE is NaN where the target is at its minimum all
-        over the mask, HFEN where it has no detail there.
+        `psnr`, `ssim`, `nmse`, `mae`, `hfen`, `gms`. NMSE is NaN if the target is at its minimum in the whole
+        mask, HFEN if it has no detail there.
 
     Raises:
         ValueError: shapes differ, a value is not finite, the target is constant, the foreground is not bool or of
             another shape, an index is outside, or no voxel is left.
 
-    >>> target = np.zeros((2, 16, 16)); target[:, 4:12, 4:12] = 1.0
-    >>> quality = strict_protocol(prediction=target - 0.1, target=target)
-    >>> round(quality["psnr"], 3), round(quality["mae"], 3), round(quality["nmse"], 3)
-    (20.0, 0.1, 0.01)
+    Example:
+        >>> target = np.zeros((2, 16, 16)); target[:, 4:12, 4:12] = 1.0
+        >>> quality = strict_protocol(prediction=target - 0.1, target=target)
+        >>> round(quality["psnr"], 3), round(quality["mae"], 3), round(quality["nmse"], 3)
+        (20.0, 0.1, 0.01)
     """
     p, t = volume_pair(prediction, target)
     low, high = float(t.min()), float(t.max())
     if low == high:
         raise ValueError(
-            f"target is constant ({low:g}), so it gives no intensity range to measure in. Check that the right file "
+            f"target is constant ({low:g}), so it has no intensity range to measure in. Check that the right file "
             "is given and that no mask or crop removed the head."
         )
     mask = _mask(t, foreground, evaluated_slices)
@@ -75,7 +76,7 @@ def strict_protocol(
 def _mask(
     target: np.ndarray, foreground: Volume | None, evaluated_slices: Sequence[int] | np.ndarray | None
 ) -> np.ndarray:
-    """Return the voxels of the foreground that lie in evaluated slices."""
+    """Return the foreground voxels in evaluated slices."""
     if foreground is None:
         inside = foreground_of(target=target)
     else:
@@ -87,8 +88,8 @@ def _mask(
     mask[chosen] = inside[chosen]
     if not mask.any():
         raise ValueError(
-            f"no foreground voxel lies in the evaluated slices {chosen.tolist()}, so nothing would be measured. Choose "
-            "slices that cut the head, or leave this case out."
+            f"no foreground voxel is in the evaluated slices {chosen.tolist()}, so nothing would be measured. Choose "
+            "slices through the head, or leave this case out."
         )
     return mask
 
@@ -97,17 +98,17 @@ def _checked_slices(slices: Sequence[int] | np.ndarray, *, depth: int) -> np.nda
     chosen = np.asarray(slices)
     if chosen.ndim != 1 or not chosen.size or not np.issubdtype(chosen.dtype, np.integer):
         raise ValueError(
-            f"evaluated_slices is {chosen.dtype} of shape {chosen.shape}; allowed is a list of one or more slice "
+            f"evaluated_slices is {chosen.dtype} of shape {chosen.shape}; it must be a list of one or more slice "
             "indices (for a bool mask, its np.flatnonzero), or null for all slices."
         )
     outside = chosen[(chosen < 0) | (chosen >= depth)]
     if outside.size:
-        raise ValueError(f"evaluated_slices holds {outside.tolist()}; allowed is 0 to {depth - 1}.")
+        raise ValueError(f"evaluated_slices holds {outside.tolist()}; indices must be 0 to {depth - 1}.")
     return chosen
 
 
 def _box_with_reach(mask: np.ndarray) -> tuple[slice, ...]:
-    """Return the box around the mask that filters need: nothing outside it can change a number."""
+    """Return the box around the mask that the filters need; voxels outside have no effect."""
     box = find_objects(mask.astype(np.uint8))[0]
     return tuple(
         slice(max(side.start - REACH, 0), min(side.stop + REACH, size))
@@ -133,10 +134,11 @@ def _structural(p: np.ndarray, t: np.ndarray, mask: np.ndarray) -> dict[str, flo
 
 
 class StrictProtocol:
-    """Fill the columns that count: `strict_protocol` over a case's foreground and evaluated slices.
+    """Measure of the main columns: `strict_protocol` over a case's foreground and evaluated slices.
 
-    >>> [column.name for column in StrictProtocol().columns]
-    ['psnr', 'ssim', 'nmse', 'mae', 'hfen', 'gms']
+    Example:
+        >>> [column.name for column in StrictProtocol().columns]
+        ['psnr', 'ssim', 'nmse', 'mae', 'hfen', 'gms']
     """
 
     columns = (

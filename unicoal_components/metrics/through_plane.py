@@ -1,4 +1,4 @@
-"""How smoothly a volume and its error go on from slice to slice, which numbers of single slices do not show."""
+"""Consistency of a volume and its error through plane, which measures of single slices do not show."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLUMNS = (
 
 
 def through_plane_consistency(*, prediction: Volume, target: Volume, foreground: Volume) -> dict[str, float]:
-    """Measure the change from slice to slice of a prediction p and of its error e = p - target.
+    """Measure the change between slices of a prediction p and of its error e = p - target.
 
     With sums and means over the foreground voxels whose neighbors along d are foreground too::
 
@@ -33,28 +33,28 @@ def through_plane_consistency(*, prediction: Volume, target: Volume, foreground:
 
     A roughness of 1 is that of the truth; above is flicker or steps, below is blur through plane. Steps and blur can
     cancel: of a real T2 thickened to 4 times the spacing, the copied slices have 0.84, the cubic interpolation 0.23.
-    `banding` tells them apart. The jitter is 1 minus the correlation of the error between neighbors, half the
-    Durbin-Watson statistic: 0 where the error does not change from slice to slice, 1 where it is independent, 2 where
-    its sign alternates. Neither depends on the scale of the intensities. Both depend on the slice spacing: compare
-    methods on one grid only. Slices far apart (every 7th) share little in any volume, and then neither says anything
-    about flicker.
+    `banding` distinguishes them. The jitter is 1 minus the correlation of the error between neighbors, half the
+    Durbin-Watson statistic: 0 if the error does not change between slices, 1 if it is independent, 2 if its sign
+    alternates. Neither depends on the scale of the intensities. Both depend on the slice spacing: compare methods on
+    the same grid only. Slices far apart (every 7th) share little in any volume, and then neither measures flicker.
 
     Args:
         prediction: `(D, H, W)`, neighboring slices along D.
         target: the truth, same shape.
-        foreground: voxels that count, `(D, H, W)` bool.
+        foreground: evaluated voxels, `(D, H, W)` bool.
 
     Returns:
-        `roughness`, NaN where no 3 neighbors are foreground or the truth is straight; `error_jitter` in [0, 2], NaN
-        where no 2 neighbors are foreground or there is no error.
+        `roughness`, NaN if no 3 neighbors are foreground or the truth is linear; `error_jitter` in [0, 2], NaN
+        if no 2 neighbors are foreground or there is no error.
 
     Raises:
         ValueError: shapes differ or are not `(D, H, W)`.
 
-    >>> flicker = np.array([0.0, 1.0, 0.0, 1.0]).reshape(4, 1, 1)
-    >>> half = through_plane_consistency(prediction=flicker / 2, target=flicker, foreground=flicker >= 0)
-    >>> half["roughness"], round(half["error_jitter"], 3)
-    (0.5, 1.0)
+    Example:
+        >>> flicker = np.array([0.0, 1.0, 0.0, 1.0]).reshape(4, 1, 1)
+        >>> half = through_plane_consistency(prediction=flicker / 2, target=flicker, foreground=flicker >= 0)
+        >>> half["roughness"], round(half["error_jitter"], 3)
+        (0.5, 1.0)
     """
     strips = _strips(prediction=prediction, target=target, foreground=foreground)
     bend, true_bend, change, energy = np.sum([_sums(*strip) for strip in strips], axis=0)
@@ -62,7 +62,7 @@ def through_plane_consistency(*, prediction: Volume, target: Volume, foreground:
 
 
 def _sums(predicted: np.ndarray, true: np.ndarray, inside: np.ndarray) -> list[float]:
-    """Return what numerators and denominators of the two measures are sums of."""
+    """Return the sums in the numerators and denominators of the two measures."""
     triple, pair = inside[2:] & inside[1:-1] & inside[:-2], inside[1:] & inside[:-1]
     error = predicted - true
     change, energy = np.square(np.diff(error, axis=0)), np.square(error[1:]) + np.square(error[:-1])
@@ -70,29 +70,30 @@ def _sums(predicted: np.ndarray, true: np.ndarray, inside: np.ndarray) -> list[f
 
 
 def banding(*, prediction: Volume, target: Volume, foreground: Volume, factor: float) -> float:
-    """Measure how much the change from slice to slice gathers at one place within the thick slice spacing.
+    """Measure how much the change between slices concentrates at one phase of the thick slice spacing.
 
     Thin slices made from thick ones of `factor` times the spacing can show steps with that period. The mean
-    |p[d+1] - p[d]| over pairs of foreground voxels is taken for each place of the pair within the period, divided by
-    the same of the truth at the same slices. The largest of these ratios over their mean is 1 where the change is
-    spread as in the truth, and ⌈factor⌉, the number of places, where all of it is at one, as in the copy of the nearest
-    thick slice. Where the factor is no integer, the places are equal parts of the period.
+    |p[d+1] - p[d]| over pairs of foreground voxels is computed for each phase of the pair within the period, divided by
+    that of the truth at the same slices. The largest of these ratios over their mean is 1 if the change is
+    distributed as in the truth, and ⌈factor⌉, the number of phases, if all of it is at one phase, as in the copy of the
+    nearest thick slice. If the factor is no integer, the phases are equal parts of the period.
 
     Args:
         prediction: `(D, H, W)`, neighboring slices along D.
         target: the truth, same shape.
-        foreground: voxels that count, `(D, H, W)` bool.
+        foreground: evaluated voxels, `(D, H, W)` bool.
         factor: thick over thin slice spacing, a real number >= 1.
 
     Returns:
-        In [1, ⌈factor⌉]; NaN for a factor of 1, and where prediction or truth do not change or a place has no pair.
+        In [1, ⌈factor⌉]; NaN for a factor of 1, and if prediction or truth do not change or a phase has no pair.
 
     Raises:
         ValueError: shapes differ or are not `(D, H, W)`, or the factor is below 1.
 
-    >>> ramp = np.arange(8.0).reshape(8, 1, 1)
-    >>> banding(prediction=ramp // 4 * 4, target=ramp, foreground=ramp >= 0, factor=4)
-    4.0
+    Example:
+        >>> ramp = np.arange(8.0).reshape(8, 1, 1)
+        >>> banding(prediction=ramp // 4 * 4, target=ramp, foreground=ramp >= 0, factor=4)
+        4.0
     """
     places = math.ceil(check_factor(factor) - TOLERANCE)
     strips = _strips(prediction=prediction, target=target, foreground=foreground)
@@ -113,26 +114,27 @@ def _changes(predicted: np.ndarray, true: np.ndarray, inside: np.ndarray) -> lis
 
 
 def sweep_roughness(slices: Volume) -> dict[str, float]:
-    """Measure how evenly a network's output moves while the slice position moves in equal steps.
+    """Measure how evenly a network's output changes with the slice position.
 
     Args:
         slices: outputs at equally spaced positions, `(P, H, W)`.
 
     Returns:
-        `step`: mean |x[p+1] - x[p]|, in the unit of the slices. `bend`: mean |x[p+1] - 2 x[p] + x[p-1]| / `step`; 0 on
-        a straight way, sqrt(3) for white noise. `largest_step`: the largest of the P - 1 steps, each a mean over the
-        slice, over their median; 1 is even, a jump stands out, infinite where most steps are 0 but not all. NaN where
-        there are too few slices (2 for a step, 3 for a bend) or nothing moves.
+        `step`: mean |x[p+1] - x[p]|, in the unit of the slices. `bend`: mean |x[p+1] - 2 x[p] + x[p-1]| / `step`; 0 for
+        a linear change, sqrt(3) for white noise. `largest_step`: the largest of the P - 1 steps, each a mean over the
+        slice, over their median; 1 is even, a jump is large, infinite if most steps are 0 but not all. NaN if
+        there are too few slices (2 for a step, 3 for a bend) or nothing changes.
 
     Raises:
         ValueError: the slices are not `(P, H, W)`.
 
-    >>> sweep_roughness(np.array([0.0, 1.0, 2.0, 5.0]).reshape(4, 1, 1))
-    {'step': 1.6666666666666667, 'bend': 0.6, 'largest_step': 3.0}
+    Example:
+        >>> sweep_roughness(np.array([0.0, 1.0, 2.0, 5.0]).reshape(4, 1, 1))
+        {'step': 1.6666666666666667, 'bend': 0.6, 'largest_step': 3.0}
     """
     positions = np.asarray(convert_to_numpy(slices), dtype=np.float64)
     if positions.ndim != 3:
-        raise ValueError(f"slices have shape {positions.shape}; allowed is (P, H, W), one slice for each position.")
+        raise ValueError(f"slices have shape {positions.shape}; it must be (P, H, W), one slice for each position.")
     steps = np.abs(np.diff(positions, axis=0)).mean(axis=(1, 2))
     if not len(steps):
         return dict.fromkeys(("step", "bend", "largest_step"), float("nan"))
@@ -145,8 +147,8 @@ def sweep_roughness(slices: Volume) -> dict[str, float]:
 class ThroughPlane:
     """Measure `through_plane_consistency` and `banding` of a case.
 
-    All slices of the case count, since each needs its neighbors: `evaluated_slices` is not looked at. The distance to
-    the neighbors is the first of `spacing`; cases with slices left out in between are not comparable to whole ones.
+    All slices of the case count, as each needs its neighbors: `evaluated_slices` is ignored. The distance to the
+    neighbors is the first of `spacing`; cases with omitted slices are not comparable to complete ones.
     """
 
     columns = COLUMNS

@@ -1,4 +1,4 @@
-"""Two volumes that can be compared, or an error that says why they cannot."""
+"""Checks of two volumes that are to be compared, with errors that give the reason."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ Volume = torch.Tensor | np.ndarray
 
 
 def finite_volume(volume: Volume, *, name: str) -> np.ndarray:
-    """Return a volume as float64 array; values that are not finite have no quality, so they are refused.
+    """Return a volume as float64 array; values that are not finite cannot be measured and are an error.
 
     Args:
         volume: `(D, H, W)`, any scale and device; it is not changed.
-        name: how an error message calls it.
+        name: name of the volume in error messages.
 
     Raises:
-        ValueError: it is not three-dimensional, has no voxel, or a value is NaN or infinite.
+        ValueError: the volume is not three-dimensional, has no voxel, or a value is NaN or infinite.
 
-    >>> finite_volume(torch.ones(1, 2, 2), name="target").dtype
-    dtype('float64')
+    Example:
+        >>> finite_volume(torch.ones(1, 2, 2), name="target").dtype
+        dtype('float64')
     """
     if isinstance(volume, torch.Tensor):
         volume = volume.detach().cpu().double().numpy()
     array = np.asarray(volume, dtype=np.float64)
     if array.ndim != 3 or not array.size:
-        raise ValueError(f"{name} has shape {array.shape}; allowed is (D, H, W) with at least one voxel.")
+        raise ValueError(f"{name} has shape {array.shape}; it must be (D, H, W) with at least one voxel.")
     bad = array.size - int(np.count_nonzero(np.isfinite(array)))
     if bad:
         raise ValueError(
@@ -48,13 +49,14 @@ def volume_pair(prediction: Volume, target: Volume) -> tuple[np.ndarray, np.ndar
 
 
 def checked_mask(mask: Volume, *, shape: tuple[int, ...], name: str = "mask") -> np.ndarray:
-    """Return a mask as array.
+    """Return a mask as an array.
 
     Raises:
-        ValueError: it is not bool, of another shape than the volumes, or empty.
+        ValueError: the mask is not bool, of another shape than the volumes, or empty.
 
-    >>> int(checked_mask(torch.ones(1, 2, 2, dtype=torch.bool), shape=(1, 2, 2)).sum())
-    4
+    Example:
+        >>> int(checked_mask(torch.ones(1, 2, 2, dtype=torch.bool), shape=(1, 2, 2)).sum())
+        4
     """
     array = mask.detach().cpu().numpy() if isinstance(mask, torch.Tensor) else np.asarray(mask)
     if array.dtype != bool or array.shape != tuple(shape):

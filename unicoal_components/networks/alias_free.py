@@ -1,4 +1,4 @@
-"""One alias-free layer: convolution (modulated or plain), bias, filtered leaky ReLU."""
+"""Alias-free layer: convolution (modulated or plain), bias, filtered leaky ReLU."""
 
 from torch import Tensor, nn
 
@@ -10,7 +10,7 @@ from .schedule import TAPS_PER_FACTOR, LayerRow
 
 
 class AliasFreeLayer(nn.Module):
-    """Carry features from one row of the layer table to another (Karras et al. 2021, §3.2).
+    """Map features from one row of the layer table to another (Karras et al. 2021, §3.2).
 
     The nonlinearity runs at rate max(s_in, s_out) · lrelu_upsampling, between low-pass filters whose cutoffs are the
     rows' own: `up` = rate / s_in with 6 up taps, `down` = rate / s_out with 6 down taps (no filter for a factor of 1).
@@ -24,7 +24,7 @@ class AliasFreeLayer(nn.Module):
         to_image: a 1×1 convolution without demodulation, filters and nonlinearity, the end of the synthesis.
 
     Attributes:
-        keep_activations: for the gradient; False computes them again (`filtered_lrelu`).
+        keep_activations: keep activations for the gradient; `False` recomputes them (`filtered_lrelu`).
     """
 
     up_filter: Tensor | None
@@ -56,7 +56,7 @@ class AliasFreeLayer(nn.Module):
         total += up_taps + down_taps - 2
         low = (total + self.up) // 2
         high = total - low
-        # where nothing is upsampled, a crop behind the convolution is padding left out in front of it
+        # without upsampling, a crop after the convolution equals less padding before it
         crop = min(-low, kernel_size - 1) if self.up == 1 and low == high < 0 else 0
         self.padding = (low + crop, high + crop)
         self.slope, self.gain = (1.0, 1.0) if to_image else (LRELU_SLOPE, LRELU_GAIN)

@@ -1,4 +1,4 @@
-"""The detail path: a wide residual network at half resolution beside the alias-free one."""
+"""Detail path: a wide residual network at half resolution, parallel to the alias-free one."""
 
 import math
 
@@ -13,11 +13,11 @@ from .layers import LRELU_SLOPE, EqualizedLinear
 from .mapping import NUM_OCTAVES, position_waves
 
 FOLD = 2
-"""Two by two pixels become channels: the convolutions run at half resolution, no pixel is lost."""
+"""Side of the pixel blocks that become channels: the convolutions run at half resolution without losing a pixel."""
 
 TAPS = 12
 STOPBAND = 2**0.3
-"""Over the cutoff, as in the last layers of the alias-free schedule."""
+"""Half width of the transition over the cutoff, as in the last layers of the alias-free schedule."""
 
 OUTPUT_SCALE = 0.1
 BLOCK_SCALE = 0.3
@@ -27,12 +27,12 @@ steps at a learning rate of 0.002; Lim et al. 2017 scale their blocks too)."""
 
 
 class ConditionEmbedding(nn.Module):
-    """What a network is told about a slice, as features: two linear layers.
+    """Embed the conditions of a slice as features, by two linear layers.
 
     Args:
-        num_modalities: M.
-        others: further numbers that it is told.
-        features: of both layers.
+        num_modalities: number of modalities M.
+        others: number of further conditions.
+        features: features of both layers.
     """
 
     octaves: Tensor
@@ -53,8 +53,8 @@ class ConditionEmbedding(nn.Module):
         """Map conditions to features `(B, features)`.
 
         Args:
-            modality: target, one-hot `(B, M)`.
-            position: `(B, 1)` in [0, 1); told as sin and cos of 2^j π position, j = 0..3.
+            modality: target modality, one-hot `(B, M)`.
+            position: `(B, 1)` in [0, 1); encoded as sin and cos of 2^j π position, j = 0..3.
             acquisition: `(B, M + 2)`, see `complete_inputs`.
             others: `(B, others)`, needed if there are any.
         """
@@ -69,7 +69,7 @@ class ModulatedBlock(nn.Module):
     FiLM). It starts unmodulated.
 
     Args:
-        channels: of the features.
+        channels: channels of the features.
         condition_dim: channels of the condition.
     """
 
@@ -80,24 +80,24 @@ class ModulatedBlock(nn.Module):
         self.style = _silent(EqualizedLinear(condition_dim, 2 * channels))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Map features `(B, C, H, W)` under a condition `(B, condition_dim)` to as many."""
+        """Map features `(B, C, H, W)` under a condition `(B, condition_dim)` to features of the same shape."""
         scale, shift = self.style(condition)[:, :, None, None].chunk(2, dim=1)
         y = F.leaky_relu(self.expand(x) * (1 + scale) + shift, LRELU_SLOPE)
         return x + BLOCK_SCALE * self.project(y)
 
 
 class DetailPath(nn.Module):
-    """Images in, the detail that one of them lacks out; it starts with zeros.
+    """Predict the detail that an image lacks from several images; it starts with zeros.
 
     Args:
-        in_channels: images that it sees.
-        channels: of its features.
-        num_blocks: residual blocks.
-        num_modalities: M, of the conditions.
-        others: further conditions, see `ConditionEmbedding`.
-        output_scale: of what the last layer gives; about the size of the detail that is to be made.
-        error_output: make a second image, of another head that reads the features and does not shape them: what it
-            learns has no effect on the first image.
+        in_channels: number of input images.
+        channels: channels of the features.
+        num_blocks: number of residual blocks.
+        num_modalities: number of modalities M of the conditions.
+        others: number of further conditions, see `ConditionEmbedding`.
+        output_scale: scale of the last layer's output; about the size of the detail to predict.
+        error_output: predict the error's scale as a second image, by a head on the detached features, so that its
+            training has no effect on the first image.
 
     Raises:
         ValueError: if there are no channels or no blocks.
@@ -117,7 +117,7 @@ class DetailPath(nn.Module):
         super().__init__()
         if channels < 1 or num_blocks < 1:
             raise ValueError(
-                f"a detail path of {channels} channels and {num_blocks} blocks is none; give at least one of each, or "
+                f"the detail path has {channels} channels and {num_blocks} blocks; give at least one of each, or "
                 "detail_channels 0 to leave it out"
             )
         self.output_scale = output_scale
@@ -141,11 +141,11 @@ class DetailPath(nn.Module):
         """Map images `(B, in, H, W)` in [-1, 1], H and W even, under conditions to `(B, 1 or 2, H, W)`.
 
         Args:
-            images: what it sees.
-            modality: see `ConditionEmbedding.forward`, as all that follow.
-            position: of the wanted slice.
-            acquisition: of the input.
-            others: as many as announced.
+            images: input images.
+            modality: target modality, see `ConditionEmbedding.forward`, also for the following.
+            position: position of the wanted slice.
+            acquisition: acquisition of the input.
+            others: further conditions.
         """
         condition = self.conditions(modality, position, acquisition, others)
         x = self.head(F.pixel_unshuffle(images - BLANK, FOLD))  # the convolutions' padding, 0, is blank
@@ -158,17 +158,17 @@ class DetailPath(nn.Module):
 
 
 def _silent(layer: nn.Module) -> nn.Module:
-    """Set all parameters of a layer to zero, so that it starts by giving nothing."""
+    """Set all parameters of a layer to zero, so that its output starts as zero."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer
 
 
 class HalfResolution(nn.Module):
-    """Take images to half resolution and back, with a low-pass filter each way.
+    """Resample images to half resolution and back, with a low-pass filter each way.
 
-    The filters' cutoff is half the coarse sampling rate and their transition as wide as that of the last alias-free
-    layers, so that what moves by a fraction of a pixel on one side moves alike on the other.
+    The filters' cutoff is half the coarse sampling rate and their transition is as wide as in the last alias-free
+    layers, so that a shift by a fraction of a pixel is preserved.
 
     Args:
         resolution: R, pixels of the fine image.
@@ -184,10 +184,10 @@ class HalfResolution(nn.Module):
         self.register_buffer("taps", taps, persistent=False)
 
     def down(self, images: Tensor) -> Tensor:
-        """Map `(B, C, R, R)` to `(B, C, R / 2, R / 2)`; outside is blank."""
+        """Map `(B, C, R, R)` to `(B, C, R / 2, R / 2)`; pixels outside count as blank."""
         return downsample(images - BLANK, self.taps, factor=2, padding=TAPS // 2 - 1) + BLANK
 
     def up(self, images: Tensor) -> Tensor:
-        """Map `(B, C, R / 2, R / 2)` to `(B, C, R, R)`; outside is blank."""
+        """Map `(B, C, R / 2, R / 2)` to `(B, C, R, R)`; pixels outside count as blank."""
         crop = TAPS // 2 - 1
         return upsample(images - BLANK, 2 * self.taps, factor=2, crop=(crop, crop)) + BLANK

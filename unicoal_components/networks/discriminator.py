@@ -1,4 +1,4 @@
-"""The projection discriminator."""
+"""Projection discriminator."""
 
 import math
 
@@ -19,7 +19,7 @@ class DiscriminatorBlock(nn.Module):
     Args:
         in_channels: channels in.
         out_channels: channels out.
-        image_channels: channels of the image that the first block reads by a 1×1 convolution, else None.
+        image_channels: channels of the image that the first block reads by a 1×1 convolution, else `None`.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, image_channels: int | None = None) -> None:
@@ -39,21 +39,21 @@ class DiscriminatorBlock(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Judge a slice beside its source under target modality and position (Miyato & Koyama 2018; Karras et al. 2020).
+    """Rate a slice, given its source, modality and position (Miyato & Koyama 2018; Karras et al. 2020).
 
-    logit = features · m / √C, with m a mapping of modality and position.
+    logit = features · m / √C, with m a mapping of the target modality and position.
 
     Args:
         resolution: R, a power of two.
         num_modalities: M.
-        in_channels: S + 1, the source slices and the slice to judge.
+        in_channels: S + 1, the source slices and the slice to rate.
         channel_base: channels at resolution r are min(channel_base / r, channel_max).
         channel_max: see above.
         mapping_layers: layers of the mapping.
         position_embedding: "linear" (official) or "fourier".
 
     Raises:
-        ValueError: if `resolution` is no power of two, or a block is left without a channel.
+        ValueError: `resolution` is no power of two, or a block is left without a channel.
     """
 
     def __init__(
@@ -92,15 +92,15 @@ class Discriminator(nn.Module):
         """Compute logits.
 
         Args:
-            image: source slices and the slice to judge, `(B, S + 1, R, R)` in [-1, 1].
-            modality: class indices `(B,)` or one-hot `(B, M)`; None for class 0.
-            position: `(B,)` or `(B, 1)`; None for 0.
+            image: source slices and the slice to rate, `(B, S + 1, R, R)` in [-1, 1].
+            modality: class indices `(B,)` or one-hot `(B, M)`; `None` for class 0.
+            position: `(B,)` or `(B, 1)`; `None` for 0.
 
         Returns:
             `(B, 1)`.
 
         Raises:
-            ValueError: for shapes that do not fit the network.
+            ValueError: a shape does not fit the network.
         """
         expected = (self.in_channels, self.resolution, self.resolution)
         if image.ndim != 4 or tuple(image.shape[1:]) != expected:

@@ -1,4 +1,4 @@
-"""From a slice group to multi-scale features and an image style."""
+"""Encoder of a slice group into multi-scale features and an image style."""
 
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -16,14 +16,14 @@ class Encoder(nn.Module):
     """Alias-free encoder, the layer table read from the top down (Song et al. 2025, figure 2).
 
     The input is padded by the margin with blank (-1). Layer j = 0..L-1 ends at row L-1-j; modulated layers are
-    conditioned by a mapping of modality and position of their own. Of every canvas size the row that ends it in the
-    synthesis is kept as the skip of that size; the last of all is the bottleneck, from which the image style is pooled.
+    conditioned by the encoder's own mapping of modality and position. For every canvas size the row that ends it in
+    the synthesis is kept as the skip of that size; the last one is the bottleneck, pooled into the image style.
 
     Args:
-        resolution: R.
-        in_channels: S, slices of a group.
-        num_modalities: M.
-        num_layers: L.
+        resolution: resolution R.
+        in_channels: slices S of a group.
+        num_modalities: number of modalities M.
+        num_layers: number of layers L.
         channel_base: see `layer_table`.
         channel_max: see `layer_table`.
         w_dim: channels of the encoder's own condition.

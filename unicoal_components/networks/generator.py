@@ -1,4 +1,4 @@
-"""The generator: a slice group in, a slice of the target modality at the wanted position out."""
+"""Generator of a slice of the target modality at the wanted position, from a slice group."""
 
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from .torchscript import ScriptableGenerator
 from .within import WithinPath, by_task, side_of
 
 ACROSS_SCALE = 0.5
-"""Of the detail path's output across modalities, where it has more to make than within one."""
+"""Scale of the detail path's output across modalities, where it has more to add than within one."""
 
 
 class Generator(nn.Module):
@@ -40,38 +40,38 @@ class Generator(nn.Module):
         channel_base: see `layer_table`.
         channel_max: see `layer_table`.
         mapping_layers: layers of the mappings.
-        skip_resolution: q, only the first log2(q) - 2 places of the synthesis take a skip; None for all.
+        skip_resolution: q, only the first log2(q) - 2 positions of the synthesis take a skip; `None` for all.
         encoder_modulated: modulate the encoder by modality and position.
         encoder_embedding_dim: channels of each embedding in the encoder's mapping.
-        encoder_lrelu_upsampling: rate of the encoder's nonlinearities over that of its features: 1 (official), where
-            what they fold back is left in, or 2, as in the synthesis: nearer to equivariance, and slower. Weights fit
-            both, and are best with what they were trained with.
-        dropout: of the image style, in training.
+        encoder_lrelu_upsampling: rate of the encoder's nonlinearities over that of its features: 1 (official, with
+            some aliasing) or 2, as in the synthesis: closer to equivariance, and slower. Weights fit both, and are
+            best with the value of their training.
+        dropout: dropout of the image style in training.
         position_embedding: "linear" (official) or "fourier".
-        residual: where `same_modality` says so, add the cubic interpolation of the middle slices, and tell the
-            mappings so, as one more class (ours: there the network makes what is missing, elsewhere the whole slice).
-        interpolated_input: show the network the cubic interpolation of the middle slices at the wanted place, as one
-            more channel (ours: else only the position tells where the slice lies, and the output changes in steps).
-        acquisition: tell the mappings the source modality, the factor and the slice thickness (ours).
-        core_resolution: resolution at which the alias-free part works: None for `resolution` itself, or half of it
-            (ours: a quarter of the time; the detail path makes the rest).
+        residual: where `same_modality` is true, add the cubic interpolation of the middle slices, and condition the
+            mappings on it by one more class (not official: the network then predicts only what is missing).
+        interpolated_input: give the network the cubic interpolation of the middle slices at the position, as one more
+            channel (not official: otherwise only the position tells it apart, and the output changes in steps).
+        acquisition: condition the mappings on source modality, factor and slice thickness (not official).
+        core_resolution: resolution of the alias-free part: `None` for `resolution` itself, or half of it (not official:
+            a quarter of the time; the detail path adds the rest).
         contrast_curve: across modalities, add to a curve of the interpolation's intensities, one for each pair of
-            modalities (ours); needs `residual`.
-        detail_channels: features of a detail path at half resolution, which sees the input and the alias-free output,
-            is modulated by the same conditions, and adds to that output; with `residual` another one makes, without the
-            alias-free part, what the interpolation lacks (ours); 0 for none.
-        detail_blocks: their residual blocks.
-        error_output: let the detail paths predict the scale of the output's error too, see `forward` (ours).
-        checkpointing: in training, compute what lies between the filters again instead of keeping it: less memory, a
-            little more time, the same result.
-        filters: "alias_free", or "plain" for bilinear up and average down, the rival in comparisons (`plain_filters`).
+            modalities (not official); needs `residual`.
+        detail_channels: features of a detail path at half resolution, which gets the input and the alias-free output,
+            is modulated by the same conditions, and adds to that output; with `residual` another path predicts, without
+            the alias-free part, what the interpolation lacks (not official); 0 for none.
+        detail_blocks: number of residual blocks of the detail paths.
+        error_output: let the detail paths predict the scale of the output's error, see `forward` (not official).
+        checkpointing: recompute activations in training: less memory, a little more time, the same result.
+        filters: "alias_free", or "plain" for the baseline of bilinear up and average down (`plain_filters`).
 
     Raises:
-        ValueError: if `resolution` is no power of two, or an option is not among those named.
+        ValueError: `resolution` is no power of two, or an option is not among those named.
 
-    >>> network = Generator(resolution=16, num_modalities=2, channel_base=128, channel_max=8, num_layers=6)
-    >>> network.eval()(torch.zeros(1, 4, 16, 16)).shape
-    torch.Size([1, 1, 16, 16])
+    Example:
+        >>> network = Generator(resolution=16, num_modalities=2, channel_base=128, channel_max=8, num_layers=6)
+        >>> network.eval()(torch.zeros(1, 4, 16, 16)).shape
+        torch.Size([1, 1, 16, 16])
     """
 
     def __init__(
@@ -199,31 +199,31 @@ class Generator(nn.Module):
         thickness: Tensor | None = None,
         with_error: bool = False,
     ) -> Tensor:
-        """Synthesize the slice at `position` behind the second slice of the group.
+        """Synthesize the slice at `position` after the second slice of the group.
 
         Args:
-            image: slice groups `(B, S, R, R)` in [-1, 1], blank = -1. Where all are to stay within their modality and
-                a detail path does that, any even number takes the place of R.
-            z: latent `(B, z_dim)`; None for a fixed one, all ones (its length is that of a drawn one).
-            modality: target as class indices `(B,)` or one-hot `(B, M)`; None for class 0.
-            position: `(B,)` or `(B, 1)` in [0, 1); None for 0.
+            image: slice groups `(B, S, R, R)` in [-1, 1], blank = -1. If all stay within their modality and a detail
+                path handles that, R may be any even number.
+            z: latent `(B, z_dim)`; `None` for a fixed one, all ones (with the norm of a random one).
+            modality: target as class indices `(B,)` or one-hot `(B, M)`; `None` for class 0.
+            position: `(B,)` or `(B, 1)` in [0, 1); `None` for 0.
             same_modality: `(B,)`, true where source and target modality are the same (matters only with `residual`);
-                None means nowhere.
-            truncation_psi: 1 leaves w, smaller values draw it towards its average.
-            source_modality: of the input, as `modality`; None for unknown (matters only with `acquisition`, a detail
-                path or a contrast curve; the next two with the first two of these).
-            factor: thick over thin slice spacing `(B,)`, ≥ 1; None for 1.
-            thickness: slice thickness over slice spacing of the input `(B,)`, > 0; None for 1, slices that touch.
-            with_error: give the predicted error too.
+                `None` means nowhere.
+            truncation_psi: 1 keeps w, smaller values move it towards its average.
+            source_modality: modality of the input, as `modality`; `None` for unknown (matters only with `acquisition`,
+                a detail path or a contrast curve; the next two with the first two of these).
+            factor: thick over thin slice spacing `(B,)`, ≥ 1; `None` for 1.
+            thickness: slice thickness over slice spacing of the input `(B,)`, > 0; `None` for 1, slices that touch.
+            with_error: return the predicted error too.
 
         Returns:
             Slices `(B, 1, R, R)`, about [-1, 1]; with the error `(B, 2, R, R)`, its second channel the scale b > 0 of
             a Laplace distribution of the error, in the same unit: |error| is b on average.
 
         Raises:
-            ValueError: for shapes that do not fit the network, or an error asked of a network without that output.
+            ValueError: a shape does not fit the network, or an error is requested from a network without that output.
         """
-        check_error_output(asked=with_error, there=self.error_output)
+        check_error_output(requested=with_error, available=self.error_output)
         conditions = complete_inputs(
             image,
             z,
@@ -251,14 +251,14 @@ class Generator(nn.Module):
         acquisition: Tensor,
         truncation_psi: float,
     ) -> Tensor:
-        """Do what `forward` does, under the conditions that `complete_inputs` gives; the error, if any, goes along."""
+        """Return the output of `forward` under the conditions from `complete_inputs`, with the error if predicted."""
         image = image.contiguous(memory_format=torch.channels_last)
         across = partial(self._by_the_core, truncation_psi=truncation_psi)
         given = (image, z, modality, position, same, acquisition)
         return across(*given) if self.within is None else by_task(same, self.within.slices, across, given)
 
     def _by_the_core(self, image: Tensor, *given: Tensor, truncation_psi: float) -> Tensor:
-        """Make slices by the alias-free part and the detail path behind it; within a modality if no path does that."""
+        """Synthesize slices by the alias-free part and its detail path; within a modality only if no path does that."""
         z, modality, position, same, acquisition = given
         same = same if self.within is None else torch.zeros_like(same)
         classes = torch.cat([modality, same], dim=1) if self.residual else modality
@@ -281,7 +281,7 @@ class Generator(nn.Module):
             output = output + (1 - same[:, :, None, None]) * self.contrast(interpolated, source=source, target=modality)
         error: Tensor | None = None
         if self.across is not None:
-            # detached: what refines an image must not shake what makes it
+            # detached, so that the refinement does not change the training of the alias-free part
             made = self.across(torch.cat([seen, output.detach()], dim=1), modality, position, acquisition)
             output = output + made[:, :1]
             error = scale_of_error(made[:, 1:])
@@ -290,9 +290,9 @@ class Generator(nn.Module):
         return output if error is None else torch.cat([output, error], dim=1)
 
     def extra_repr(self) -> str:
-        """Return what changes the output and does not show in the weights."""
+        """Return the options that change the output but not the weights."""
         return ", ".join(f"{name}={value}" for name, value in self.options.items())
 
     def __prepare_scriptable__(self) -> ScriptableGenerator:
-        """Give `torch.jit.script` what it can read."""
+        """Return a module that `torch.jit.script` can compile."""
         return ScriptableGenerator(generator=self)

@@ -1,4 +1,4 @@
-"""What a generator is given: checked, and completed by what is not given."""
+"""Checks and defaults of a generator's inputs."""
 
 import torch
 from torch import Tensor
@@ -25,31 +25,30 @@ def complete_inputs(
 ) -> Conditions:
     """Return the conditions of a generator, all of the dtype and on the device of the image.
 
-    In the part of Python that `torch.jit.script` reads, so that an exported network takes and refuses the same
-    (but one size of images).
+    Written in the subset of Python that `torch.jit.script` supports, so that an exported network accepts and rejects
+    the same inputs (but only one image size).
 
     Args:
         image: slice groups `(B, S, R, R)`.
-        z: see `Generator.forward`, as all that follow.
-        modality: target.
-        position: of the wanted slice.
-        same_modality: whether source and target are of one modality.
-        source_modality: class of the input.
+        z: latent, see `Generator.forward`, also for the following.
+        modality: target modality.
+        position: position of the wanted slice.
+        same_modality: whether source and target are of the same modality.
+        source_modality: modality of the input.
         factor: thick over thin slice spacing.
         thickness: slice thickness over slice spacing.
-        in_channels: S.
-        resolution: R.
+        in_channels: slices S of a group.
+        resolution: resolution R.
         z_dim: channels of the latent.
-        num_modalities: M.
+        num_modalities: number of modalities M.
 
     Returns:
         Latent `(B, z_dim)`, modality one-hot `(B, M)`, position `(B, 1)`, same modality `(B, 1)` as 0 or 1, and the
         acquisition `(B, M + 2)`: source modality one-hot (zeros if it is not given), half the octaves of the factor,
-        and what the thickness is above the spacing.
+        and the relative excess of the thickness over the spacing.
 
     Raises:
-        ValueError: for shapes that do not fit the network, or an index that is no class (`torch.jit.Error` where
-            scripted).
+        ValueError: a shape does not fit the network, or an index is no class (`torch.jit.Error` if scripted).
     """
     size = [in_channels, resolution, resolution]
     if image.ndim != 4 or list(image.shape[1:]) != size:
@@ -74,18 +73,18 @@ def complete_inputs(
     return z.to(image), modality, position, same, acquisition
 
 
-def check_error_output(*, asked: bool, there: bool) -> None:
-    """Refuse to give an error that a network does not predict; scripted as `complete_inputs` is.
+def check_error_output(*, requested: bool, available: bool) -> None:
+    """Check that a requested error is predicted by the network; scripted like `complete_inputs`.
 
     Args:
-        asked: whether the caller wants it.
-        there: whether the network predicts it.
+        requested: whether the caller requests the error.
+        available: whether the network predicts it.
 
     Raises:
-        ValueError: it is asked and not there (`torch.jit.Error` where scripted).
+        ValueError: the error is requested but not available (`torch.jit.Error` if scripted).
     """
-    if asked and not there:
+    if requested and not available:
         raise ValueError(
-            "this network does not predict its error (error_output is false); give weights of one that does, with "
-            "error_output true, or ask for no error map"
+            "this network does not predict its error (error_output is false); give weights of a network that does, "
+            "with error_output true, or ask for no error map"
         )

@@ -17,29 +17,29 @@ LRELU_GAIN = math.sqrt(2)
 def normalize_rms(x: Tensor) -> Tensor:
     """Divide `x` `(B, C)` by its root mean square over the channels, √(mean x² + 1e-8).
 
-    Computed as x · 1e4 / √(1e8 mean x² + 1), the same: of a sum with 1e-8 torch's export to ONNX drops the 1e-8, and
-    zeros became NaN.
+    Computed as the equivalent x · 1e4 / √(1e8 mean x² + 1), because torch's export to ONNX drops 1e-8 from a sum, so
+    that zeros became NaN.
     """
     return x * (x.square().mean(dim=1, keepdim=True) / EPSILON + 1).rsqrt() / EPSILON**0.5
 
 
 def scaled_leaky_relu(x: Tensor) -> Tensor:
-    """Leaky ReLU of slope 0.2 times √2, which keeps the variance."""
+    """Return the leaky ReLU of slope 0.2, times √2, which keeps the variance."""
     return F.leaky_relu(x, LRELU_SLOPE) * LRELU_GAIN
 
 
 class EqualizedLinear(nn.Module):
-    """y = x (weight · lr_multiplier / √in)ᵀ + bias · lr_multiplier, then a scaled leaky ReLU if asked for.
+    """y = x (weight · lr_multiplier / √in)ᵀ + bias · lr_multiplier, then an optional scaled leaky ReLU.
 
     Args:
         in_features: channels in.
         out_features: channels out.
         activation: "linear" or "lrelu".
         lr_multiplier: slows learning; weights start at N(0, 1) / lr_multiplier.
-        bias_init: start of the biases.
+        bias_init: initial value of the biases.
 
     Raises:
-        ValueError: for another activation.
+        ValueError: the activation is unknown.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class EqualizedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, in)` to `(B, out)`."""
         gain = self.lr_multiplier / math.sqrt(self.weight.shape[1])
-        with without_autocast(x):  # small, and what it errs by all pixels err by
+        with without_autocast(x):  # cheap, and its rounding errors would affect all pixels
             y = F.linear(x.to(self.weight.dtype), self.weight * gain, self.bias * self.lr_multiplier)
         return scaled_leaky_relu(y) if self.activation == "lrelu" else y
 
 
 class EqualizedConv2d(nn.Module):
-    """Convolve with weight / √(in k²); optionally smooth and halve first; bias and scaled leaky ReLU if asked for.
+    """Convolve with weight / √(in k²); optionally smooth and halve first, add a bias, apply a scaled leaky ReLU.
 
     At `down` 2 the filter [1, 3, 3, 1] / 8 runs along each axis before the convolution (Karras et al. 2020, the
     discriminator): at full rate before a k×k convolution of stride 2, keeping every second sample before a 1×1 one.
@@ -76,14 +76,14 @@ class EqualizedConv2d(nn.Module):
     Args:
         in_channels: channels in.
         out_channels: channels out.
-        kernel_size: k, odd.
-        padding: zeros on every side, or None for k // 2.
-        down: 1 or 2.
-        bias: add a bias.
+        kernel_size: size k of the kernel, odd.
+        padding: zeros on every side, or `None` for k // 2.
+        down: downsampling factor, 1 or 2.
+        bias: whether to add a bias.
         activation: "linear" or "lrelu".
 
     Raises:
-        ValueError: for another activation.
+        ValueError: the activation is unknown.
     """
 
     fir: Tensor
@@ -126,7 +126,7 @@ class EqualizedConv2d(nn.Module):
 def append_minibatch_std(x: Tensor, *, group_size: int = 16) -> Tensor:
     """Append the groups' standard deviation as one more channel (Karras et al. 2018, §3).
 
-    The official code wants N to be divisible by the group; here the group is the largest divisor of N up to
+    The official code requires N to be divisible by the group; here the group is the largest divisor of N up to
     `group_size`, so that any batch works.
 
     Args:

@@ -1,4 +1,4 @@
-"""From latent, target modality and slice position to the vector that conditions a network."""
+"""Mapping of latent, target modality and slice position to the vector that conditions a network."""
 
 import math
 
@@ -15,9 +15,9 @@ NUM_OCTAVES = 4
 class MappingNetwork(nn.Module):
     """Embed the conditions, normalize each, concatenate, and map to w (Song et al. 2025; Karras et al. 2019, §2).
 
-    w = MLP(rms(z) ⊕ rms(E_m · onehot(modality)) ⊕ rms(E_p · position)). The normalization behind the position's
-    embedding throws most of a scalar away; `position_embedding="fourier"` embeds sin and cos of 2^j π position instead,
-    j = 0..3, which survives it (not in the official code).
+    w = MLP(rms(z) ⊕ rms(E_m · onehot(modality)) ⊕ rms(E_p · position)). The normalization after the position's
+    embedding discards most of a scalar; `position_embedding="fourier"` embeds sin and cos of 2^j π position instead,
+    j = 0..3, which the normalization preserves (not in the official code).
 
     Args:
         num_modalities: M, classes of the target modality.
@@ -26,7 +26,8 @@ class MappingNetwork(nn.Module):
         z_dim: channels of the latent; 0 for none.
         num_layers: layers of the MLP.
         position_embedding: "linear" (official) or "fourier".
-        acquisition_dim: numbers that describe how the input was acquired, embedded alike; 0 for none (official).
+        acquisition_dim: number of values that describe the input's acquisition, embedded likewise; 0 for none
+            (official).
     """
 
     w_avg: Tensor
@@ -80,7 +81,7 @@ class MappingNetwork(nn.Module):
             position: `(B, 1)` in [0, 1).
             z: latent `(B, z_dim)`, needed if there is one.
             acquisition: `(B, acquisition_dim)`, needed if it is embedded, else not used.
-            truncation_psi: 1 leaves w; smaller values draw it towards its average.
+            truncation_psi: 1 keeps w; smaller values move it towards its average.
 
         Returns:
             w `(B, w_dim)`.
@@ -107,21 +108,21 @@ def position_waves(position: Tensor, octaves: Tensor) -> Tensor:
 def one_hot_modality(modality: Tensor | None, *, num_modalities: int, batch: int, like: Tensor) -> Tensor:
     """Return the target modality one-hot `(B, M)`, of the dtype and on the device of `like`.
 
-    This and `column_position` are in the part of Python that `torch.jit.script` reads.
+    This and `column_position` are written in the subset of Python that `torch.jit.script` supports.
 
     Args:
-        modality: class indices `(B,)`, one-hot `(B, M)`, or None for class 0.
-        num_modalities: M.
-        batch: B.
-        like: gives dtype and device.
+        modality: class indices `(B,)`, one-hot `(B, M)`, or `None` for class 0.
+        num_modalities: number of modalities M.
+        batch: batch size B.
+        like: tensor with the dtype and device of the result.
 
     Raises:
-        ValueError: for another shape, or an index that is no class.
+        ValueError: another shape, or an index that is no class.
     """
     if modality is None:
         modality = torch.zeros(batch, dtype=torch.long, device=like.device)
     if modality.ndim == 1 and modality.shape[0] == batch:
-        if not torch.jit.is_scripting():  # `one_hot` itself refuses what is no class, in fewer words
+        if not torch.jit.is_scripting():  # when scripted, `one_hot` itself rejects other indices
             _check_classes(modality, num_modalities)
         return F.one_hot(modality.long(), num_modalities).to(like)
     if modality.ndim != 2 or modality.shape[0] != batch or modality.shape[1] != num_modalities:
@@ -133,21 +134,26 @@ def one_hot_modality(modality: Tensor | None, *, num_modalities: int, batch: int
 
 
 def _check_classes(modality: Tensor, num_modalities: int) -> None:
-    """Raise ValueError for an index that is no class, on the CPU only: a look elsewhere makes the device wait."""
+    """Raise ValueError for an index that is no class, on the CPU only: elsewhere the check would synchronize."""
     if modality.device.type != "cpu" or torch.compiler.is_compiling():
         return
     if not ((modality >= 0) & (modality < num_modalities)).all():
         raise ValueError(
-            f"modality must be class indices from 0 to {num_modalities - 1} (the place in the configuration's list of "
+            f"modality must be class indices from 0 to {num_modalities - 1} (the index in the configuration's list of "
             f"modalities), got {modality.tolist()}"
         )
 
 
 def column_position(position: Tensor | None, *, batch: int, like: Tensor) -> Tensor:
-    """Return the slice position as `(B, 1)`, of the dtype and on the device of `like`; None means 0.
+    """Return the slice position as `(B, 1)`, of the dtype and on the device of `like`.
+
+    Args:
+        position: slice position `(B,)` or `(B, 1)`; `None` means 0.
+        batch: batch size B.
+        like: tensor with the dtype and device of the result.
 
     Raises:
-        ValueError: for a shape other than `(B,)` and `(B, 1)`.
+        ValueError: the shape is neither `(B,)` nor `(B, 1)`.
     """
     if position is None:
         return like.new_zeros(batch, 1)

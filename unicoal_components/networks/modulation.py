@@ -14,20 +14,20 @@ class ModulatedConv2d(nn.Module):
     """Convolve with weights whose input channels are scaled by a style (Karras et al. 2020, §2.2; 2021, appendix).
 
     With s = affine(condition), Ŵ = W / rms(W) per output and W' = Ŵ s, the result is W' ∗ x / √(Σ W'² + 1e-8) /
-    √magnitude_ema. It is computed as d · (Ŵ ∗ (s x)): scaling activations in front and behind needs no weights of
-    their own for each sample. The demodulation d needs Σ W'² = Σ_in (Σ_k Ŵ²) s², a matrix product.
-    Without demodulation (the to-image layer) the weights are taken as they are and s is divided by √(in k²).
-    d and the bias are left to whoever goes over the result next (`filtered_lrelu`), which saves a pass.
+    √magnitude_ema. It is computed as d · (Ŵ ∗ (s x)): scaling activations before and after needs no separate weights
+    for each sample. The demodulation d needs Σ W'² = Σ_in (Σ_k Ŵ²) s², a matrix product.
+    Without demodulation (the to-image layer) the weights are not normalized and s is divided by √(in k²).
+    d and the bias are left to the next operation on the result (`filtered_lrelu`), which saves a pass.
 
     The official code also divides s by its root mean square over the batch, which demodulation cancels.
 
     Args:
         in_channels: channels in.
         out_channels: channels out.
-        kernel_size: k; the convolution is "full" (padding k - 1) unless `crop` takes some of it away.
+        kernel_size: size k of the kernel; the convolution is "full" (padding k - 1) unless `crop` removes some of it.
         condition_dim: channels of the condition.
-        demodulate: False for the to-image layer.
-        crop: samples left out at every border of the full convolution.
+        demodulate: whether to demodulate; `False` for the to-image layer.
+        crop: samples removed at every border of the full convolution.
     """
 
     magnitude_ema: Tensor
@@ -58,16 +58,16 @@ class ModulatedConv2d(nn.Module):
             condition: `(B, condition_dim)`.
 
         Returns:
-            y `(B, out, H', W')` and d `(B, out)`, such that d y + bias is the modulated convolution; d is None where it
+            y `(B, out, H', W')` and d `(B, out)`, such that d y + bias is the modulated convolution; d is `None` if it
             is 1.
         """
-        with without_autocast(x):  # what a factor errs by, its whole channel errs by
+        with without_autocast(x):  # a factor's rounding error would affect its whole channel
             weight, scale, demodulation = self._factors(condition)
         y = F.conv2d(x * scale.to(x.dtype)[:, :, None, None], weight.to(x.dtype), padding=self.padding)
         return y, demodulation
 
     def _factors(self, condition: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return Ŵ, the factors `(B, in)` in front and, if any, those `(B, out)` behind."""
+        """Return Ŵ, the factors `(B, in)` before and, if any, those `(B, out)` after the convolution."""
         weight: Tensor = self.weight
         style = self.affine(condition)
         input_gain = self.magnitude_ema.rsqrt()

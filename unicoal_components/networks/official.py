@@ -13,7 +13,7 @@ from .schedule import layer_table
 
 StateDict = Mapping[str, Tensor]
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
-# stored by the official code, designed from the layer table by ours
+# stored by the official code, computed from the layer table here
 _DESIGNED = re.compile(r"(^|\.)(up_filter|down_filter|resample_filter)$")
 _MAPPING = {"embed_modality": "embed", "embed_position": "embed_index"}
 _GENERATOR_RULES = [
@@ -32,29 +32,30 @@ _BLOCK_PARTS = {"from_image": "fromrgb", "conv": "conv0", "conv_down": "conv1", 
 
 
 def generator_from_official(state_dict: StateDict, *, skip_resolution: int | None = None) -> Generator:
-    """Build our generator from an official generator's state dict, with its weights, in eval mode.
+    """Build a `Generator` from an official generator's state dict, with its weights, in eval mode.
 
     All sizes follow from keys and shapes; margin 10 and the other constants of the layer table are the method's.
 
     Args:
-        state_dict: e.g. of `latest_net_G_ema.pth`.
-        skip_resolution: leaves no trace in a checkpoint; None (every skip) is what the official settings amount to.
+        state_dict: official state dict, e.g. of `latest_net_G_ema.pth`.
+        skip_resolution: see `Generator`; a checkpoint does not contain it. `None` (every skip) matches the official
+            settings.
 
     Raises:
-        ValueError: if keys are missing or unknown or shapes do not fit; the message lists them.
+        ValueError: keys are missing or unknown, or shapes do not fit; the message lists them.
     """
     network = Generator(**generator_settings(state_dict), skip_resolution=skip_resolution)
     return _load(network, state_dict, official_generator_names(network))
 
 
 def discriminator_from_official(state_dict: StateDict) -> Discriminator:
-    """Build our discriminator from an official discriminator's state dict, with its weights, in eval mode.
+    """Build a `Discriminator` from an official discriminator's state dict, with its weights, in eval mode.
 
     Args:
         state_dict: official keys and weights.
 
     Raises:
-        ValueError: if keys are missing or unknown or shapes do not fit; the message lists them.
+        ValueError: keys are missing or unknown, or shapes do not fit; the message lists them.
     """
     resolution = max((int(m[1]) for key in state_dict if (m := re.match(r"^b(\d+)\.", key))), default=0)
     edges = [2**i for i in range(3, resolution.bit_length())]
@@ -74,50 +75,52 @@ def discriminator_from_official(state_dict: StateDict) -> Discriminator:
 
 
 def official_generator_names(network: Generator) -> dict[str, str]:
-    """Return the official name of each entry of our generator's state dict.
+    """Return the official name of each entry of a generator's state dict.
 
-    >>> network = Generator(resolution=16, channel_base=128, channel_max=8, num_layers=4)
-    >>> official_generator_names(network)["synthesis.layers.3.conv.bias"]
-    'synthesis.L3_16_8.bias'
+    Example:
+        >>> network = Generator(resolution=16, channel_base=128, channel_max=8, num_layers=4)
+        >>> official_generator_names(network)["synthesis.layers.3.conv.bias"]
+        'synthesis.L3_16_8.bias'
     """
     weights = network.state_dict()
     rows = layer_table(resolution=network.resolution, num_layers=len(network.synthesis.layers) - 1)
     names = {}
-    for ours in weights:
-        if match := re.match(r"^synthesis\.layers\.(\d+)\.conv\.(.+)$", ours):
+    for own in weights:
+        if match := re.match(r"^synthesis\.layers\.(\d+)\.conv\.(.+)$", own):
             i, channels = int(match[1]), weights[f"synthesis.layers.{match[1]}.conv.weight"].shape[0]
-            names[ours] = f"synthesis.L{i}_{rows[i].size}_{channels}.{match[2]}"
+            names[own] = f"synthesis.L{i}_{rows[i].size}_{channels}.{match[2]}"
         else:
-            names[ours] = _rename(ours, _GENERATOR_RULES)
+            names[own] = _rename(own, _GENERATOR_RULES)
     return names
 
 
 def official_discriminator_names(network: Discriminator) -> dict[str, str]:
-    """Return the official name of each entry of our discriminator's state dict (w_avg has none there).
+    """Return the official name of each entry of a discriminator's state dict (`w_avg` has none).
 
-    >>> official_discriminator_names(Discriminator(resolution=16, channel_base=64))["blocks.0.conv.bias"]
-    'b16.conv0.bias'
+    Example:
+        >>> official_discriminator_names(Discriminator(resolution=16, channel_base=64))["blocks.0.conv.bias"]
+        'b16.conv0.bias'
     """
     names = {}
-    for ours in network.state_dict():
-        if match := re.match(r"^blocks\.(\d+)\.(\w+)\.(\w+)$", ours):
-            names[ours] = f"b{network.resolution >> int(match[1])}.{_BLOCK_PARTS[match[2]]}.{match[3]}"
-        elif ours != "mapping.w_avg":
-            names[ours] = _rename(ours, _DISCRIMINATOR_RULES)
+    for own in network.state_dict():
+        if match := re.match(r"^blocks\.(\d+)\.(\w+)\.(\w+)$", own):
+            names[own] = f"b{network.resolution >> int(match[1])}.{_BLOCK_PARTS[match[2]]}.{match[3]}"
+        elif own != "mapping.w_avg":
+            names[own] = _rename(own, _DISCRIMINATOR_RULES)
     return names
 
 
 def generator_settings(state_dict: StateDict) -> dict[str, Any]:
-    """Infer the arguments of our `Generator` from the keys and shapes of an official one.
+    """Infer the arguments of `Generator` from the keys and shapes of an official generator.
 
-    A base and a maximum of the channels that no layer shows (all are clipped, or none is) are chosen to give the same
-    layers.
+    If no layer determines the base or the maximum of the channels (all are clipped, or none is), they are chosen to
+    give the same layers.
 
     Args:
         state_dict: official keys and weights.
 
     Raises:
-        ValueError: if keys are missing or the channels do not follow the layer table.
+        ValueError: keys are missing, or the channels do not follow the layer table.
     """
     required = [
         "synthesis.encoder.encoder_0.weight",
@@ -179,12 +182,12 @@ def _count(state_dict: StateDict, pattern: str) -> int:
     return max((int(m[1]) + 1 for key in state_dict if (m := re.match(pattern, key))), default=0)
 
 
-def _rename(ours: str, rules: list[tuple[str, str]]) -> str:
+def _rename(own: str, rules: list[tuple[str, str]]) -> str:
     for pattern, replacement in rules:
-        ours = re.sub(pattern, replacement, ours)
+        own = re.sub(pattern, replacement, own)
     for name, official in _MAPPING.items():
-        ours = ours.replace(f"mapping.{name}.", f"mapping.{official}.")
-    return re.sub(r"mapping\.layers\.(\d+)\.", r"mapping.fc\1.", ours)
+        own = own.replace(f"mapping.{name}.", f"mapping.{official}.")
+    return re.sub(r"mapping\.layers\.(\d+)\.", r"mapping.fc\1.", own)
 
 
 def _require(state_dict: StateDict, keys: list[str]) -> None:
@@ -194,15 +197,15 @@ def _require(state_dict: StateDict, keys: list[str]) -> None:
 
 
 def _load(network: NetworkT, state_dict: StateDict, names: dict[str, str]) -> NetworkT:
-    """Copy the official tensors `names[ours]` into the network; every key must be used and of the right shape."""
+    """Copy the official tensors `names[own]` into the network; every key must be used and of the right shape."""
     ignored = {key for key in state_dict if _DESIGNED.search(key) or _is_plain_magnitude(key, names)}
     missing = sorted(set(names.values()) - set(state_dict))
     unknown = sorted(set(state_dict) - set(names.values()) - ignored)
     target = network.state_dict()
     wrong = [
-        f"{official} {tuple(state_dict[official].shape)} instead of {tuple(target[ours].shape)}"
-        for ours, official in names.items()
-        if official in state_dict and state_dict[official].shape != target[ours].shape
+        f"{official} {tuple(state_dict[official].shape)} instead of {tuple(target[own].shape)}"
+        for own, official in names.items()
+        if official in state_dict and state_dict[official].shape != target[own].shape
     ]
     problems = [
         f"{label}: {', '.join(keys)}"
@@ -211,10 +214,10 @@ def _load(network: NetworkT, state_dict: StateDict, names: dict[str, str]) -> Ne
     ]
     if problems:
         raise ValueError("the official checkpoint does not fit; " + "; ".join(problems))
-    network.load_state_dict(target | {ours: state_dict[official].float() for ours, official in names.items()})
+    network.load_state_dict(target | {own: state_dict[official].float() for own, official in names.items()})
     return network.eval().requires_grad_(True)
 
 
 def _is_plain_magnitude(key: str, names: dict[str, str]) -> bool:
-    """Tell whether `key` is the stored, never used magnitude of a plain encoder layer."""
+    """Return whether `key` is the stored but unused magnitude of a plain encoder layer."""
     return key.startswith("synthesis.encoder.encoder_") and key.endswith(".magnitude_ema") and key not in names.values()

@@ -1,4 +1,4 @@
-"""The rival of the alias-free filters: bilinear upsampling and averaging, as in common networks."""
+"""Baseline for the alias-free filters: bilinear upsampling and averaging, as in common networks."""
 
 import copy
 
@@ -11,7 +11,7 @@ FILTERS = ("alias_free", "plain")
 
 
 def bilinear_taps(*, taps: int, factor: int) -> Tensor:
-    """Return the filter of bilinear upsampling, amid zeros.
+    """Return the filter of bilinear upsampling, padded with zeros.
 
     h(t) = max(0, 1 - |t| / factor) / factor at t = -(taps - 1) / 2, ..., (taps - 1) / 2 in samples of the output: the
     middle, and with it the group delay, is that of every symmetric filter of this length.
@@ -24,17 +24,19 @@ def bilinear_taps(*, taps: int, factor: int) -> Tensor:
     Returns:
         `(taps,)`, float32, of sum 1.
 
-    >>> (8 * bilinear_taps(taps=6, factor=2)).tolist()
-    [0.0, 1.0, 3.0, 3.0, 1.0, 0.0]
+    Example:
+        >>> (8 * bilinear_taps(taps=6, factor=2)).tolist()
+        [0.0, 1.0, 3.0, 3.0, 1.0, 0.0]
     """
     return (1 - _distances(taps) / factor).clamp(min=0) / factor
 
 
 def average_taps(*, taps: int, factor: int) -> Tensor:
-    """Return the filter that averages the `factor` samples in the middle, amid zeros; see `bilinear_taps`.
+    """Return the filter that averages the `factor` samples in the middle, padded with zeros; see `bilinear_taps`.
 
-    >>> average_taps(taps=6, factor=2).tolist()
-    [0.0, 0.0, 0.5, 0.5, 0.0, 0.0]
+    Example:
+        >>> average_taps(taps=6, factor=2).tolist()
+        [0.0, 0.0, 0.5, 0.5, 0.0, 0.0]
     """
     return (_distances(taps) < factor / 2).float() / factor
 
@@ -42,8 +44,8 @@ def average_taps(*, taps: int, factor: int) -> Tensor:
 def set_plain_filters(network: nn.Module) -> None:
     """Replace the filters of every alias-free layer of a network; filters are not part of its state dict.
 
-    Up filters become bilinear, down filters an average over the samples that become one. Weights, sizes, rates and the
-    place of every sample stay, so that a comparison tells what the filters do and nothing else.
+    Up filters become bilinear, down filters an average over the samples that become one. Weights, sizes, rates and
+    sample positions stay the same, so that a comparison isolates the effect of the filters.
     """
     for layer in network.modules():
         if isinstance(layer, AliasFreeLayer):
@@ -54,7 +56,7 @@ def set_plain_filters(network: nn.Module) -> None:
 
 
 def use_plain_filters(network: nn.Module) -> nn.Module:
-    """Return a copy of a network with plain filters, see `set_plain_filters`; the network itself stays as it is."""
+    """Return a copy of a network with plain filters, see `set_plain_filters`; the network itself is not changed."""
     plain = copy.deepcopy(network)
     set_plain_filters(plain)
     return plain

@@ -1,4 +1,4 @@
-"""Where source and target modality are the same: the network's part, and the interpolation it is added to."""
+"""Residual prediction within a modality: interpolation of the input, to which the network's output is added."""
 
 import torch
 from torch import Tensor
@@ -6,22 +6,22 @@ from torch import Tensor
 from ..keys import BLANK
 
 RESIDUAL_SCALE = 0.25
-"""What interpolation leaves over is about this much smaller than a slice; with it both tasks ask for like outputs."""
+"""Approximate size of the interpolation's residual over that of a slice, so that both tasks need similar outputs."""
 
 
 def add_to_interpolation(
     output: Tensor, image: Tensor, *, interpolated: Tensor, same: Tensor, scale: float = RESIDUAL_SCALE
 ) -> Tensor:
-    """Turn a network's output into slices: as it is across modalities, added to the interpolation within one.
+    """Convert a network's output into slices: unchanged across modalities, added to the interpolation within one.
 
-    Between two blank places the slice is blank, whatever the network says.
+    Between two blank pixels the slice is blank, whatever the network's output.
 
     Args:
-        output: of the network, `(B, 1, H, W)`.
-        image: the slice groups `(B, S, H, W)` that it saw.
-        interpolated: of these, see `interpolate_slices`, `(B, 1, H, W)`.
+        output: output of the network, `(B, 1, H, W)`.
+        image: its input slice groups `(B, S, H, W)`.
+        interpolated: their interpolation, see `interpolate_slices`, `(B, 1, H, W)`.
         same: `(B, 1)`, 1 where source and target modality are the same, else 0.
-        scale: of the output where it is added.
+        scale: scale of the output where it is added.
 
     Returns:
         `(B, 1, H, W)`.
@@ -32,9 +32,9 @@ def add_to_interpolation(
 
 
 def nearer_first(image: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
-    """Reverse the groups whose wanted place lies in the second half of their gap.
+    """Reverse the groups whose wanted position is in the second half of their gap.
 
-    Seen from the other side it is the same task at the position 1 - t, so that a network has half as much to learn.
+    From the other side it is the same task at the position 1 - t, so that a network has half as much to learn.
 
     Args:
         image: `(B, S, H, W)`, S even.
@@ -48,11 +48,11 @@ def nearer_first(image: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def interpolate_slices(image: Tensor, position: Tensor) -> Tensor:
-    """Interpolate between the two middle slices of groups by cubic convolution of the four around the place.
+    """Interpolate between the two middle slices of groups by cubic convolution of the four slices around.
 
     Keys (IEEE TASSP 1981) with a = -1, the slope of the sinc function at its first zero: of slices made thick by a
     Gaussian profile it leaves less error than a = -0.5, linear or spline interpolation (about 0.3, 0.9 and 0.1 dB at
-    factor 4). It bends ramps a little; the network makes up for that. A blank slice (outside the volume) repeats its
+    factor 4). It distorts ramps slightly, which the network corrects. A blank slice (outside the volume) repeats its
     inner neighbor, or the other middle slice.
 
     Args:
@@ -76,10 +76,10 @@ def interpolate_slices(image: Tensor, position: Tensor) -> Tensor:
 
 
 def between_anything(image: Tensor) -> Tensor:
-    """Tell where at least one of the two middle slices of groups `(B, S, H, W)` is not blank: 1 or 0, `(B, 1, H, W)`.
+    """Return where a middle slice of groups `(B, S, H, W)` is not blank: 1 or 0, `(B, 1, H, W)`.
 
-    Between two blank places of the same modality there is nothing to add; without this the background of a brain
-    without its skull is a little noisy.
+    Between two blank pixels of the same modality there is nothing to add; without this the background of a
+    skull-stripped brain is slightly noisy.
     """
     middle = image.shape[1] // 2
     return (image[:, middle - 1 : middle + 1].amax(dim=1, keepdim=True) > BLANK).to(image.dtype)
@@ -91,10 +91,10 @@ def _or_else(image: Tensor, other: Tensor) -> Tensor:
 
 
 def _cubic_inner(d: Tensor) -> Tensor:
-    """Weight of a sample at the distance 0 ≤ d ≤ 1."""
+    """Return the weight of a sample at the distance 0 ≤ d ≤ 1."""
     return d**3 - 2 * d**2 + 1
 
 
 def _cubic_outer(d: Tensor) -> Tensor:
-    """Weight of a sample at the distance 1 ≤ d ≤ 2."""
+    """Return the weight of a sample at the distance 1 ≤ d ≤ 2."""
     return -(d**3) + 5 * d**2 - 8 * d + 4

@@ -1,4 +1,4 @@
-"""The layer table of the alias-free networks, as a pure function of a few numbers."""
+"""Layer table of the alias-free networks, as a pure function of a few numbers."""
 
 import math
 from dataclasses import dataclass
@@ -67,10 +67,11 @@ def layer_table(
         L + 1 rows, from coarse to fine.
 
     Raises:
-        ValueError: if `resolution` is no power of two, there are too few layers, or a layer is left without a channel.
+        ValueError: `resolution` is no power of two, there are too few layers, or a layer is left without a channel.
 
-    >>> [row.size for row in layer_table(resolution=256)]
-    [36, 36, 36, 52, 52, 84, 84, 148, 148, 148, 276, 276, 276, 256, 256]
+    Example:
+        >>> [row.size for row in layer_table(resolution=256)]
+        [36, 36, 36, 52, 52, 84, 84, 148, 148, 148, 276, 276, 276, 256, 256]
     """
     check_resolution(resolution)
     if num_layers <= NUM_CRITICAL + 1:

@@ -1,4 +1,4 @@
-"""From w, image style and encoder features to the image."""
+"""Synthesis of the image from w, image style and encoder features."""
 
 import math
 
@@ -14,7 +14,7 @@ OUTPUT_SCALE = 0.25
 
 
 class FourierInput(nn.Module):
-    """Sine waves on a canvas, rotated and shifted as w says (Karras et al. 2021, appendix F).
+    """Sine waves on a canvas, rotated and shifted according to w (Karras et al. 2021, appendix F).
 
     t = affine(w) / |(t0, t1)|; M = Rot(t0, t1) · Trans(-t2, -t3) · transform; f' = f M[:2, :2],
     phase' = phase + f M[:2, 2]; value = sin 2π(f'·x + phase') · clamp(1 - (|f'| - f_c) / (s / 2 - f_c), 0, 1),
@@ -67,10 +67,11 @@ class FourierInput(nn.Module):
 
 
 def count_skips(skip_resolution: int) -> int:
-    """Return log2(q) - 2, the places that take a skip at most.
+    """Return log2(q) - 2, the largest number of positions that take a skip.
 
-    >>> count_skips(32)
-    3
+    Example:
+        >>> count_skips(32)
+        3
     """
     if not isinstance(skip_resolution, int) or skip_resolution < 4 or skip_resolution & (skip_resolution - 1):
         raise ValueError(
@@ -91,16 +92,16 @@ class Synthesis(nn.Module):
     canvas size the encoder's skip of that size is added. The result is multiplied by 0.25.
 
     Args:
-        resolution: R.
-        num_layers: L.
+        resolution: resolution R.
+        num_layers: number of layers L.
         channel_base: see `layer_table`.
         channel_max: see `layer_table`.
         w_dim: channels of w.
         image_style_dim: channels of the image style.
-        skip_resolution: q, only the first log2(q) - 2 places take their skip; None for all.
+        skip_resolution: q, only the first log2(q) - 2 positions take their skip; `None` for all.
 
     Raises:
-        ValueError: if `skip_resolution` is no power of two of at least 4.
+        ValueError: `skip_resolution` is no power of two of at least 4.
     """
 
     def __init__(

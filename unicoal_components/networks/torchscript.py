@@ -1,4 +1,4 @@
-"""The generator for TorchScript, which reads a part of Python only."""
+"""Generator for TorchScript, which supports a subset of Python only."""
 
 import warnings
 from typing import TYPE_CHECKING
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class ScriptableGenerator(nn.Module):
-    """What `torch.jit.script` makes of a generator: its checks and defaults scripted, its layers traced.
+    """Scriptable form of a generator: its checks and defaults are scripted, its layers traced.
 
-    `Generator.__prepare_scriptable__` gives it, so that `torch.jit.script(generator)` and MONAI's `ckpt_export` work.
-    The trace is that of one image, on which the eager code divides its work into blocks; a batch goes through it image
-    by image. Its graph names no device. Weights are those of `generator`, not copies.
+    `Generator.__prepare_scriptable__` returns it, so that `torch.jit.script(generator)` and MONAI's `ckpt_export` work.
+    The trace is of one image, as the eager code divides its work into blocks by size; a batch is processed image by
+    image. The graph contains no device. Weights are shared with `generator`, not copied.
 
     Args:
-        generator: a `Generator`; traced as in evaluation.
+        generator: a `Generator`; traced in eval mode.
     """
 
     def __init__(self, *, generator: "Generator") -> None:
@@ -45,8 +45,8 @@ class ScriptableGenerator(nn.Module):
         thickness: Tensor | None = None,
         with_error: bool = False,
     ) -> Tensor:
-        """Do as `Generator.forward`, for any number of images; arguments may be given by place too."""
-        check_error_output(asked=with_error, there=self.error_output)
+        """Return the output of `Generator.forward` for any number of images; arguments may be positional too."""
+        check_error_output(requested=with_error, available=self.error_output)
         z, modality, position, same, acquisition = complete_inputs(
             image,
             z,
@@ -75,13 +75,13 @@ class ScriptableGenerator(nn.Module):
 
 
 def trace_synthesis(generator: "Generator") -> torch.jit.ScriptModule:
-    """Trace `Generator.synthesize` for one image and leave the generator as it was."""
+    """Trace `Generator.synthesize` for one image without changing the generator."""
     training = generator.training
     parameter = next(generator.parameters())
     image = parameter.new_zeros(1, generator.in_channels, generator.resolution, generator.resolution)
     z, modality = parameter.new_ones(1, generator.z_dim), parameter.new_zeros(1, generator.num_modalities)
     acquisition = parameter.new_zeros(1, generator.num_modalities + 2)
-    one, psi = parameter.new_zeros(1, 1), parameter.new_tensor(0.5)  # with 1 the trace would leave truncation out
+    one, psi = parameter.new_zeros(1, 1), parameter.new_tensor(0.5)  # with 1 the trace would omit truncation
     try:
         generator.eval()
         with torch.no_grad(), warnings.catch_warnings():

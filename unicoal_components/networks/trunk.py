@@ -1,4 +1,4 @@
-"""A plain residual trunk with the generator's interface: the detail path alone, without an alias-free network."""
+"""Plain residual trunk with the generator's interface: the detail path without an alias-free network."""
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,8 @@ from .residual import add_to_interpolation, interpolate_slices, nearer_first
 class ResidualTrunk(nn.Module):
     """Predict a target slice by the generator's detail path, modulated by a small network of the conditions.
 
-    It is shown what the bundles' generator is: the slice group, the cubic interpolation at the wanted place, the target
-    modality, the position as sin and cos of 2^j π position, j = 0..3, and how the input was acquired; within one
+    It has the inputs of the bundles' generator: the slice group, the cubic interpolation at the wanted position, the
+    target modality, the position as sin and cos of 2^j π position, j = 0..3, and the acquisition of the input. Within a
     modality its output is added to the interpolation. It starts as that interpolation.
 
     Args:
@@ -22,10 +22,11 @@ class ResidualTrunk(nn.Module):
         num_blocks: residual blocks.
 
     Raises:
-        ValueError: if `in_channels` is odd or below 4, or there are no channels or blocks.
+        ValueError: `in_channels` is odd or below 4, or there are no channels or blocks.
 
-    >>> ResidualTrunk(num_modalities=3, channels=8, num_blocks=2).eval()(torch.zeros(2, 4, 16, 16)).shape
-    torch.Size([2, 1, 16, 16])
+    Example:
+        >>> ResidualTrunk(num_modalities=3, channels=8, num_blocks=2).eval()(torch.zeros(2, 4, 16, 16)).shape
+        torch.Size([2, 1, 16, 16])
     """
 
     def __init__(
@@ -61,15 +62,15 @@ class ResidualTrunk(nn.Module):
         factor: Tensor | None = None,
         thickness: Tensor | None = None,
     ) -> Tensor:
-        """Predict the slice at `position` behind the second slice of the group.
+        """Predict the slice at `position` after the second slice of the group.
 
         Args:
             image: slice groups `(B, S, R, R)` in [-1, 1], R even.
-            z: unused; it stands here so that the generator's callers serve this network.
+            z: unused, for compatibility with callers of the generator.
             modality: target as class indices `(B,)` or one-hot `(B, M)`; `None` for class 0.
             position: `(B,)` or `(B, 1)` in [0, 1); `None` for 0.
             same_modality: `(B,)`, true where source and target modality are the same; `None` means nowhere.
-            source_modality: of the input, as the target; `None` for unknown.
+            source_modality: modality of the input, as `modality`; `None` for unknown.
             factor: thick over thin slice spacing `(B,)`, ≥ 1; `None` for 1.
             thickness: slice thickness over slice spacing `(B,)`, > 0; `None` for 1.
 

@@ -1,4 +1,4 @@
-"""Slices within a modality, by a detail path alone, and which slices of a batch go that way."""
+"""Synthesis within a modality by a detail path alone, and the split of a batch by task."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,20 +11,20 @@ from .residual import between_anything, interpolate_slices, nearer_first
 
 
 class WithinPath(DetailPath):
-    """A detail path that adds to the interpolation what it lacks; it sees the slice group and the interpolation."""
+    """Detail path that adds missing detail to the interpolation; its input is the slice group and the interpolation."""
 
     def slices(
         self, image: Tensor, z: Tensor, modality: Tensor, position: Tensor, same: Tensor, acquisition: Tensor
     ) -> Tensor:
-        """Make slices, and the scale of their error if the path predicts it.
+        """Synthesize slices, and the scale of their error if the path predicts it.
 
         Args:
             image: slice groups `(B, S, H, W)` in [-1, 1].
-            z: not used, as within a modality nothing is left to chance.
-            modality: see `complete_inputs`, as what follows.
-            position: of the wanted slice.
-            same: not used.
-            acquisition: of the input.
+            z: unused, as synthesis within a modality is deterministic.
+            modality: target modality, see `complete_inputs`, also for the following.
+            position: position of the wanted slice.
+            same: unused.
+            acquisition: acquisition of the input.
 
         Returns:
             `(B, 1 or 2, H, W)`.
@@ -39,15 +39,15 @@ class WithinPath(DetailPath):
 def by_task(
     same: Tensor, within: Callable[..., Tensor], across: Callable[..., Tensor], given: Sequence[Tensor]
 ) -> Tensor:
-    """Call one function for the slices within a modality and another for those across, each only where there are any.
+    """Call one function for the slices within a modality and another for those across, each only if there are any.
 
-    Where a graph is recorded, no branch may depend on the data: both are called for all.
+    While a graph is recorded, no branch may depend on the data: both are called for all.
 
     Args:
         same: `(B, 1)`, 1 within a modality, else 0.
-        within: of the arguments given, `(B, C, H, W)`.
-        across: the same.
-        given: arguments, batch first.
+        within: function for slices within a modality; returns `(B, C, H, W)`.
+        across: function for slices across modalities; returns the same shape.
+        given: arguments of both, batch first.
 
     Returns:
         `(B, C, H, W)`.
@@ -65,12 +65,12 @@ def by_task(
 
 
 def traced() -> bool:
-    """Tell whether a graph is being recorded, by `torch.jit.trace`, `torch.compile` or `torch.export`."""
+    """Return whether a graph is being recorded, by `torch.jit.trace`, `torch.compile` or `torch.export`."""
     return torch.jit.is_tracing() or torch.compiler.is_compiling()
 
 
 def side_of(image: Tensor, same_modality: Tensor | None, resolution: int) -> int:
-    """Return the side that images must have: the network's, or any even one where all stay within their modality."""
+    """Return the required image side: the network's, or any even one if all slices stay within their modality."""
     if same_modality is None or traced() or not bool(same_modality.all()):
         return resolution
     return image.shape[-1] // 2 * 2

@@ -1,4 +1,4 @@
-"""Line charts as SVG within a page, in the page's colors."""
+"""Line charts as inline SVG in the page's colors."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 SIZE = (4.6, 2.9)
-"""In inches; the page scales it."""
+"""Size in inches; the page scales it."""
 
 MAX_POINTS = 600
 COLORS = {"accent": "#0b62a8", "second": "#b45f06", "text": "#1d2329", "soft": "#5c6670", "line": "#d9dde1"}
-"""Of `report.css` by day; in the page its variables take their place, for there is the night too."""
+"""Colors of `report.css` in light mode; in the page they are replaced by its variables, for dark mode too."""
 
 STYLES = {"main": ("accent", "-"), "second": ("second", "-"), "ideal": ("soft", ":")}
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a chart.
+    """Line of a chart.
 
     Attributes:
-        label: for the legend.
-        x: ascending.
-        y: as many; values that are not finite are left out.
+        label: label in the legend.
+        x: x values, ascending.
+        y: y values, as many; values that are not finite are omitted.
         style: "main", "second" or "ideal".
     """
 
@@ -40,7 +40,7 @@ class Line:
 
 
 class Chart(NamedTuple):
-    """A chart and what it is called for those who do not see it."""
+    """Chart with its text alternative."""
 
     title: str
     svg: str
@@ -54,18 +54,18 @@ def line_chart(
     x_range: tuple[float, float] | None = None,
     y_range: tuple[float, float] | None = None,
 ) -> Chart:
-    """Draw the lines on common axes, with a legend; the same lines give the same text.
+    """Draw the lines on common axes, with a legend; the SVG is deterministic.
 
     Args:
-        lines: of at least one point in all.
-        x_label: with unit.
-        y_label: with unit. Charts of one page differ in a label.
-        x_range: of the axis; `None` fits it to the lines.
-        y_range: likewise.
+        lines: lines with at least one point in total.
+        x_label: label of the x axis with unit.
+        y_label: label of the y axis with unit. Charts of one page must differ in a label.
+        x_range: range of the x axis; `None` fits it to the lines.
+        y_range: range of the y axis, likewise.
     """
     title = f"{y_label} over {x_label}: {', '.join(line.label for line in lines)}"
     text = io.StringIO()
-    # names within the SVG come from the salt; other charts of the page must have others
+    # ids within the SVG derive from the salt, and must differ between charts of a page
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": title, "font.size": 8.5}):
         figure = Figure(figsize=SIZE, layout="constrained")
         axes = figure.subplots()
@@ -91,7 +91,7 @@ def line_chart(
 
 
 def _points(line: Line) -> tuple[np.ndarray, np.ndarray]:
-    """Return the finite points, of very many only some, evenly spread with both ends."""
+    """Return the finite points; of very many an evenly spaced subset with both ends."""
     points = np.array([line.x, line.y], dtype=float)
     points = points[:, np.isfinite(points).all(axis=0)]
     count = points.shape[1]
@@ -100,7 +100,7 @@ def _points(line: Line) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _for_page(svg: str) -> str:
-    """Take off what only a file of its own needs, the groups' names, which charts share, and the fixed colors."""
+    """Remove the file header, the ids of groups, which charts share, and the fixed colors."""
     svg = re.sub(r'<g id="[^"]*"', "<g", svg[svg.index("<svg") :])
     for name, color in COLORS.items():
         svg = svg.replace(color, f"var(--{name})")

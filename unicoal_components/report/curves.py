@@ -1,4 +1,4 @@
-"""Curves of a training, from the files that TensorBoard reads."""
+"""Training curves from TensorBoard event files."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ LOSS = {"loss": ("whole objective", "main")}
 DISTANCE = {"generator_l1": ("mean absolute error of the training slices", "second")}
 QUALITY = {"val_psnr": ("validation volumes", "main"), "train_psnr": ("training slices", "second")}
 KEPT = 5000
-"""Points of a curve that are read; TensorBoard draws as many from a longer one."""
+"""Largest number of points read of a curve; TensorBoard samples as many from a longer one."""
 
 
 def training_curves(folder: str | os.PathLike) -> dict[str, Curve]:
     """Read every scalar of a TensorBoard folder.
 
-    Files are read in the order of their names, which begin with the time. Of a training that was resumed, a step that
-    was made again replaces the earlier one.
+    Files are read in the order of their names, which begin with the time. In a resumed training, a repeated step
+    replaces the earlier one.
 
     Returns:
-        Steps and values by name; nothing where the folder has no event files.
+        Steps and values by name; empty if the folder has no event files.
     """
     curves: dict[str, dict[int, float]] = {}
     for path in sorted(Path(folder).glob("*tfevents*")):
@@ -42,7 +42,7 @@ def training_charts(folder: str | os.PathLike | None) -> dict[str, Any]:
     """Draw loss, distance and PSNR over the training.
 
     Returns:
-        `found`: whether there is any record, `charts`, and `validated`: whether validation volumes are among them.
+        `found`: whether there is any record; `charts`; and `validated`: whether they show validation volumes.
     """
     curves = training_curves(folder) if folder else {}
     charts = (

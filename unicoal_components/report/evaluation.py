@@ -1,4 +1,4 @@
-"""What an evaluation left in its folder."""
+"""Reading of an evaluation's folder."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from .rows import CASE_FIELDS, Row, case_of
 
 SCHEMA = 1
 TEXTS = ("subject", "source", "target", "axis", "method", "baseline", "metric", "class", "verdict")
-"""Fields of the tables that are no numbers."""
+"""Fields of the tables that are text."""
 
 NEEDED = tuple(field for field in CASE_FIELDS if field != "axis")
-"""Tables of earlier versions have no axis, as all was axial."""
+"""Default axis: tables of earlier versions have none, as all cases were axial."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The tables and facts of an evaluation; `read_evaluation` makes it.
+    """Tables and facts of an evaluation, from `read_evaluation`.
 
-    Numbers in rows are floats, NaN where the table has none.
+    Numbers in rows are floats, NaN if the table has none.
 
     Attributes:
-        folder: where it lies.
-        run: `run.json`.
-        columns: what was measured, in order.
+        folder: folder of the evaluation.
+        run: content of `run.json`.
+        columns: measured columns, in order.
         per_subject: a row for each subject, case and method.
         summary: a row for each case and method.
-        comparisons: the method against each baseline; empty where nothing was compared.
-        segmentation: Dice of each class; empty where nothing was segmented.
-        calibration: of the uncertainty maps; `None` where there are none.
-        equivariance: shift and rotation tests of the network; `None` where there are none.
+        comparisons: the method against each baseline; empty if nothing was compared.
+        segmentation: Dice of each class; empty if nothing was segmented.
+        calibration: calibration of the uncertainty maps; `None` if there are none.
+        equivariance: shift and rotation tests of the network; `None` if there are none.
     """
 
     folder: Path
@@ -52,7 +52,7 @@ class Evaluation:
 
     @property
     def method(self) -> str:
-        """Name of the rows that the evaluation is about."""
+        """Name of the evaluated method's rows."""
         return str(self.run["method"])
 
     @property
@@ -62,7 +62,7 @@ class Evaluation:
 
     @property
     def notes(self) -> dict[str, str]:
-        """Why columns are empty."""
+        """Reasons why columns are empty."""
         return dict(self.run.get("notes") or {})
 
     @cached_property
@@ -72,21 +72,21 @@ class Evaluation:
 
     @cached_property
     def ranked(self) -> list[Row]:
-        """Rows of the method from the worst PSNR (strict protocol) to the best; those without one come last."""
+        """Return the method's rows from the worst PSNR (strict protocol) to the best; those without one are last."""
         rows = [row for row in self.per_subject if row["method"] == self.method]
         return sorted(rows, key=lambda row: (math.isnan(row["psnr"]), row["psnr"]))
 
     def competes(self, method: str) -> bool:
-        """Tell whether a method is no oracle, as its note says."""
+        """Return whether a method is no oracle, by its note."""
         return "oracle" not in str((self.run.get("method_notes") or {}).get(method, "")).lower()
 
 
 def read_evaluation(folder: str | os.PathLike) -> Evaluation:
-    """Read the folder.
+    """Read the folder of an evaluation.
 
     Raises:
-        FileNotFoundError: it holds no evaluation.
-        ValueError: a file in it is not as evaluations write it.
+        FileNotFoundError: the folder contains no evaluation.
+        ValueError: a file in it has another format.
     """
     place = Path(folder)
     run = _run(place)
@@ -127,7 +127,7 @@ def _column(values: Any, *, path: Path) -> Column:
         raise ValueError(f"columns in '{path}' hold {values!r}: {error}. Evaluate again with this version.") from error
     if column.better not in BETTER:
         raise ValueError(
-            f"column '{column.name}' in '{path}' has better {column.better!r}; allowed: {', '.join(BETTER)}."
+            f"column '{column.name}' in '{path}' has better {column.better!r}; it must be one of {', '.join(BETTER)}."
         )
     return column
 

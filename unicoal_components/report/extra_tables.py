@@ -1,4 +1,4 @@
-"""What not every evaluation has: Dice of each class, alias-freeness, and how well uncertainty foretells errors."""
+"""Optional tables of a report: Dice of each class, alias-freeness, and calibration of the uncertainty."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .numbers import NONE, number
 from .rows import Row, case_name, case_of
 
 KINDS = {"translation": "EQ-T", "fractional": "EQ-T_frac", "rotation": "EQ-R"}
-"""Ways to move an input, in the manner of StyleGAN3."""
+"""Motions of an input, in the manner of StyleGAN3."""
 
 
 def dice_tables(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Average the Dice of each class over subjects: for each case its `name`, `classes` and `rows`.
+    """Return the Dice of each class, averaged over subjects: for each case its `name`, `classes` and `rows`.
 
     A row has its `method`, the number `n` of its subjects, and for each class a cell of `dice` and `volumes`.
     """
@@ -40,7 +40,7 @@ def _dice_table(evaluation: Evaluation, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _dice_cell(rows: Sequence[Row], *, count: int) -> dict[str, str] | None:
-    """Say how many subjects have the class where that is not all."""
+    """Return the cell of a class, with the number of subjects that have it if these are not all."""
     dice = np.array([row["dice"] for row in rows])
     dice = dice[np.isfinite(dice)]
     if not len(dice):
@@ -60,7 +60,7 @@ def _mean(rows: Sequence[Row], field: str) -> float:
 
 
 def alias_freeness(evaluation: Evaluation) -> dict[str, Any] | None:
-    """Lay out what `tools/measure_equivariance.py` left in the folder: a row for each network and way to move it."""
+    """Return the table of `tools/measure_equivariance.py`'s results: a row for each network and motion."""
     content = evaluation.equivariance
     if not content:
         return None
@@ -76,7 +76,7 @@ def alias_freeness(evaluation: Evaluation) -> dict[str, Any] | None:
 
 
 def _equivariance_rows(name: str, network: dict[str, Any]) -> list[list[str]]:
-    """Return the cells of a network: a row for each part of it and way to move."""
+    """Return the cells of a network: a row for each part of it and motion."""
     found = {(row["part"], row["mode"], row["kind"]): row for row in network["equivariance"]}
     sweep = network["sweep"]
     others = [number(network["spectrum"]["above"], 4), number(sweep["within"]["bend"]), number(sweep["seam"], 1)]
@@ -93,7 +93,7 @@ def _decibels(row: dict[str, Any] | None) -> str:
 
 
 def uncertainty(evaluation: Evaluation) -> dict[str, Any] | None:
-    """Draw the `curve` of coverage, and average rank correlation, scale and gap over the subjects of each case."""
+    """Return the `curve` of coverage, and the mean rank correlation, scale and gap over the subjects of each case."""
     content = evaluation.calibration
     if not content:
         return None
@@ -133,5 +133,5 @@ def _mean_and_deviation(group: Sequence[dict[str, Any]], field: str) -> str:
 
 
 def _number(value: Any) -> float:
-    """Return a float; NaN for `null`, and for infinities written as text what they say."""
+    """Return a float; NaN for `null`, infinity for its text."""
     return math.nan if value is None else float(value)

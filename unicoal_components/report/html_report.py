@@ -1,4 +1,4 @@
-"""A page for people from an evaluation: one file, which opens anywhere without a network."""
+"""HTML report of an evaluation: one self-contained file."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ def write_report(
     viewer_cases: int = 3,
     panels: int = 12,
 ) -> Path:
-    """Write `report.html` into the folder of an evaluation, as a whole or not at all.
+    """Write `report.html` atomically into the folder of an evaluation.
 
-    It holds the tables of both protocols, panels of the worst and the best cases, volumes to look at, curves of the
-    training, and what is needed to repeat it. Volumes take at most 10 MB of files and panels 6 MB, a third more in the
+    It contains the tables of both protocols, panels of the worst and the best cases, volumes to view, curves of the
+    training, and all facts to reproduce it. Volumes take at most 10 MB of files and panels 6 MB, a third more in the
     page; with the viewer's 2.3 MB it stays below 25 MB, unless the volumes of a single case are larger.
 
     Args:
         evaluation: folder with run.json and the tables.
-        viewer: niivue.umd.js; `None` = `node_modules/@niivue/niivue/dist/niivue.umd.js`. Where it is absent, the page
-            says how to get it.
-        viewer_cases: cases whose volumes are in the page; 0 for none.
-        panels: pictures in the page, half of them the worst cases, half the best; others are linked.
+        viewer: niivue.umd.js; `None` = `node_modules/@niivue/niivue/dist/niivue.umd.js`. If it is absent, the page
+            explains how to get it.
+        viewer_cases: number of cases whose volumes are in the page; 0 for none.
+        panels: number of panels in the page, half of them the worst cases, half the best; others are linked.
 
     Returns:
         The path of the page.
 
     Raises:
         FileNotFoundError: the folder is no evaluation.
-        ValueError: something in it is not as evaluations write it, or a number of cases or panels is below 0.
+        ValueError: a file in it has another format, or a number of cases or panels is below 0.
         OSError: the page cannot be written.
     """
     for name, value in (("viewer_cases", viewer_cases), ("panels", panels)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ValueError(f"{name} is {value!r}; allowed is a whole number of at least 0.")
+            raise ValueError(f"{name} is {value!r}; it must be an integer >= 0.")
     results = read_evaluation(evaluation)
     code = PLACE if viewer is None else Path(viewer)
     page = report_page(results, viewer=code, viewer_cases=viewer_cases, panels=panels)
@@ -59,7 +59,7 @@ def write_report(
 
 
 def report_page(evaluation: Evaluation, *, viewer: Path, viewer_cases: int, panels: int) -> str:
-    """Make the page; arguments as of `write_report`."""
+    """Return the page; arguments as for `write_report`."""
     templates = page_templates(Path(__file__).with_name("templates"), counted=counted, json_text=_json_text)
     return templates.get_template("report.html.j2").render(
         evaluation=evaluation,
@@ -74,5 +74,5 @@ def report_page(evaluation: Evaluation, *, viewer: Path, viewer_cases: int, pane
 
 
 def _json_text(value: Any, indent: int | None = None) -> str:
-    """Write a value of a configuration; a text alone stays as it is."""
+    """Return a value of a configuration as JSON; a plain string stays unquoted."""
     return value if isinstance(value, str) and indent is None else json.dumps(value, indent=indent, ensure_ascii=False)

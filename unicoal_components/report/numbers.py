@@ -1,18 +1,19 @@
-"""Numbers for people."""
+"""Formatting of numbers for tables."""
 
 from __future__ import annotations
 
 import math
 
 NONE = "–"
-"""Where there is no number."""
+"""Text for a missing number."""
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Write a number with so many digits behind the point, a proper minus, and ∞; a dash where it is NaN or `None`.
+    """Format a number with this many decimals, a true minus sign, and ∞; a dash for NaN or `None`.
 
-    >>> number(-0.5, 2), number(float("inf")), number(float("nan"))
-    ('−0.50', '∞', '–')
+    Example:
+        >>> number(-0.5, 2), number(float("inf")), number(float("nan"))
+        ('−0.50', '∞', '–')
     """
     if value is None or math.isnan(value):
         return NONE
@@ -22,10 +23,11 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def p_value(value: float) -> str:
-    """Write a p-value.
+    """Format a p-value.
 
-    >>> p_value(0.0312), p_value(0.00001), p_value(float("nan"))
-    ('p = 0.031', 'p < 0.001', 'p –')
+    Example:
+        >>> p_value(0.0312), p_value(0.00001), p_value(float("nan"))
+        ('p = 0.031', 'p < 0.001', 'p –')
     """
     if math.isnan(value):
         return f"p {NONE}"
@@ -33,9 +35,10 @@ def p_value(value: float) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Write a count with its noun.
+    """Format a count with its noun.
 
-    >>> counted(1, "case"), counted(2, "case")
-    ('1 case', '2 cases')
+    Example:
+        >>> counted(1, "case"), counted(2, "case")
+        ('1 case', '2 cases')
     """
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -16,7 +16,7 @@ from ..metrics.measure import ERROR_LIMIT
 COLUMN_INCHES = 2.2
 HEADER_INCHES = 0.75
 VIEWS = ("axial", "coronal", "sagittal")
-"""Rows of a panel; each cuts the axis D, H, W of its place."""
+"""Rows of a panel, slices across the axes D, H, W."""
 
 
 def save_panel(
@@ -35,30 +35,30 @@ def save_panel(
 ) -> Path:
     """Draw an axial, a coronal and a sagittal slice of every volume, and the absolute error of one, as a PNG.
 
-    The coronal and sagittal rows, cut across the slices, show what slice-wise numbers hide: steps and flicker from
-    slice to slice. Left in the picture is the patient's right, in the sagittal row the front. All volumes share one
-    gray scale, [-1, 1] as black to white. Where both `prediction` and `truth` are among the images, a last column
-    shows |prediction - truth| / 2, the error on a scale where the data range is 1, with a color bar from 0 to
-    `error_limit` that is the same in every panel.
+    The coronal and sagittal rows, across the slices, show steps and flicker between slices, which slice-wise measures
+    hide. Left in the image is the patient's right, in the sagittal row the front. All volumes share one gray scale,
+    [-1, 1] as black to white. If both `prediction` and `truth` are among the images, a last column shows
+    |prediction - truth| / 2, the error on a scale where the data range is 1, with a color bar from 0 to `error_limit`
+    that is the same in every panel.
 
     Args:
-        path: PNG file; written as a whole or not at all.
-        images: title of the column → `(D, H, W)` in [-1, 1], axes to superior, posterior, left, all of one shape,
-            drawn in this order. An input with thick slices comes as its nearest slices on the thin grid.
+        path: PNG file; written atomically.
+        images: title of the column → `(D, H, W)` in [-1, 1], axes to superior, posterior, left, all of the same shape,
+            drawn in this order. An input with thick slices is given as its nearest slices on the thin grid.
         title: heading of the panel.
         spacing: distance in mm between voxels along D, H, W.
-        prediction: which image the error is of.
-        truth: which image the error is against.
+        prediction: name of the image whose error is shown.
+        truth: name of the image to compare it with.
         axial: slice index along D; `None` is the middle of the foreground.
         coronal: slice index along H; `None` is the middle of the foreground.
-        sagittal: slice index along W; `None` is a quarter of the foreground's width beside its middle, as the
+        sagittal: slice index along W; `None` is a quarter of the foreground's width off its middle, as the
             midline shows more fluid than tissue.
         error_limit: error shown as the brightest color, on [0, 1].
-        expected: the error that a network predicts, `(D, H, W)`, for intensities in [-1, 1]; one more column on the
-            error's scale.
+        expected: error predicted by the network, `(D, H, W)`, for intensities in [-1, 1]; shown in another column on
+            the error's scale.
 
     Returns:
-        The path written.
+        The path of the file.
 
     Raises:
         ValueError: there are no images, or they are not `(D, H, W)` of one shape, or an index is outside.
@@ -67,7 +67,7 @@ def save_panel(
     volumes = {name: np.asarray(volume, dtype=np.float32) for name, volume in images.items()}
     shapes = {name: volume.shape for name, volume in volumes.items()}
     if not volumes or len(set(shapes.values())) > 1 or any(len(shape) != 3 for shape in shapes.values()):
-        raise ValueError(f"images have the shapes {shapes}; allowed are one or more volumes (D, H, W) of one shape.")
+        raise ValueError(f"images have the shapes {shapes}; give one or more volumes (D, H, W) of the same shape.")
     places = foreground_places(volumes.get(truth, next(iter(volumes.values()))))
     chosen = (axial, coronal, sagittal)
     rows = [_checked(axis, chosen[axis], places[axis], shapes=shapes) for axis in range(3)]
@@ -87,13 +87,14 @@ def save_panel(
 
 
 def foreground_places(volume: np.ndarray) -> tuple[int, int, int]:
-    """Choose slices along D, H and W from the foreground (above -1), or from the whole volume where it is empty.
+    """Return slice indices along D, H and W in the foreground (above -1), or in the whole volume if it is empty.
 
     D and H: the middle. W: a quarter of the width from the first side, inside the right half of the head.
 
-    >>> volume = np.full((9, 8, 16), -1.0); volume[2:5, 4:7, 3:12] = 0
-    >>> foreground_places(volume)
-    (3, 5, 5)
+    Example:
+        >>> volume = np.full((9, 8, 16), -1.0); volume[2:5, 4:7, 3:12] = 0
+        >>> foreground_places(volume)
+        (3, 5, 5)
     """
     places = []
     for axis, part in enumerate((0.5, 0.5, 0.25)):
@@ -107,7 +108,7 @@ def foreground_places(volume: np.ndarray) -> tuple[int, int, int]:
 def _checked(axis: int, index: int | None, place: int, *, shapes: Mapping[str, tuple]) -> int:
     size = next(iter(shapes.values()))[axis]
     if index is not None and not 0 <= index < size:
-        raise ValueError(f"{VIEWS[axis]} slice is {index}; allowed is 0 to {size - 1}.")
+        raise ValueError(f"{VIEWS[axis]} slice is {index}; it must be 0 to {size - 1}.")
     return place if index is None else index
 
 
@@ -120,10 +121,10 @@ def _figure(
     title: str,
     limit: float,
 ) -> Figure:
-    """Lay out the three rows in the volume's true proportions; the object interface leaves no global state."""
+    """Create the figure with three rows in the volume's proportions, without global state of matplotlib."""
     depth, height, width = (n * mm for n, mm in zip(next(iter(volumes.values())).shape, spacing, strict=True))
     columns = len(volumes) + len(errors)
-    heights = [height, depth, depth * width / height]  # of a column as wide as the volume; the sagittal one is H wide
+    heights = [height, depth, depth * width / height]  # for a column as wide as the volume; the sagittal one is H wide
     inches = COLUMN_INCHES / width * sum(heights) + HEADER_INCHES
     figure = Figure(figsize=(COLUMN_INCHES * columns + 0.8, inches), facecolor="black")
     FigureCanvasAgg(figure)

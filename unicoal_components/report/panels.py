@@ -1,4 +1,4 @@
-"""Pictures of the cases, the worst first."""
+"""Panels of a report, of the worst and the best cases."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .numbers import number
 from .rows import Row, case_name, case_stem
 
 INLINE_BYTES = 6_000_000
-"""Of all panels within the page, in base64 a third more; what is beyond is linked."""
+"""Bytes of all panels in the page, a third more in base64; further panels are linked."""
 
 
 def shown_panels(evaluation: Evaluation, *, count: int) -> dict[str, Any]:
     """Choose the panels of the worst cases, then those of the best, and list all.
 
     Args:
-        evaluation: with PNG files in its folder panels.
-        count: panels within the page; half of them the worst, half the best.
+        evaluation: evaluation with PNG files in its folder panels.
+        count: number of panels in the page; half of them the worst, half the best.
 
     Returns:
-        `drawn`: how many panels there are; `worst` and `best`: panels with their `title`, `link` and, while there is
-        room for it, the picture as `base64`; `cases`: every case with its `subject`, `name`, `psnr` and `link`.
+        `drawn`: number of existing panels; `worst` and `best`: panels with their `title`, `link` and, while there is
+        room, the image as `base64`; `cases`: every case with its `subject`, `name`, `psnr` and `link`.
     """
     ranked = [row for row in evaluation.ranked if panel_path(evaluation, row).is_file()]
     left = INLINE_BYTES
@@ -42,10 +42,11 @@ def shown_panels(evaluation: Evaluation, *, count: int) -> dict[str, Any]:
 
 
 def chosen(rows: Sequence[Row], count: int) -> tuple[list[Row], list[Row]]:
-    """Take the worst and the best of ranked rows, `count` in all, the best of all first among the best.
+    """Return the worst and the best of ranked rows, `count` in total; the best row is first among the best.
 
-    >>> chosen([{"psnr": value} for value in (1, 2, 3, 4, 5)], 3)
-    ([{'psnr': 1}, {'psnr': 2}], [{'psnr': 5}])
+    Example:
+        >>> chosen([{"psnr": value} for value in (1, 2, 3, 4, 5)], 3)
+        ([{'psnr': 1}, {'psnr': 2}], [{'psnr': 5}])
     """
     worst = list(rows[: -(-count // 2)])
     rest = rows[len(worst) :]
@@ -53,12 +54,12 @@ def chosen(rows: Sequence[Row], count: int) -> tuple[list[Row], list[Row]]:
 
 
 def panel_path(evaluation: Evaluation, row: Row) -> Path:
-    """Return where a case's panel is, if it was drawn."""
+    """Return the path of a case's panel, which exists if it was drawn."""
     return evaluation.folder / "panels" / f"{case_stem(row)}.png"
 
 
 def title_of(row: Row) -> str:
-    """Name a subject's case with its PSNR."""
+    """Return the title of a subject's case, with its PSNR."""
     return f"{row['subject']}: {case_name(row)}, {number(row['psnr'], 2)} dB"
 
 

@@ -22,21 +22,22 @@ Case = tuple[str, str, float, str]
 
 
 def case_of(row: Row) -> Case:
-    """Return source, target, factor and axis, by which rows of one case are found; without an axis it is axial.
+    """Return source, target, factor and axis, which identify the case of a row; without an axis it is axial.
 
-    >>> case_of({"source": "t1", "target": "t2", "factor": 4.0})
-    ('t1', 't2', 4.0, 'axial')
+    Example:
+        >>> case_of({"source": "t1", "target": "t2", "factor": 4.0})
+        ('t1', 't2', 4.0, 'axial')
     """
     return row["source"], row["target"], row["factor"], row.get("axis") or "axial"
 
 
 def row_fields(columns: Sequence[Column]) -> list[str]:
-    """Name the columns of `per_subject.csv`."""
+    """Return the names of the columns of `per_subject.csv`."""
     return [*ROW_FIELDS, *(column.name for column in columns)]
 
 
 def write_csv(path: str | os.PathLike, *, rows: Sequence[Row], fields: Sequence[str]) -> None:
-    """Write the rows under a header, all or nothing; a number that is NaN is an empty cell."""
+    """Write the rows under a header, atomically; NaN is an empty cell."""
     with atomic_path(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(fields))
         writer.writeheader()
@@ -50,26 +51,28 @@ def _short(value: Any) -> Any:
 
 
 def case_name(row: Row) -> str:
-    """Name a case for people; of an axis it speaks where the slices are not axial.
+    """Return the name of a case for display, with the axis if slices are not axial.
 
-    >>> case_name({"source": "t1", "target": "t2", "factor": 4.0})
-    't1 → t2 ×4'
-    >>> case_name({"source": "t1", "target": "t1", "factor": 4.0, "axis": "sagittal"})
-    't1 → t1 ×4 sagittal'
+    Example:
+        >>> case_name({"source": "t1", "target": "t2", "factor": 4.0})
+        't1 → t2 ×4'
+        >>> case_name({"source": "t1", "target": "t1", "factor": 4.0, "axis": "sagittal"})
+        't1 → t1 ×4 sagittal'
     """
     source, target, factor, axis = case_of(row)
     return f"{source} → {target} ×{float(factor):g}" + ("" if axis == "axial" else f" {axis}")
 
 
 def case_stem(row: Row) -> str:
-    """Name the files of a subject's case; what a file system may not like is replaced, and a checksum keeps it unique.
+    """Return the stem of a case's files; special characters are replaced, and a checksum then keeps it unique.
 
-    >>> case_stem({"subject": "p1", "source": "t1", "target": "t2", "factor": 4.0})
-    'p1_t1_to_t2_x4'
-    >>> case_stem({"subject": "site/p1", "source": "t1", "target": "t2", "factor": 4.0})
-    'site_p1-f93927_t1_to_t2_x4'
-    >>> case_stem({"subject": "p1", "source": "t1", "target": "t1", "factor": 4.0, "axis": "sagittal"})
-    'p1_t1_to_t1_x4_sagittal'
+    Example:
+        >>> case_stem({"subject": "p1", "source": "t1", "target": "t2", "factor": 4.0})
+        'p1_t1_to_t2_x4'
+        >>> case_stem({"subject": "site/p1", "source": "t1", "target": "t2", "factor": 4.0})
+        'site_p1-f93927_t1_to_t2_x4'
+        >>> case_stem({"subject": "p1", "source": "t1", "target": "t1", "factor": 4.0, "axis": "sagittal"})
+        'p1_t1_to_t1_x4_sagittal'
     """
     subject = str(row["subject"])
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", subject)

@@ -1,4 +1,4 @@
-"""Rows of a report, summarized per case and method."""
+"""Summary of a report's rows per case and method."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STATISTICS = ("mean", "std", "low", "high")
 
 
 def summary_fields(columns: Sequence[Column]) -> list[str]:
-    """Name the columns of `summary.csv`."""
+    """Return the names of the columns of `summary.csv`."""
     return [*CASE_FIELDS, "method", "n", *(f"{column.name}_{s}" for column in columns for s in STATISTICS)]
 
 
@@ -22,9 +22,9 @@ def summarize(rows: Sequence[Row], *, columns: Sequence[Column]) -> list[Row]:
     """Average over subjects, case by case, cases and methods in the order of their first row.
 
     The standard deviation is the population's (division by n), as in the published tables; 0 for one subject. `low`
-    and `high` are the 95 % bootstrap interval of the mean (`bootstrap_interval`). A PSNR that is
-    infinite (prediction equal to truth) makes its mean infinite and its deviation undefined (NaN); a subject without a
-    value (NaN) leaves the mean without one, instead of a mean over fewer.
+    and `high` are the 95 % bootstrap interval of the mean (`bootstrap_interval`). An infinite PSNR (prediction equal to
+    truth) makes the mean infinite and its deviation undefined (NaN); with a subject without a value (NaN) the mean is
+    NaN, instead of a mean over fewer subjects.
     """
     cases: dict[tuple, dict[str, list[Row]]] = {}
     for row in rows:
@@ -48,14 +48,15 @@ def _moments(group: Sequence[Row], columns: Sequence[Column]) -> dict[str, float
 
 
 def table(summary: Sequence[Row], *, columns: Sequence[Column]) -> str:
-    """Lay the means and standard deviations over subjects of a few columns out as text.
+    """Return the means and standard deviations over subjects of a few columns as a text table.
 
-    >>> columns = [Column("psnr", "PSNR", "dB", digits=2), Column("mae", "MAE", better="lower")]
-    >>> row = {"subject": "p", "source": "t1", "target": "t2", "factor": 4.0, "method": "ours"}
-    >>> row |= {"psnr": 20.0, "mae": 0.1}
-    >>> print(table(summarize([row], columns=columns), columns=columns))
-    case               method    n        PSNR [dB]              MAE
-    t1 → t2 ×4         ours      1     20.00 ± 0.00    0.100 ± 0.000
+    Example:
+        >>> columns = [Column("psnr", "PSNR", "dB", digits=2), Column("mae", "MAE", better="lower")]
+        >>> row = {"subject": "p", "source": "t1", "target": "t2", "factor": 4.0, "method": "unicoal"}
+        >>> row |= {"psnr": 20.0, "mae": 0.1}
+        >>> print(table(summarize([row], columns=columns), columns=columns))
+        case               method    n        PSNR [dB]              MAE
+        t1 → t2 ×4         unicoal   1     20.00 ± 0.00    0.100 ± 0.000
     """
     titles = [f"{column.label} [{column.unit}]" if column.unit else column.label for column in columns]
     width = max([18, *(len(case_name(row)) for row in summary)])

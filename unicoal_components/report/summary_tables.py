@@ -1,4 +1,4 @@
-"""What the tables of results hold: means over subjects, and what could be shown against each baseline."""
+"""Content of the result tables: means over subjects, and comparisons with each baseline."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Found = dict[tuple, Row]
 
 @dataclass(frozen=True)
 class Cell:
-    """A mean over subjects, as a table shows it.
+    """Cell of a table: a mean over subjects.
 
     Attributes:
-        mean: a dash where there is none.
+        mean: the mean; a dash if there is none.
         spread: the standard deviation; empty for one subject.
-        interval: of the mean; empty where there is none.
+        interval: interval of the mean; empty if there is none.
         is_best: whether no mean of the column is better.
-        verdict: "better" or "worse" where the evaluated method is that, else empty.
-        words: what the verdict rests on.
+        verdict: "better" or "worse" if the evaluated method is that, else empty.
+        words: reasons of the verdict.
     """
 
     mean: str = NONE
@@ -41,13 +41,13 @@ class Cell:
 
 
 def summary_content(evaluation: Evaluation) -> dict[str, Any]:
-    """Gather every case: the strict protocol, other measures, the paper's protocol.
+    """Return the content for every case: the strict protocol, other measures, the paper's protocol.
 
     Returns:
-        `tested`: whether any test was made, of the measures `compared`; `reachable`: which p the subjects allow;
+        `tested`: whether any test was done, of the measures `compared`; `reachable`: the p that the subjects allow;
         `overview`: pairs of a case and its cells of PSNR, one for each method, empty for a single case; `cases`: each
-        with its `name`, number of `subjects` and `tables`; `empty`: pairs of a column and why it is empty; `notes` on
-        methods; `comparisons`: cells of each.
+        with its `name`, number of `subjects` and `tables`; `empty`: pairs of a column and the reason why it is empty;
+        `notes` on methods; `comparisons`: cells of each.
     """
     comparisons = _compared(evaluation)
     labels = {column.name: column.label for column in evaluation.columns}
@@ -81,12 +81,12 @@ def summary_content(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def measured(evaluation: Evaluation, column: Column) -> bool:
-    """Tell whether any row has a number in the column."""
+    """Return whether any row has a number in the column."""
     return any(not math.isnan(row.get(f"{column.name}_mean", math.nan)) for row in evaluation.summary)
 
 
 def reachable(evaluation: Evaluation) -> str:
-    """Say which p the number of subjects allows, so that a missing star is not taken for equality."""
+    """Return a sentence on the p that the number of subjects allows, so that no verdict is not taken for equality."""
     count = _most(evaluation.summary)
     made = sum(not math.isnan(row.get("p", math.nan)) for row in evaluation.comparisons)
     if not made:
@@ -101,7 +101,7 @@ def reachable(evaluation: Evaluation) -> str:
 
 
 def _groups(evaluation: Evaluation) -> Iterator[tuple[str, str, list[Column]]]:
-    """Yield title, explanation and columns that hold numbers."""
+    """Yield title, explanation and columns with numbers."""
     columns = [column for column in evaluation.columns if measured(evaluation, column)]
     strict = [column for column in columns if column.name in STRICT]
     paper = [column for column in columns if column.name.startswith(PAPER)]
@@ -135,7 +135,7 @@ def _case_rows(evaluation: Evaluation, case: Row, columns: Sequence[Column], fou
 
 
 def _best(evaluation: Evaluation, rows: Sequence[Row], column: Column) -> float:
-    """Return the best mean of the rows that compete; NaN where nothing is better."""
+    """Return the best mean of the competing rows; NaN if no direction is better."""
     means = [row.get(f"{column.name}_mean", math.nan) for row in rows if evaluation.competes(row["method"])]
     means = [mean for mean in means if not math.isnan(mean)]
     if not means or column.better == "none":
@@ -175,7 +175,7 @@ def _most(rows: Sequence[Row]) -> int:
 
 
 def _compared(evaluation: Evaluation) -> list[Row]:
-    """Return the comparisons, without those of columns that hold no number."""
+    """Return the comparisons, without those of columns without numbers."""
     empty = {column.name for column in evaluation.columns if not measured(evaluation, column)}
     return [row for row in evaluation.comparisons if row["metric"] not in empty]
 
@@ -191,7 +191,7 @@ def _overview(evaluation: Evaluation, found: Found) -> Iterator[tuple[str, list[
 
 
 def _empty_columns(evaluation: Evaluation) -> list[tuple[str, str]]:
-    """Say why columns are empty."""
+    """Return the empty columns, each with the reason."""
     empty = [column for column in evaluation.columns if not measured(evaluation, column)]
     labels = {column.name: column.label for column in evaluation.columns}
     notes = [(column.label, evaluation.notes.get(column.name, "no value was measured")) for column in empty]

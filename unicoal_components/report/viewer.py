@@ -1,4 +1,4 @@
-"""Volumes of chosen cases, to be looked at in the page with NiiVue, where that is installed."""
+"""Volumes of selected cases, shown in the page by NiiVue if that is installed."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from .rows import Row, case_stem
 
 INSTALL = "npm install --no-save @niivue/niivue@0.69.0"
 PLACE = Path("node_modules/@niivue/niivue/dist/niivue.umd.js")
-"""Under the working directory, where `INSTALL` puts it."""
+"""Path under the working directory to which `INSTALL` writes it."""
 
 LICENSE = Path(__file__).with_name("templates") / "niivue_license.txt"
-"""Of NiiVue. Its npm package comes without this text, which must go with every copy of the code."""
+"""License of NiiVue. Its npm package lacks this text, which must accompany every copy of the code."""
 
 INPUT, TRUTH = "input", "truth"
 BUDGET = 10_000_000
-"""Bytes of all volumes, so that the page stays small enough to send; in base64 a third more. The first case is always
-taken."""
+"""Bytes of all volumes, so that the page stays small enough to send; a third more in base64. The first case is always
+included."""
 
 
 @dataclass
 class ViewedCase:
-    """A case within the page.
+    """A case in the page.
 
     Attributes:
-        row: of the evaluated method.
-        rank: "worst", "median", "best", or the place between, such as "rank 4 of 9".
+        row: row of the evaluated method.
+        rank: "worst", "median", "best", or a rank between, such as "rank 4 of 9".
         files: volume by name: input, methods, truth.
-        left_out: methods whose volumes are stored, but were too many bytes.
+        left_out: methods whose volumes are stored, but exceed the budget.
     """
 
     row: Row
@@ -43,16 +43,16 @@ class ViewedCase:
 
 
 def viewer_content(evaluation: Evaluation, *, viewer: Path, count: int) -> dict[str, Any]:
-    """Gather the volumes of some cases, and the code that shows them.
+    """Return the volumes of some cases, and the code that shows them.
 
     Args:
-        evaluation: with NIfTI files in its folder cases.
-        viewer: NiiVue's code; where it is not, only `place` and `install` say how to get it.
-        count: cases within the page.
+        evaluation: evaluation with NIfTI files in its folder cases.
+        viewer: NiiVue's code; if it is absent, the result has only `place` and `install`, to explain how to get it.
+        count: number of cases in the page.
 
     Returns:
-        `asked`: whether any case was asked for; `cases`: `rank` and `title` of each; `left_out`: methods of which
-        volumes are missing; `index` for the page's script; `volumes`: base64 by their ids in it; `code`; `license`.
+        `asked`: whether any case was requested; `cases`: `rank` and `title` of each; `left_out`: methods whose volumes
+        are missing; `index` for the page's script; `volumes`: base64 by their ids in it; `code`; `license`.
 
     Raises:
         OSError: a file cannot be read.
@@ -85,24 +85,25 @@ def viewer_content(evaluation: Evaluation, *, viewer: Path, count: int) -> dict[
 
 
 def escaped_code(code: str) -> str:
-    r"""Take from code what could end its element; in its strings and patterns a backslash before / or ! says nothing.
+    r"""Escape sequences that could end the code's element; in strings and patterns the backslash has no effect.
 
-    >>> print(escaped_code("write('<script></script><!--')"))
-    write('<script><\/script><\!--')
+    Example:
+        >>> print(escaped_code("write('<script></script><!--')"))
+        write('<script><\/script><\!--')
     """
     return re.sub("</(script)", r"<\\/\1", code, flags=re.IGNORECASE).replace("<!--", "<\\!--")
 
 
 def viewed_cases(evaluation: Evaluation, *, count: int, budget: int = BUDGET) -> list[ViewedCase]:
-    """Choose the worst, the median and the best case (or as many, evenly spread in rank) and their volumes.
+    """Select the worst, the median and the best case (or as many, evenly spread in rank) and their volumes.
 
-    Input, prediction and truth of all cases are taken first, then the other methods, those that were learned before
-    those that were computed, as long as the budget lasts.
+    Input, prediction and truth of all cases are added first, then other methods, networks before interpolation,
+    within the budget.
 
     Args:
-        evaluation: with NIfTI files in its folder cases.
-        count: of cases.
-        budget: in bytes.
+        evaluation: evaluation with NIfTI files in its folder cases.
+        count: number of cases.
+        budget: largest total size in bytes.
     """
     method = evaluation.method
     needed = (INPUT, method, TRUTH)
@@ -125,10 +126,11 @@ def viewed_cases(evaluation: Evaluation, *, count: int, budget: int = BUDGET) ->
 
 
 def spread(total: int, count: int) -> list[int]:
-    """Choose ranks: the ends first, then what lies between.
+    """Return evenly spread ranks: the ends first, then those between.
 
-    >>> spread(9, 3), spread(2, 3), spread(9, 1)
-    ([0, 8, 4], [0, 1], [0])
+    Example:
+        >>> spread(9, 3), spread(2, 3), spread(9, 1)
+        ([0, 8, 4], [0, 1], [0])
     """
     between = [round(index * (total - 1) / max(count - 1, 1)) for index in range(count)]
     return list(dict.fromkeys((between[:1] + between[-1:] + between[1:-1]) if total else []))
@@ -142,13 +144,13 @@ def _code(path: Path) -> str:
 
 
 def _license(path: Path) -> str:
-    """Return the license beside the code, or `LICENSE`."""
+    """Return the license next to the code, or `LICENSE`."""
     found = next((file for file in path.resolve().parent.parent.glob("LICENSE*") if file.is_file()), LICENSE)
     return found.read_text(encoding="utf-8", errors="replace")
 
 
 def _add(evaluation: Evaluation, case: ViewedCase, name: str, left: int) -> int:
-    """Add a method's volume if it is stored and not too large; return the bytes that it takes."""
+    """Add a method's volume if it is stored and within the budget; return its size in bytes."""
     path = _path(evaluation, case.row, name)
     if not path.is_file():
         return 0

@@ -1,4 +1,4 @@
-"""Compiled networks, where the machine can compile."""
+"""Compilation of networks, if the machine supports it."""
 
 import logging
 
@@ -9,24 +9,24 @@ logger = logging.getLogger(__name__)
 
 
 def compile_network(*, network: nn.Module, enabled: bool = True) -> nn.Module:
-    """Let a network run compiled by `torch.compile`, in one graph, from its first call on.
+    """Compile a network in place by `torch.compile`, as one graph, at its first call.
 
-    The network itself is changed: its weights, their names and what is copied or saved of it stay as they are. The
-    first call of every shape takes a minute or more, so that compiling pays for long runs only.
+    Weights, their names, copies and saved states stay the same. The first call of every shape takes a minute or more,
+    so compiling is worthwhile for long runs only.
 
     Args:
         network: generator or discriminator.
-        enabled: False leaves it as it is, which lets a configuration switch.
+        enabled: whether to compile; `False` returns the network unchanged.
 
     Returns:
-        `network`. Where nothing can be compiled (no C++ compiler, say) it stays eager, and a warning says why.
+        `network`. If compiling fails (e.g. without a C++ compiler) it stays eager, and a warning gives the reason.
     """
     if not enabled:
         return network
     device = next(network.parameters()).device
     try:
         torch.compile(_probe, fullgraph=True)(torch.zeros(8, device=device))
-    except Exception as error:  # every backend has its own ways to fail
+    except Exception as error:  # backends raise various errors
         reason = str(error).strip().splitlines() or [type(error).__name__]
         logger.warning("The network runs uncompiled, as torch.compile does not work here: %s", reason[0])
         return network

@@ -1,4 +1,4 @@
-"""The few collective operations of training; in a single process each of them does nothing."""
+"""Collective operations of distributed training; in a single process they do nothing."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -11,17 +11,17 @@ T = TypeVar("T")
 
 
 def world_size() -> int:
-    """Count the processes that train together."""
+    """Return the number of processes that train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Give this process's number, 0 for the one that writes files."""
+    """Return this process's rank, 0 for the one that writes files."""
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
 def unwrap(network: nn.Module) -> nn.Module:
-    """Give the network inside a `DistributedDataParallel`, or the network itself."""
+    """Return the network inside a `DistributedDataParallel`, or the network itself."""
     return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
 
 
@@ -36,8 +36,8 @@ def average_over_ranks(tensor: torch.Tensor) -> torch.Tensor:
 def average_gradients(network: nn.Module) -> None:
     """Average a network's gradients over all processes in one message.
 
-    Stands for the hooks of `DistributedDataParallel`, which the double backward of R1 does not pass. A parameter that
-    one process did not need has the gradient 0 there.
+    It replaces the hooks of `DistributedDataParallel`, which do not support the double backward of R1. A parameter that
+    was not used in a process has the gradient 0 there.
     """
     if world_size() == 1:
         return
@@ -51,7 +51,7 @@ def average_gradients(network: nn.Module) -> None:
 
 
 def from_first_rank(value: T) -> T:
-    """Give all processes the first one's answer, so that they take the same branch."""
+    """Return the value of the first process in all processes, so that they take the same branch."""
     values = [value]
     if world_size() > 1:
         dist.broadcast_object_list(values, src=0)
@@ -59,7 +59,7 @@ def from_first_rank(value: T) -> T:
 
 
 def broadcast_state(networks: Iterable[nn.Module]) -> None:
-    """Give all processes the weights and buffers of the first."""
+    """Copy the weights and buffers of the first process to all processes."""
     if world_size() > 1:
         for network in networks:
             for tensor in network.state_dict().values():

@@ -1,4 +1,4 @@
-"""Keep freed memory for the next allocation."""
+"""Memory setting: keep freed memory for the next allocation."""
 
 import ctypes
 import logging
@@ -9,13 +9,13 @@ _M_MMAP_MAX = -4
 
 
 def keep_freed_memory() -> bool:
-    """Tell the C library to reuse freed memory instead of giving it back to the system.
+    """Make the C library reuse freed memory instead of returning it to the system.
 
-    Large activations are otherwise mapped anew, page by page, in every layer of every step; on a CPU that can take
-    longer than the arithmetic. Acts on the whole process, on Linux with glibc only; elsewhere nothing is done.
+    Otherwise large activations are mapped again, page by page, in every layer of every step; on a CPU that can take
+    longer than the arithmetic. The setting is for the whole process, on Linux with glibc only; elsewhere there is none.
 
     Returns:
-        Whether the setting was taken.
+        Whether the setting was accepted.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -1,4 +1,4 @@
-"""Files of weights: written whole or not at all, read with errors that help."""
+"""Files of weights: write them atomically, read and load them with helpful errors."""
 
 import logging
 import pickle
@@ -30,17 +30,17 @@ LAYER = re.compile(r"synthesis\.layers\.(\d+)\.conv\.weight")
 
 
 def save_weights(content: Mapping[str, Any], path: str | Path) -> None:
-    """Write a state so that the file is either the old one or the whole new one, whenever the process is killed."""
+    """Write a state dict atomically: if the process is killed, the file is the old or the complete new one."""
     with atomic_path(path) as partial, open(partial, "wb") as file:  # torch.save would hide the OSError of a path
         torch.save(dict(content), file)
 
 
 def read_weights(path: str | Path) -> dict[str, Any]:
-    """Read a state onto the CPU, without running any code that it may contain.
+    """Read a state dict onto the CPU, without running any code in the file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is truncated, or holds something else than tensors, numbers and containers.
+        ValueError: the file is truncated, or holds other objects than tensors, numbers and containers.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there are no weights at {path}; train first, or give the path of a .pt file")
@@ -49,8 +49,8 @@ def read_weights(path: str | Path) -> dict[str, Any]:
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(
-            f"{path} cannot be read as weights ({reason}); it is truncated, or not a state of tensors. Copy it again, "
-            "or remove it and train."
+            f"{path} cannot be read as weights ({reason}); it is truncated, or not a state dict. Copy it again, or "
+            "remove it and train."
         ) from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, not a dictionary of weights; give another file")
@@ -58,13 +58,13 @@ def read_weights(path: str | Path) -> dict[str, Any]:
 
 
 def load_weights(*, network: nn.Module, path: str | Path | None, device: str | torch.device | None = None) -> nn.Module:
-    """Put weights from a file into a network, all of them or none.
+    """Load weights from a file into a network, all of them or none.
 
     Args:
         network: any network, or its `DistributedDataParallel`.
-        path: a plain state dict, e.g. `model.pt`, or a `checkpoint.pt`, of which the averaged generator is taken;
-            `None` leaves the network as it is.
-        device: where the network goes afterwards; `None` = it stays.
+        path: a plain state dict, e.g. `model.pt`, or a `checkpoint.pt`, of which the averaged generator is used;
+            `None` leaves the network unchanged.
+        device: device to move the network to afterwards; `None` = do not move.
 
     Returns:
         `network`, in eval mode.
@@ -78,12 +78,12 @@ def load_weights(*, network: nn.Module, path: str | Path | None, device: str | t
         state = state.get("average") or state.get("generator") or state
         check_fit(state, unwrap(network).state_dict(), path=path, name="the network")
         unwrap(network).load_state_dict(state)
-        logger.info("Weights from %s", path)
+        logger.info("Loaded weights from %s", path)
     return (network if device is None else network.to(device)).eval()
 
 
 class LoadWeights:
-    """Load weights when an engine starts, like MONAI's `CheckpointLoader`, with errors that name the way out.
+    """Load weights when an engine starts, like MONAI's `CheckpointLoader`, with errors that name a remedy.
 
     Args:
         network: see `load_weights`.
@@ -99,7 +99,7 @@ class LoadWeights:
         engine.add_event_handler(Events.STARTED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Load now."""
+        """Load the weights."""
         load_weights(network=self.network, path=self.path)
 
 
@@ -109,20 +109,20 @@ def check_fit(
     *,
     path: str | Path,
     name: str,
-    way_out: str = "give another file",
+    hint: str = "give another file",
 ) -> None:
-    """Compare keys and shapes of two states.
+    """Check that the keys and shapes of two state dicts agree.
 
     Args:
-        saved: state from the file.
-        expected: state of the object that shall take it.
-        path: of the file, for the message.
-        name: of the object, for the message.
-        way_out: what may be done instead of changing the config, for the message.
+        saved: state dict from the file.
+        expected: state dict of the object to load it into.
+        path: path of the file, for the message.
+        name: name of the object, for the message.
+        hint: remedy other than changing the config, for the message.
 
     Raises:
-        ValueError: they differ; the message names the values of the config that differ where they can be told from the
-            sizes, the first of each kind of difference, and the way out.
+        ValueError: they differ; the message names the first of each kind of difference, the values of the config that
+            differ if they follow from the sizes, and the remedy.
     """
     shapes = [
         f"{key} is {tuple(saved[key].shape)} in the file, {tuple(expected[key].shape)} in the network"
@@ -136,15 +136,16 @@ def check_fit(
         count = len(shapes) + len(missing) + len(unknown)
         raise ValueError(
             f"{path} does not fit {name}: {first} ({count} differences). {_cause(saved, expected)}Set the network's "
-            f"values in the config to those of the run that wrote the file (its overlays too), or {way_out}."
+            f"values in the config to those of the run that wrote the file (its overlays too), or {hint}."
         )
 
 
 def sizes(state: Mapping[str, Any]) -> dict[str, int]:
-    """Tell what the shapes of a generator's state say of the config, by name; nothing for other networks.
+    """Infer values of the config, by name, from the shapes of a generator's state dict; empty for other networks.
 
-    >>> sizes({"mapping.w_avg": torch.zeros(128)})
-    {'w_dim': 128}
+    Example:
+        >>> sizes({"mapping.w_avg": torch.zeros(128)})
+        {'w_dim': 128}
     """
     found = {value: state[key].shape[axis] for key, axis, value in SIZES if _dimensions(state.get(key)) > axis}
     layers = [int(match[1]) for match in map(LAYER.fullmatch, state) if match]
@@ -156,11 +157,11 @@ def _dimensions(value: Any) -> int:
 
 
 def _cause(saved: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
-    """Say in a sentence which values of the config differ, as far as the shapes tell."""
-    theirs, ours = sizes(saved), sizes(expected)
+    """Return a sentence on the values of the config that differ, as far as the shapes determine them."""
+    in_file, in_network = sizes(saved), sizes(expected)
     parts = [
-        f"{value} is {theirs[value]} there, {ours[value]} here"
-        for value in ours
-        if value in theirs and theirs[value] != ours[value]
+        f"{value} is {in_file[value]} there, {in_network[value]} here"
+        for value in in_network
+        if value in in_file and in_file[value] != in_network[value]
     ]
     return f"The networks differ: {'; '.join(parts)}. " if parts else ""

@@ -1,4 +1,4 @@
-"""Jobs in processes of their own, where one that dies takes no other with it."""
+"""Parallel jobs in separate processes; one that dies does not affect the others."""
 
 import multiprocessing
 import os
@@ -17,7 +17,7 @@ ITK_THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 
 
 def default_workers(jobs: int) -> int:
-    """Return as many workers as this process may use processors, at most one per job."""
+    """Return the number of processors available to this process, at most one per job."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(processors, jobs))
 
@@ -25,18 +25,18 @@ def default_workers(jobs: int) -> int:
 def run_jobs(
     function: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int, died: Callable[[Job], Result]
 ) -> Iterator[tuple[Job, Result]]:
-    """Yield each job with its result as it is done, in any order.
+    """Yield each job with its result as it finishes, in any order.
 
-    Each worker is a pool of one process: if that dies (killed for its memory, a crash in a library), it is known which
-    job it had, and a new one takes the next. Processes start anew or from a clean server, not as copies of this one
-    with its threads. When the caller stops, by Ctrl-C or otherwise, processes at work are ended.
+    Each worker is a pool of one process: if that dies (killed for its memory, a crash in a library), its job is known,
+    and a new process takes the next. Processes are spawned or forked from a clean server, not copies of this process
+    and its threads. When the caller stops, by Ctrl-C or otherwise, running processes are ended.
 
     Args:
-        function: to call with each job, in one thread; a function of a module, as it is sent by name. What it raises
-            is raised here.
+        function: function to call with each job, in one thread; a module-level function, as it is sent by name. Its
+            exceptions are raised here.
         jobs: values that can be pickled.
-        workers: how many processes; 1 = here, without any.
-        died: gives the result of a job whose process died.
+        workers: number of processes; 1 = run in this process.
+        died: returns the result of a job whose process died.
     """
     if workers <= 1 or len(jobs) <= 1:
         for job in jobs:
@@ -88,14 +88,14 @@ def _start(
 
 
 def _begin() -> None:
-    """Leave Ctrl-C to the process that started this one, and the other processors to the other workers."""
+    """Leave Ctrl-C to the parent process, and use one thread only."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _set_threads("1")
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let ITK use one thread here; sums do not depend on the number of processors then."""
+    """Make ITK use one thread here, so that sums do not depend on the number of processors."""
     threads = os.environ.get(ITK_THREADS)
     _set_threads("1")
     try:
@@ -105,7 +105,7 @@ def one_thread() -> Iterator[None]:
 
 
 def _set_threads(itk_threads: str | None) -> None:
-    """Set ITK's number of threads; it reads the environment when it is imported, which may not be yet."""
+    """Set ITK's number of threads, also in the environment, which ITK reads when it is imported."""
     if itk_threads is None:
         os.environ.pop(ITK_THREADS, None)
     else:

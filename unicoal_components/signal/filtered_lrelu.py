@@ -1,4 +1,4 @@
-"""Leaky ReLU between an up- and a downsampling, so that its harmonics do not alias."""
+"""Leaky ReLU between upsampling and downsampling, so that its harmonics do not alias."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from .precision import without_autocast
 from .resampling import downsample, pad, upsample
 
 CPU_BLOCK_VALUES = 2**21
-"""Values at the activation's rate that a CPU works on at once, so that they stay in its cache from pass to pass."""
+"""Values at the activation's rate that a CPU processes at once, so that they stay in its cache between passes."""
 BLOCK_VALUES = 2**27
-"""The same on other devices, where it bounds the memory for what lives only between two filters."""
+"""The same on other devices, where it limits the memory for intermediate values."""
 BLOCK_CHANNELS = 32
 """Smaller blocks would leave vector units idle."""
 
@@ -37,10 +37,10 @@ def filtered_lrelu(
     """Scale, add a bias, upsample, apply leaky ReLU × gain, clamp, downsample (Karras et al. 2021, §3.2 and figure 4).
 
     In the definition each axis is filled to n · up samples with zeros, padded, convolved with the up filter (gain
-    `up`), bent, clamped, convolved with the down filter, and every `down`-th sample is kept. The gain is multiplied
-    into scale and bias, which the leaky ReLU, positively homogeneous, allows.
+    `up`), activated, clamped, convolved with the down filter, and every `down`-th sample is kept. The gain is a factor
+    of scale and bias, as the leaky ReLU is positively homogeneous.
 
-    Works block by block, in float32 or better whatever autocast says (only the dense convolutions gain by less).
+    It works block by block, in float32 or better even under autocast (only dense convolutions gain from less).
     Differentiable once.
 
     Args:
@@ -52,10 +52,10 @@ def filtered_lrelu(
         up: upsampling factor.
         down: downsampling factor.
         padding: samples added at the low and the high end of each axis after the zero filling; negative crops.
-        slope: of the negative side.
-        gain: of the activation.
+        slope: slope of the negative side.
+        gain: gain of the activation.
         clamp: bound of the activation's magnitude.
-        keep: keep the activations, about four times the size of `x`, for the gradient; else compute them again.
+        keep: keep the activations, about four times the size of `x`, for the gradient; else recompute them.
 
     Returns:
         `(B, C, H', W')`, of the dtype of `x`, with H' = (H · up + sum(padding) - up_taps + 1 - down_taps) // down + 1.
@@ -64,17 +64,17 @@ def filtered_lrelu(
     channels = x.shape[1]
     scale = x.new_full((1, channels), gain, dtype=dtype) if scale is None else scale.to(dtype) * gain
     bias = x.new_zeros(channels, dtype=dtype) if bias is None else bias.to(dtype) * gain
-    between = _Between(up_filter, down_filter, up, down, padding, slope, clamp)
+    activation = _FilteredActivation(up_filter, down_filter, up, down, padding, slope, clamp)
     scale = scale.expand(x.shape[0], channels)
     with without_autocast(x):
-        if torch.compiler.is_compiling() or not torch.is_grad_enabled():  # a compiler chooses itself what to keep
-            return between.forward(x, scale, bias)
-        return _FilteredLeakyReLU.apply(x, scale, bias, between, keep)
+        if torch.compiler.is_compiling() or not torch.is_grad_enabled():  # a compiler decides itself what to keep
+            return activation.forward(x, scale, bias)
+        return _FilteredLeakyReLU.apply(x, scale, bias, activation, keep)
 
 
 @dataclass(frozen=True)
-class _Between:
-    """The steps from a convolution's result to the layer's, and their gradient."""
+class _FilteredActivation:
+    """Filtered activation, the steps after a layer's convolution, and their gradient."""
 
     up_filter: Tensor | None
     down_filter: Tensor | None
@@ -86,7 +86,7 @@ class _Between:
 
     @property
     def late_padding(self) -> int:
-        """Zeros to add in front of the down filter instead of the activation, under which they stay zeros."""
+        """Zeros to add before the down filter instead of before the activation, under which they stay zeros."""
         low, high = self.padding
         return low if self.up_filter is None and self.down_filter is not None and low == high > 0 else 0
 
@@ -100,54 +100,54 @@ class _Between:
         # the part of the full convolution that the definition keeps; upsample omits the trailing up - 1 zeros
         return last - low, last - high - self.up + 1
 
-    def rise(self, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-        """Compute what the activation sees."""
+    def upsample_and_bias(self, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
+        """Scale, add the bias and upsample: return the input of the activation."""
         x = torch.addcmul(bias[:, :, None, None], x.to(scale.dtype), scale[:, :, None, None])
         if self.up_filter is None:
             return pad(x, -self.crop[0], -self.crop[1])
         return upsample(x, self.up_filter * self.up, factor=self.up, crop=self.crop)
 
-    def rise_adjoint(self, grad: Tensor) -> Tensor:
-        """Map the gradient by the result of `rise` to that by the scaled and shifted `x`."""
+    def upsample_and_bias_adjoint(self, grad: Tensor) -> Tensor:
+        """Map the gradient by the result of `upsample_and_bias` to that by the scaled and shifted `x`."""
         inside = max(min(self.crop), 0)
         grad = pad(grad, self.crop[0] - inside, self.crop[1] - inside)
         if self.up_filter is None:
             return pad(grad, inside, inside)
         return downsample(grad, self.up_filter.flip(0) * self.up, factor=self.up, padding=inside)
 
-    def bend(self, x: Tensor) -> Tensor:
-        """Apply leaky ReLU and clamp, in place where no compiler is at work."""
+    def activate(self, x: Tensor) -> Tensor:
+        """Apply leaky ReLU and clamp, in place unless compiling."""
         if torch.compiler.is_compiling():
-            return _Bend.apply(x, self.slope, self.clamp)
+            return _Activation.apply(x, self.slope, self.clamp)
         return F.leaky_relu_(x, self.slope).clamp_(-self.clamp, self.clamp)
 
-    def bend_adjoint(self, grad: Tensor, bent: Tensor) -> Tensor:
-        """Map the gradient by the result `bent` of `bend` to that by its input, in place."""
+    def activate_adjoint(self, grad: Tensor, activated: Tensor) -> Tensor:
+        """Map the gradient by the result `activated` of `activate` to that by its input, in place."""
         aten = torch.ops.aten
-        aten.hardtanh_backward.grad_input(grad, bent, -self.clamp, self.clamp, grad_input=grad)
-        return aten.leaky_relu_backward.grad_input(grad, bent, self.slope, True, grad_input=grad)
+        aten.hardtanh_backward.grad_input(grad, activated, -self.clamp, self.clamp, grad_input=grad)
+        return aten.leaky_relu_backward.grad_input(grad, activated, self.slope, True, grad_input=grad)
 
-    def fall(self, x: Tensor) -> Tensor:
-        """Filter and throw away samples."""
+    def downsample(self, x: Tensor) -> Tensor:
+        """Apply the down filter and keep every `down`-th sample."""
         if self.down_filter is None:
             return x
         return downsample(x, self.down_filter, factor=self.down, padding=self.late_padding)
 
-    def fall_adjoint(self, grad: Tensor, bent: Tensor) -> Tensor:
-        """Map the gradient by the result of `fall` to that by its input `bent`, in a tensor of its own."""
+    def downsample_adjoint(self, grad: Tensor, activated: Tensor) -> Tensor:
+        """Map the gradient by the result of `downsample` to that by its input `activated`, in a new tensor."""
         if self.down_filter is None:
             return grad.clone()
         low, taps = self.late_padding, self.down_filter.flip(0)
-        height, width = bent.shape[2:]
-        # samples at the end that were too few for one more of the result
-        rest = max(bent.shape[i] + 2 * low - (grad.shape[i] - 1) * self.down - len(taps) for i in (2, 3))
+        height, width = activated.shape[2:]
+        # samples at the end that were too few for another sample of the result
+        rest = max(activated.shape[i] + 2 * low - (grad.shape[i] - 1) * self.down - len(taps) for i in (2, 3))
         return upsample(grad, taps, factor=self.down, crop=(low, low - rest))[:, :, :height, :width]
 
     def forward(self, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
         """Compute the layer's result."""
 
         def block(x: Tensor, scale: Tensor, bias: Tensor) -> tuple[Tensor]:
-            return (self.fall(self.bend(self.rise(x, scale, bias))).to(x.dtype),)
+            return (self.downsample(self.activate(self.upsample_and_bias(x, scale, bias))).to(x.dtype),)
 
         return _in_blocks(block, x, scale, bias.expand_as(scale), values=self._values(x))[0]
 
@@ -156,8 +156,8 @@ class _Between:
         kept = []
 
         def block(x: Tensor, scale: Tensor, bias: Tensor) -> tuple[Tensor]:
-            kept.append(self.bend(self.rise(x, scale, bias)))
-            return (self.fall(kept[-1]).to(x.dtype),)
+            kept.append(self.activate(self.upsample_and_bias(x, scale, bias)))
+            return (self.downsample(kept[-1]).to(x.dtype),)
 
         return _in_blocks(block, x, scale, bias.expand_as(scale), values=self._values(x))[0], kept
 
@@ -171,8 +171,10 @@ class _Between:
         activations = iter(kept)
 
         def block(x: Tensor, scale: Tensor, bias: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            bent = next(activations) if kept else self.bend(self.rise(x, scale, bias))
-            grad = self.rise_adjoint(self.bend_adjoint(self.fall_adjoint(grad.to(scale.dtype), bent), bent))
+            activated = next(activations) if kept else self.activate(self.upsample_and_bias(x, scale, bias))
+            grad = self.upsample_and_bias_adjoint(
+                self.activate_adjoint(self.downsample_adjoint(grad.to(scale.dtype), activated), activated)
+            )
             return (
                 (grad * scale[:, :, None, None]).to(x.dtype),
                 (grad * x).sum(dim=(2, 3)),
@@ -191,11 +193,11 @@ def _in_blocks(function: Callable[..., tuple[Tensor, ...]], *tensors: Tensor, va
     """Apply a function of tensors `(B, C, …)` to blocks of few samples and channels and join each of its results.
 
     Args:
-        function: treats samples and channels apart.
-        tensors: those it takes.
-        values: that it works on at once, per sample and channel.
+        function: function that treats samples and channels independently.
+        tensors: its arguments.
+        values: number of values that it processes at once, per sample and channel.
     """
-    if torch.compiler.is_compiling():  # a compiler divides the work itself, and an exported batch is of any size
+    if torch.compiler.is_compiling():  # a compiler divides the work itself, and an exported batch may have any size
         return function(*tensors)
     channels = tensors[0].shape[1]
     budget = CPU_BLOCK_VALUES if tensors[0].device.type == "cpu" else BLOCK_VALUES
@@ -214,34 +216,36 @@ def _join(results: list[tuple[Tensor, ...]], dim: int) -> tuple[Tensor, ...]:
     return tuple(torch.cat(pieces, dim=dim) for pieces in zip(*results, strict=True))
 
 
-class _Bend(torch.autograd.Function):
-    """Leaky ReLU and clamp with a gradient free of comparisons, whose boolean results Inductor would store one by one.
+class _Activation(torch.autograd.Function):
+    """Leaky ReLU and clamp with a gradient without comparisons, whose boolean results Inductor would store.
 
-    With them a compiled training step took longer than an eager one.
+    With comparisons a compiled training step took longer than an eager one.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, slope: float, clamp: float) -> Tensor:
-        bent = F.leaky_relu(x, slope).clamp(-clamp, clamp)
-        ctx.save_for_backward(bent)
+        activated = F.leaky_relu(x, slope).clamp(-clamp, clamp)
+        ctx.save_for_backward(activated)
         ctx.slope, ctx.clamp = slope, clamp
-        return bent
+        return activated
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (bent,) = ctx.saved_tensors
-        steepness = ctx.slope + (1 - ctx.slope) * bent.sign().relu()
-        return grad * steepness * (ctx.clamp - bent.abs()).sign(), None, None
+        (activated,) = ctx.saved_tensors
+        steepness = ctx.slope + (1 - ctx.slope) * activated.sign().relu()
+        return grad * steepness * (ctx.clamp - activated.abs()).sign(), None, None
 
 
 class _FilteredLeakyReLU(torch.autograd.Function):
-    """`_Between` with its gradient."""
+    """Autograd function of `_FilteredActivation`."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: Tensor, bias: Tensor, between: _Between, keep: bool) -> Tensor:
-        result, kept = between.forward_and_keep(x, scale, bias) if keep else (between.forward(x, scale, bias), [])
+    def forward(
+        ctx: Any, x: Tensor, scale: Tensor, bias: Tensor, activation: _FilteredActivation, keep: bool
+    ) -> Tensor:
+        result, kept = activation.forward_and_keep(x, scale, bias) if keep else (activation.forward(x, scale, bias), [])
         ctx.save_for_backward(x, scale, bias, *kept)
-        ctx.between = between
+        ctx.activation = activation
         return result
 
     @staticmethod
@@ -249,4 +253,4 @@ class _FilteredLeakyReLU(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         x, scale, bias, *kept = ctx.saved_tensors
         with without_autocast(grad):
-            return *ctx.between.backward(grad, x, scale, bias, kept), None, None
+            return *ctx.activation.backward(grad, x, scale, bias, kept), None, None

@@ -10,7 +10,7 @@ from torch import Tensor
 def design_lowpass(*, taps: int, cutoff: float, half_width: float, sampling_rate: float) -> Tensor | None:
     """Design a Kaiser low-pass filter.
 
-    Alias-free layers bound the spectrum of every activation (Karras et al. 2021, appendix C).
+    Alias-free layers limit the spectrum of every activation by it (Karras et al. 2021, appendix C).
 
     Args:
         taps: length of the filter; 1 means that no filter is needed.
@@ -19,13 +19,14 @@ def design_lowpass(*, taps: int, cutoff: float, half_width: float, sampling_rate
         sampling_rate: samples per field of view at which the filter runs.
 
     Returns:
-        Taps `(taps,)` that sum to 1, float32, or None for a single tap.
+        Taps `(taps,)` that sum to 1, float32, or `None` for a single tap.
 
     Raises:
-        ValueError: if `taps` is below 1.
+        ValueError: `taps` is below 1.
 
-    >>> design_lowpass(taps=12, cutoff=2.0, half_width=6.0, sampling_rate=32).shape
-    torch.Size([12])
+    Example:
+        >>> design_lowpass(taps=12, cutoff=2.0, half_width=6.0, sampling_rate=32).shape
+        torch.Size([12])
     """
     if taps < 1:
         raise ValueError(f"taps must be at least 1, got {taps}")
@@ -46,7 +47,7 @@ def gaussian_taps(sigma: float) -> Tensor:
         Taps `(2⌊3 sigma⌋ + 1,)`, float32.
 
     Raises:
-        ValueError: if `sigma` is negative or not finite.
+        ValueError: `sigma` is negative or not finite.
     """
     if not (math.isfinite(sigma) and sigma >= 0):
         raise ValueError(f"sigma must be finite and not negative, got {sigma}")

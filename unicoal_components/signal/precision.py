@@ -1,4 +1,4 @@
-"""Parts of a network that must not be rounded."""
+"""Full precision for parts of a network under autocast."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def without_autocast(x: Tensor) -> AbstractContextManager:
-    """Compute as if there were no autocast on the device of `x`.
+    """Return a context without autocast on the device of `x`.
 
-    Where there is none, nothing is entered: an exported graph keeps each entry as a graph of its own.
+    If autocast is off, the context does nothing: an exported graph would keep each context as a separate graph.
     """
     kind = x.device.type
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()

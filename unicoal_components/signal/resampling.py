@@ -1,8 +1,8 @@
-"""Separable resampling and blur of images, one depthwise convolution an axis.
+"""Separable resampling and blur of images, by one depthwise convolution per axis.
 
-Upsampling is a transposed convolution and downsampling a strided one, so that neither an inserted zero nor a sample
-that is thrown away is ever computed (the polyphase form). Both run fastest in the channels-last layout and are
-differentiable any number of times.
+Upsampling is a transposed convolution and downsampling a strided one, so that neither inserted zeros nor discarded
+samples are computed (the polyphase form). Both run fastest in the channels-last layout and are differentiable any
+number of times.
 """
 
 import torch.nn.functional as F  # noqa: N812
@@ -22,7 +22,7 @@ def upsample(x: Tensor, taps: Tensor, *, factor: int, crop: tuple[int, int] = (0
 
     Args:
         x: images `(B, C, H, W)`.
-        taps: filter `(T,)`; its gain is the caller's (sum = `factor` keeps the amplitude).
+        taps: filter `(T,)`; the caller sets its gain (sum = `factor` keeps the amplitude).
         factor: samples out per sample in, ≥ 1.
         crop: samples to cut off the full result at the low and the high end of each axis; negative adds zeros.
 
@@ -53,7 +53,7 @@ def downsample(x: Tensor, taps: Tensor, *, factor: int, padding: int = 0) -> Ten
 
 
 def pad(x: Tensor, low: int, high: int) -> Tensor:
-    """Add (or, where negative, cut off) samples of zero at the low and the high end of both image axes."""
+    """Add zeros (or, where negative, remove samples) at the low and the high end of both image axes."""
     return x if low == high == 0 else F.pad(x, [low, high, low, high])
 
 

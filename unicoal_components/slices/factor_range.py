@@ -1,4 +1,4 @@
-"""The factors of a training: single ones, and ranges to draw from."""
+"""Factors of a training: single numbers, and ranges to draw from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class FactorRange:
     high: float
 
     def draw(self, random: np.random.RandomState) -> float:
-        """Return a factor, by one number of the random state."""
+        """Return a factor, drawn with one random number."""
         return float(random.uniform(self.low, self.high))
 
 
@@ -24,16 +24,17 @@ Factor = float | FactorRange
 
 
 def read_factors(factors: Sequence[float | Mapping[str, float]] | Mapping[str, float]) -> list[Factor]:
-    """Read factors as they stand in a configuration: a list of numbers and ranges, or one range.
+    """Read the factors of a configuration: a list of numbers and ranges, or one range.
 
     Raises:
-        ValueError: If there are none, a number is below 1 or not finite, or a range has other keys than min and max or
-            does not rise.
+        ValueError: there are no factors, a number is below 1 or not finite, or a range has other keys than min and max
+            or min is not below max.
 
-    >>> read_factors([1, 2.5])
-    [1.0, 2.5]
-    >>> read_factors({"min": 2, "max": 6})
-    [FactorRange(low=2.0, high=6.0)]
+    Example:
+        >>> read_factors([1, 2.5])
+        [1.0, 2.5]
+        >>> read_factors({"min": 2, "max": 6})
+        [FactorRange(low=2.0, high=6.0)]
     """
     entries = [factors] if isinstance(factors, Mapping) else list(factors)
     if not entries:

@@ -1,7 +1,7 @@
-"""Thin slices from thick ones without a network: the baselines, and the first part of a residual.
+"""Interpolation of thin slices from thick ones, for baselines and for the base of a residual.
 
-Thin slice `b` lies at depth `b / factor` in units of thick slices. Every method here is linear in the stack, so it
-is one small matrix over the depth axis, built by scipy and applied wherever the stack lives (CPU or GPU, array or
+Thin slice `b` is at depth `b / factor` in units of thick slices. Every method here is linear in the stack, so it
+is one small matrix over the depth axis, built by scipy and applied on the stack's device (CPU or GPU, array or
 tensor).
 """
 
@@ -21,8 +21,8 @@ Indices = Sequence[int] | np.ndarray | torch.Tensor
 def interpolation_weights(num_slices: int, depths: np.ndarray, order: int) -> np.ndarray:
     """Return the matrix (K, num_slices) of spline interpolation of degree `order` at `depths`.
 
-    Column j is the interpolation of a stack that is 1 in slice j and 0 elsewhere. Past the ends the last slice goes on
-    ("nearest"). A depth that is a slice gets weight 1 on it and 0 on all others, so factor 1 is the identity exactly.
+    Column j is the interpolation of a stack that is 1 in slice j and 0 elsewhere. Beyond the ends the last slice is
+    repeated ("nearest"). The depth of a slice has weight 1 on it and 0 on all others, so factor 1 is the identity.
     """
     unit = np.eye(num_slices)
     columns = [map_coordinates(unit[j], depths[None], order=order, mode="nearest") for j in range(num_slices)]
@@ -33,7 +33,7 @@ def interpolation_weights(num_slices: int, depths: np.ndarray, order: int) -> np
 
 
 def _check(stack: np.ndarray | torch.Tensor) -> None:
-    """Refuse what is not a stack of floating point slices."""
+    """Check that the stack is of floating point slices."""
     floating = stack.is_floating_point() if isinstance(stack, torch.Tensor) else stack.dtype.kind == "f"
     if stack.ndim != 3 or stack.shape[0] == 0 or not floating:
         shape = tuple(stack.shape)
@@ -50,12 +50,12 @@ def _interpolate(stack: Stack, factor: float, indices: Indices, order: int) -> S
 
 
 def cubic_interpolation(stack: Stack, factor: float, indices: Indices) -> Stack:
-    """Interpolate thin slices by a cubic spline through the thick ones, each pixel on its own.
+    """Interpolate thin slices by a cubic spline through the thick ones, pixel by pixel.
 
     Args:
-        stack: Thick slices (N, H, W), floating point.
-        factor: Thick over thin slice spacing, a real number >= 1.
-        indices: Thin slice indices (K,); thin slice b lies at depth b / factor.
+        stack: thick slices (N, H, W), floating point.
+        factor: thick over thin slice spacing, a real number >= 1.
+        indices: thin slice indices (K,); thin slice b is at depth b / factor.
 
     Returns:
         The thin slices (K, H, W), of the type, dtype and device of `stack`. The spline may overshoot its range.

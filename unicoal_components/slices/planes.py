@@ -1,4 +1,4 @@
-"""Names of the axes of a stack `(D, H, W)`, by the slices that lie across them: axial, coronal, sagittal."""
+"""Names of the planes across the axes of a stack `(D, H, W)`: axial, coronal, sagittal."""
 
 from collections.abc import Iterable
 
@@ -7,23 +7,25 @@ PLANES = ("axial", "coronal", "sagittal")
 
 
 def axis_of(plane: str) -> int:
-    """Return the axis of (D, H, W) that the slices of a plane are counted along.
+    """Return the axis of (D, H, W) along which the slices of a plane are counted.
 
     Raises:
-        ValueError: there is no such plane.
+        ValueError: the plane is unknown.
 
-    >>> axis_of("axial"), axis_of("sagittal")
-    (0, 2)
+    Example:
+        >>> axis_of("axial"), axis_of("sagittal")
+        (0, 2)
     """
     if plane not in PLANES:
-        raise ValueError(f"plane {plane!r} is unknown; allowed is one of {', '.join(PLANES)}.")
+        raise ValueError(f"plane {plane!r} is unknown; it must be one of {', '.join(PLANES)}.")
     return PLANES.index(plane)
 
 
 def planes_of(axes: Iterable[int]) -> tuple[str, ...]:
     """Return the planes of axes of (D, H, W).
 
-    >>> planes_of((0, 2))
-    ('axial', 'sagittal')
+    Example:
+        >>> planes_of((0, 2))
+        ('axial', 'sagittal')
     """
     return tuple(PLANES[axis] for axis in axes)

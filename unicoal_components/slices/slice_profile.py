@@ -1,4 +1,4 @@
-"""Make thick slices from thin ones, as the official data preparation or as a scanner does."""
+"""Simulation of thick slices from thin ones, as in the official data preparation or as a scanner acquires them."""
 
 import math
 from collections.abc import Sequence
@@ -15,21 +15,21 @@ PROFILES = ("drop", "gaussian", "box")
 
 
 class Stack(Protocol):
-    """Anything like a `(D, H, W)` array of which slices can be read: an array, or a reader of a file."""
+    """Readable stack `(D, H, W)`: an array, or a reader of a file."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Depth, height and width."""
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        """Return some consecutive slices, `(n, H, W)`."""
+        """Return consecutive slices, `(n, H, W)`."""
 
 
 def check_profile(profile: str) -> str:
     """Return the profile's name.
 
     Raises:
-        ValueError: If there is no such profile.
+        ValueError: the profile is unknown.
     """
     if profile not in PROFILES:
         raise ValueError(f"profile is {profile!r}; it must be one of {', '.join(map(repr, PROFILES))}")
@@ -40,7 +40,7 @@ def check_thickness(thickness: float) -> float:
     """Return the thickness of a thick slice, in thin slices, as a float.
 
     Raises:
-        ValueError: If it is not a finite number above 0.
+        ValueError: the thickness is not a finite number above 0.
     """
     if isinstance(thickness, bool) or not isinstance(thickness, Real) or not 0 < thickness < math.inf:
         raise ValueError(f"thickness is {thickness!r}; it must be a finite real number > 0, in thin slices")
@@ -52,33 +52,34 @@ def profile_weights(center: float, thickness: float, depth: int, profile: str) -
 
     "gaussian" averages over the slice profile of a selective excitation (as SynthSR and the like model it):
     w(d) ∝ exp(-4 ln 2 (d / t)²) at the distance d of a thin slice from the center, for |d| ≤ 1.5 t; so the full width
-    at half maximum is the slice thickness t. "box" is the ideal profile: w is how much of a thin slice, which is 1
-    wide, lies within t / 2 of the center, for any center and thickness (the weights' own center is within 1 / (8 t) of
-    it, as a thin slice cut in two counts where it lies whole). "drop" is the official preparation: the thin slice at
-    the center, the others are thrown away; between two thin slices their linear interpolation.
+    at half maximum is the slice thickness t. "box" is the ideal profile: w is the part of a thin slice, which is 1
+    wide, within t / 2 of the center, for any center and thickness (the centroid of the weights is within 1 / (8 t) of
+    it, as a partial thin slice counts at its own center). "drop" is the official preparation: the thin slice at
+    the center, all others are dropped; between two thin slices their linear interpolation.
 
     Weights sum to 1, also at the volume's ends, where a profile that reaches outside is cut off. Thin slices have their
-    own scanner's profile, so nothing thinner can be made of them: a thickness of at most 1 interpolates linearly in all
-    profiles. For "box" this is continuous (a box of width 1 is the linear interpolation); "gaussian" starts to blur
+    own scanner's profile, so thinner ones cannot be made from them: a thickness of at most 1 interpolates linearly in
+    all profiles. For "box" this is continuous (a box of width 1 is the linear interpolation); "gaussian" starts to blur
     just above 1.
 
     Args:
-        center: Center of the thick slice, in thin slices.
-        thickness: Slice thickness t, in thin slices, > 0: the spacing k where slices touch, less with a gap between
-            them, more where they overlap. Without effect on "drop".
-        depth: Number of thin slices D.
+        center: center of the thick slice, in thin slices.
+        thickness: slice thickness t, in thin slices, > 0: the spacing k if slices touch, less with a gap between
+            them, more if they overlap. It has no effect on "drop".
+        depth: number of thin slices D.
         profile: "drop", "gaussian" or "box".
 
     Returns:
-        Index of the first thin slice, and float64 weights; none of them where the center is outside [0, D - 1].
+        Index of the first thin slice, and float64 weights; none if the center is outside [0, D - 1].
 
     Raises:
-        ValueError: If the thickness is not positive or there is no such profile.
+        ValueError: if the thickness is not positive or there is no such profile.
 
-    >>> profile_weights(2.25, 4, 10, "drop")
-    (2, array([0.75, 0.25]))
-    >>> profile_weights(3, 2, 10, "box")
-    (2, array([0.25, 0.5 , 0.25]))
+    Example:
+        >>> profile_weights(2.25, 4, 10, "drop")
+        (2, array([0.75, 0.25]))
+        >>> profile_weights(3, 2, 10, "box")
+        (2, array([0.25, 0.5 , 0.25]))
     """
     thickness = check_thickness(thickness)
     check_profile(profile)
@@ -105,26 +106,26 @@ def _box(center: float, thickness: float, depth: int) -> tuple[int, np.ndarray]:
 
 
 def _distances(center: float, reach: float, depth: int) -> tuple[int, np.ndarray]:
-    """Return the first thin slice within reach of a center, and how far it and the following ones are from there."""
+    """Return the first thin slice within reach of a center, and the distances of it and the following ones."""
     start = max(math.ceil(center - reach - TOLERANCE), 0)
     stop = min(math.floor(center + reach + TOLERANCE) + 1, depth)
     return start, np.abs(np.arange(start, stop) - center)
 
 
 def thick_slices(stack: Stack, centers: Sequence[float], thickness: float, profile: str) -> np.ndarray:
-    """Return thick slices at the given centers, reading every thin slice that they need once, and no other.
+    """Return thick slices at the given centers, reading each thin slice that they need once.
 
     Args:
         stack: `(D, H, W)`, thin slices, intensities in [-1, 1].
-        centers: Centers of the S thick slices, in thin slices; slices outside [0, D - 1] are blank (-1).
-        thickness: Slice thickness, in thin slices, > 0; the factor k where there is no gap.
+        centers: centers of the S thick slices, in thin slices; slices outside [0, D - 1] are blank (-1).
+        thickness: slice thickness, in thin slices, > 0; the factor k without a gap.
         profile: "drop", "gaussian" or "box", see `profile_weights`.
 
     Returns:
         `(S, H, W)`, float32.
 
     Raises:
-        ValueError: If the thickness is not positive or there is no such profile.
+        ValueError: if the thickness is not positive or there is no such profile.
     """
     depth, height, width = stack.shape
     parts = [profile_weights(center, thickness, depth, profile) for center in centers]
@@ -143,28 +144,29 @@ def thick_volume(
 
     Args:
         stack: `(D, H, W)`, thin slices, intensities in [-1, 1].
-        factor: Spacing k of the thick slices, in thin slices, ≥ 1.
+        factor: spacing k of the thick slices, in thin slices, ≥ 1.
         profile: "drop", "gaussian" or "box", see `profile_weights`.
-        thickness: Slice thickness, in thin slices, > 0; `None` = k, no gap.
-        phase: Center p of the first thick slice, in thin slices, in [0, k) and at most D - 1.
+        thickness: slice thickness, in thin slices, > 0; `None` = k, no gap.
+        phase: center p of the first thick slice, in thin slices, in [0, k) and at most D - 1.
 
     Returns:
         `(N, H, W)`, float32, N = ⌊(D - 1 - p) / k⌋ + 1.
 
     Raises:
-        ValueError: If the factor, the thickness or the phase is out of its range, or there is no such profile.
+        ValueError: if the factor, the thickness or the phase is out of its range, or there is no such profile.
 
-    >>> thick_volume(np.arange(6.0).reshape(6, 1, 1), 2.5, "drop").ravel().tolist()
-    [0.0, 2.5, 5.0]
-    >>> thick_volume(np.arange(6.0).reshape(6, 1, 1), 2.5, "drop", phase=1.25).ravel().tolist()
-    [1.25, 3.75]
+    Example:
+        >>> thick_volume(np.arange(6.0).reshape(6, 1, 1), 2.5, "drop").ravel().tolist()
+        [0.0, 2.5, 5.0]
+        >>> thick_volume(np.arange(6.0).reshape(6, 1, 1), 2.5, "drop", phase=1.25).ravel().tolist()
+        [1.25, 3.75]
     """
     factor = check_factor(factor)
     depth = stack.shape[0]
     if not 0 <= phase < factor or phase > depth - 1:
         raise ValueError(
             f"phase is {phase!r}; it must be in [0, factor), here [0, {factor:g}), and inside the volume's {depth} "
-            "thin slices: it is the place of the first thick slice"
+            "thin slices: it is the position of the first thick slice"
         )
     count = thick_count(depth - phase, factor)
     centers = [slice_centers(phase + n * factor, factor, size=2)[0] for n in range(count)]
@@ -172,7 +174,7 @@ def thick_volume(
 
 
 def _read(stack: Stack, rows: Sequence[int]) -> dict[int, np.ndarray]:
-    """Read slices in as few runs as possible; a view, not a copy, where the stack is a float32 array."""
+    """Read slices in as few runs as possible; views, not copies, of a float32 array."""
     slices: dict[int, np.ndarray] = {}
     breaks = [i for i in range(1, len(rows)) if rows[i] != rows[i - 1] + 1]
     for first, last in zip([0, *breaks], [*breaks, len(rows)], strict=True):
@@ -183,7 +185,7 @@ def _read(stack: Stack, rows: Sequence[int]) -> dict[int, np.ndarray]:
 
 
 def _weighted_sum(images: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
-    """Add up in a fixed order, so that the result does not depend on memory layout (a BLAS product's may)."""
+    """Sum in a fixed order, so that the result does not depend on memory layout (that of BLAS may)."""
     if len(images) == 1:
         return images[0]
     total = images[0] * np.float32(weights[0])

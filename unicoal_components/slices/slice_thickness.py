@@ -1,4 +1,4 @@
-"""How thick the simulated slices are: their profile, and their thickness or the gap between them in mm."""
+"""Profile and thickness of simulated slices, or the gap between them, in mm."""
 
 import math
 import os
@@ -13,22 +13,23 @@ LARGEST_RELATIVE = 4.0  # slice thickness over slice spacing
 
 @dataclass(frozen=True, kw_only=True)
 class SliceThickness:
-    """Profile and thickness of the thick slices that are made of thin ones, the same for all persons.
+    """Profile and thickness of the thick slices made from thin ones, the same for all subjects.
 
-    The factor k says how far apart the slices are: slice spacing = k · thin spacing. As slice spacing = slice thickness
-    + slice gap, either of the two, in mm, gives the other; with neither the slices touch.
+    The factor k gives the slice spacing = k · thin spacing. As slice spacing = slice thickness + slice gap, either of
+    the two, in mm, determines the other; with neither the slices touch.
 
     Args:
         profile: "gaussian", "box" or "drop", see `profile_weights`.
-        slice_gap: Gap between neighboring slices in mm, at every factor; negative where slices overlap.
-        slice_thickness: Thickness of the slices in mm, at every factor; `None` = what the gap leaves.
+        slice_gap: gap between neighboring slices in mm, at every factor; negative if slices overlap.
+        slice_thickness: thickness of the slices in mm, at every factor; `None` = from the gap.
 
     Raises:
-        ValueError: If there is no such profile, a value is not finite, the thickness is not positive, both gap and
+        ValueError: the profile is unknown, a value is not finite, the thickness is not positive, both gap and
             thickness are given, or one of them together with "drop", which has no thickness.
 
-    >>> SliceThickness(slice_gap=0.6).in_thin_slices(4, spacing=1.2, path="p01.h5")
-    3.5
+    Example:
+        >>> SliceThickness(slice_gap=0.6).in_thin_slices(4, spacing=1.2, path="p01.h5")
+        3.5
     """
 
     profile: str = "gaussian"
@@ -41,13 +42,13 @@ class SliceThickness:
             raise ValueError(f"slice_gap is {self.slice_gap!r}; it must be a number, in mm, 0 without a gap")
         if self.slice_thickness is not None and not (_is_finite(self.slice_thickness) and self.slice_thickness > 0):
             raise ValueError(
-                f"slice_thickness is {self.slice_thickness!r}; it must be a number > 0, in mm, or null: what slice_gap "
-                "leaves of the slice spacing"
+                f"slice_thickness is {self.slice_thickness!r}; it must be a number > 0, in mm, or null for the slice "
+                "spacing less slice_gap"
             )
         if self.slice_gap and self.slice_thickness is not None:
             raise ValueError(
                 f"slice_gap is {self.slice_gap!r} and slice_thickness is {self.slice_thickness!r}; give one of them, "
-                "the other follows from the slice spacing = slice_thickness + slice_gap"
+                "the other follows from slice spacing = slice_thickness + slice_gap"
             )
         if self.profile == "drop" and not self._touching:
             raise ValueError(
@@ -62,15 +63,15 @@ class SliceThickness:
     def in_thin_slices(self, factor: float, *, spacing: float | None, path: str | os.PathLike) -> float:
         """Return the slice thickness in thin slices.
 
-        At a factor of 1 nothing is made, the source is the thin scan itself; so the thickness is 1 there.
+        At a factor of 1 the source is the thin scan itself, so the thickness is 1.
 
         Args:
-            factor: Thick over thin slice spacing, ≥ 1.
-            spacing: Thin slice spacing in mm; `None` if the file does not tell, which is enough where slices touch.
-            path: The person's file, for the error's sake.
+            factor: thick over thin slice spacing, ≥ 1.
+            spacing: thin slice spacing in mm; `None` if unknown, which is allowed if slices touch.
+            path: the subject's file, used in error messages.
 
         Raises:
-            ValueError: If the spacing is needed and not known, or the gap leaves nothing of the slice spacing.
+            ValueError: the spacing is needed but unknown, or the gap is not less than the slice spacing.
         """
         if self._touching or factor == 1:
             return float(factor)
@@ -86,7 +87,7 @@ class SliceThickness:
         if thickness <= 0:
             raise ValueError(
                 f"slice_gap is {self.slice_gap:g} mm, while slices of '{path}' at factor {factor:g} are {factor:g} x "
-                f"{spacing:g} mm = {factor * spacing:g} mm apart; nothing is left for the slice. Take a smaller gap or "
+                f"{spacing:g} mm = {factor * spacing:g} mm apart; nothing is left for the slice. Use a smaller gap or "
                 "larger factors."
             )
         return thickness
@@ -97,13 +98,14 @@ def _is_finite(value: object) -> bool:
 
 
 def read_thickness_range(given: Sequence[float]) -> tuple[float, float]:
-    """Return the lowest and the highest slice thickness over slice spacing to draw between.
+    """Return the lowest and the highest slice thickness over slice spacing to draw from.
 
     Raises:
-        ValueError: If it is not two numbers above 0 and at most 4, the lower one first.
+        ValueError: the range is not two numbers above 0 and at most 4, the lower one first.
 
-    >>> read_thickness_range([0.6, 1.3])
-    (0.6, 1.3)
+    Example:
+        >>> read_thickness_range([0.6, 1.3])
+        (0.6, 1.3)
     """
     try:
         low, high = map(float, given)

@@ -1,4 +1,4 @@
-"""Running averages that move by an explicit call of the trainer, never inside a forward."""
+"""Running averages of weights and statistics, updated by explicit calls of the trainer."""
 
 import copy
 from typing import Any
@@ -13,13 +13,13 @@ from .schedules import average_half_life, decay_from_half_life
 
 
 class AveragedGenerator:
-    """Keep an exponential moving average of a generator's weights, the network that validates and ships.
+    """Keep an exponential moving average of a generator's weights, for validation and release.
 
     Unlike MONAI's `EMAHandler` it has a half-life in images and a state that a checkpoint restores.
 
     Args:
         generator: network to follow; copied, frozen and set to eval mode.
-        half_life_images: images after which an old weight counts half, > 0.
+        half_life_images: images after which the share of an old weight has halved, > 0.
         rampup: see `average_half_life`.
 
     Attributes:
@@ -53,29 +53,29 @@ class AveragedGenerator:
             average.copy_(current)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """Give the averaged network's plain state, the content of `model.pt`."""
+        """Return the averaged network's plain state dict, the content of `model.pt`."""
         return self.module.state_dict()
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """Take the averaged network's state from a checkpoint."""
+        """Load the averaged network's state dict from a checkpoint."""
         self.module.load_state_dict(state)
 
 
 class InputStatistics:
-    """Listen to a forward and move `magnitude_ema` and `w_avg` afterwards.
+    """Record statistics of a forward pass, and update `magnitude_ema` and `w_avg` afterwards.
 
-    Every module that owns a buffer `magnitude_ema` is a modulated convolution, whose mean(x²) of the input x is
-    noted; every module that owns a buffer `w_avg` is a mapping, whose output w is. The official code never updates
-    either, so its layers are scaled by a magnitude they do not have and truncation pulls towards zero.
+    Every module with a buffer `magnitude_ema` is a modulated convolution: mean(x²) of its input x is recorded. Every
+    module with a buffer `w_avg` is a mapping: the mean of its output w is recorded. The official code never updates
+    either, so its layers are scaled by a wrong magnitude and truncation pulls towards zero.
 
         with InputStatistics(network=generator) as statistics:
             fake = generator(image)
         statistics.update(batch_size=16)
 
     Args:
-        network: modules to listen to.
+        network: network whose modules are recorded.
         magnitude_half_life_images: half-life of `magnitude_ema`, in images.
-        w_decay: share of `w_avg` that one iteration leaves, in [0, 1].
+        w_decay: share of the old `w_avg` after one iteration, in [0, 1].
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class InputStatistics:
 
     @torch.no_grad()
     def update(self, *, batch_size: int) -> None:
-        """Move the buffers towards what the forward showed, averaged over all processes.
+        """Move the buffers towards the statistics of the forward pass, averaged over all processes.
 
         Args:
             batch_size: images in this iteration, over all processes.
@@ -117,7 +117,7 @@ class InputStatistics:
         magnitude_decay = decay_from_half_life(batch_size, self.magnitude_half_life_images)
         moves = [(m, m.magnitude_ema, magnitude_decay) for m in self.convolutions]
         moves += [(m, m.w_avg, self.w_decay) for m in self.mappings]
-        if world_size() == 1:  # else all processes send as much; one that showed nothing sends what is there
+        if world_size() == 1:  # else all processes send equally much; one without statistics sends its buffers
             moves = [move for move in moves if move[0] in self._seen]
         if not moves:
             return
@@ -130,7 +130,7 @@ class InputStatistics:
             targets = list(flat.split([target.numel() for target in targets]))
         for (_, buffer, decay), target in zip(moves, targets, strict=True):
             target = target.view_as(buffer).to(buffer)
-            buffer.lerp_(torch.where(target.isfinite(), target, buffer), 1.0 - decay)  # one bad batch must not stay
+            buffer.lerp_(torch.where(target.isfinite(), target, buffer), 1.0 - decay)  # ignore a bad batch
 
 
 def _owners(network: nn.Module, name: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Train a baseline on the data and tasks of the method."""
+"""Training of a baseline on the data and tasks of the method."""
 
 import logging
 import time
@@ -31,20 +31,20 @@ def train_baseline(
     batch_size: int = 8,
     learning_rate: float = 1e-3,
 ) -> dict[str, Any]:
-    """Train by L1 and Adam until a budget is used up, with the learning rate falling linearly in its second half.
+    """Train by L1 and Adam until a budget is used up; the learning rate falls linearly in its second half.
 
-    Time is processor time, of all threads, and loading counts as well, for it happens in this process: so networks are
-    given the same on a machine that does other things beside.
+    Time is processor time of all threads. It includes loading, which happens in this process. So networks get equal
+    budgets even on a machine that is busy with other work.
 
     Args:
         network: takes a slice group and the generator's keyword arguments; changed in place.
         dataset: training slices, as the generator gets them.
-        make_sampler: makes their sampler from the number of images of an epoch.
-        device: where to train.
+        make_sampler: builds their sampler from the number of images of an epoch.
+        device: device to train on.
         images: stop after this many training images.
         minutes: stop after this processor time; with `images` as well, whichever comes first.
         batch_size: images in a step.
-        learning_rate: of Adam, in the first half.
+        learning_rate: learning rate of Adam in the first half.
 
     Returns:
         `images_seen`, `seconds` of processor time and the last step's `loss`.

@@ -1,4 +1,4 @@
-"""Restart a training exactly where it stopped, and keep its best model."""
+"""Checkpoints: resume a training exactly where it stopped, and keep its best model."""
 
 import logging
 import math
@@ -18,35 +18,36 @@ from .random_state import get_random_state, set_random_state
 
 logger = logging.getLogger(__name__)
 FILE_NAME = "checkpoint.pt"
-AFRESH = "set resume to false or output_dir to a new folder to start afresh"
+RESTART_HINT = "set resume to false or output_dir to a new folder to start from scratch"
 
 
 class ResumeCheckpoint:
-    """Save everything at the end of each epoch, and go on from there at the next start.
+    """Save a checkpoint at the end of each epoch, and resume from it at the next start.
 
     `checkpoint.pt` in `output_dir` holds generator, discriminator, average, optimizers, counters, the best
-    score, the states of all random generators and whom the training saw; it is replaced as a whole, so a process killed
-    at any time leaves a good one. `model.pt` holds the plain state of the averaged generator (of the generator where
-    there is no average) and is replaced when the evaluator's key metric improves, by the evaluator's own comparison.
-    After a restart MONAI's saver takes the first validation for the best; here the best score is restored. Without an
-    evaluator, or if it never ran, `model.pt` is written at the end of training.
+    score, the states of all random generators and the training subjects. It is replaced atomically, so that a process
+    killed at any time leaves a valid one. `model.pt` holds the plain state dict of the averaged generator (of the
+    generator if there is no average). It is replaced when the evaluator's key metric improves, by the evaluator's own
+    comparison. After a restart MONAI's saver takes the first validation for the best; here the best score is restored.
+    Without an evaluator, or if it never ran, `model.pt` is written at the end of training.
 
-    It saves after all other handlers of the epoch's end, validation included, wherever it stands in the
-    list of handlers; put it first, so that it restores before others act on the start.
+    It saves after all other handlers of the epoch's end, validation included, whatever its position in the list of
+    handlers. Put it first, so that it restores before other handlers act on the start.
 
-    Each epoch takes the random numbers up where the last iteration before it left them: what validation and the start
-    of workers draw in between (it differs between a restart and persistent workers) does not matter.
+    Each epoch starts with the random state after the last iteration before it. So random numbers drawn by validation
+    and by starting workers, which differ between a restart and persistent workers, have no effect.
 
     Args:
-        output_dir: folder of `checkpoint.pt`; made if needed.
+        output_dir: folder of `checkpoint.pt`; created if needed.
         model_path: file for the best model; `None` = `model.pt` in `output_dir`.
-        evaluator: engine whose key metric decides, the one of the `ValidationHandler`.
-        resume: go on from `checkpoint.pt` if it is there; otherwise start afresh and overwrite it.
-        subjects: whose scans the training sees, from `training_subjects`: written beside every best model, so that an
-            evaluation knows; `None` = no record.
-        validation_subjects: whose scans the evaluator sees, from `training_subjects`: once it ran, the record says that
-            they chose the model; `None` = the record does not tell.
-        pretrained: weights that the training starts from; who chose them, by their record, counts too.
+        evaluator: engine whose key metric selects the model, the one of the `ValidationHandler`.
+        resume: resume from `checkpoint.pt` if it exists; otherwise start from scratch and overwrite it.
+        subjects: training subjects and their scans, from `training_subjects`; recorded next to every best model for
+            later evaluations; `None` = no record.
+        validation_subjects: subjects of the evaluator and their scans, from `training_subjects`; recorded as those that
+            selected the model, once the evaluator ran; `None` omits them.
+        pretrained: weights that the training starts from; subjects that selected them, by their record, are recorded
+            too.
 
     Raises (when training starts):
         OSError: a folder cannot be written.
@@ -71,7 +72,7 @@ class ResumeCheckpoint:
         self.subjects = subjects
         self.validation_subjects = validation_subjects
         self._selected_before: Subjects = {} if pretrained is None else read_selected_by(pretrained) or {}
-        self._random_state: dict[str, Any] | None = None  # of the last epoch's end
+        self._random_state: dict[str, Any] | None = None  # at the end of the last epoch
 
     def attach(self, engine: Engine) -> None:
         """Restore when `engine` starts and save when each of its epochs ends.
@@ -97,7 +98,7 @@ class ResumeCheckpoint:
             for folder in {self.path.parent, self.model_path.parent}:
                 check_writable(folder)
         if not trainer.has_event_handler(self._save, Events.EPOCH_COMPLETED):
-            trainer.add_event_handler(Events.EPOCH_COMPLETED, self._save)  # now, hence after all others
+            trainer.add_event_handler(Events.EPOCH_COMPLETED, self._save)  # added now, so that it runs after all others
         found = from_first_rank(self.path.is_file())
         if found and self.resume:
             self._restore(trainer, read_weights(self.path))
@@ -120,7 +121,7 @@ class ResumeCheckpoint:
             self._save_model(trainer)
 
     def _save_model(self, trainer: Any) -> None:
-        """Write the model and its record; a record of weights that are gone would lie."""
+        """Write the model together with its record, so that the record always describes these weights."""
         save_weights(_model_state(trainer), self.model_path)
         if self.subjects is None:
             record_path(self.model_path).unlink(missing_ok=True)
@@ -130,7 +131,7 @@ class ResumeCheckpoint:
             write_record(self.model_path, subjects=self.subjects, images_seen=seen, selected_by=chosen_by)
 
     def _selected_by(self) -> Subjects | None:
-        """Tell by whom the best model so far was chosen; the last epoch's, without a validation, was not chosen."""
+        """Return the subjects that selected the best model so far; without a validation nothing was selected."""
         if not self._validated():
             return self._selected_before
         return None if self.validation_subjects is None else merged(self.validation_subjects, self._selected_before)
@@ -139,14 +140,14 @@ class ResumeCheckpoint:
         return self.evaluator is not None and self.evaluator.state.best_metric_epoch != -1
 
     def _improved(self, trainer: Any) -> bool:
-        """Tell whether this epoch's validation, if there was one, is the best so far."""
+        """Return whether this epoch's validation, if there was one, is the best so far."""
         if self.evaluator is None:
             return False
         state = self.evaluator.state
         if state.best_metric_epoch != trainer.state.epoch:
             return False
         if not math.isfinite(float(state.best_metric)):  # nothing compares as better than NaN
-            logger.warning("Epoch %d: the key metric is %s and does not count", trainer.state.epoch, state.best_metric)
+            logger.warning("Epoch %d: the key metric is %s and is ignored", trainer.state.epoch, state.best_metric)
             state.best_metric, state.best_metric_epoch = -1, -1
             return False
         return True
@@ -173,7 +174,7 @@ class ResumeCheckpoint:
         }
 
     def _parts(self, trainer: Any) -> dict[str, Any]:
-        """Name all objects that have a state."""
+        """Return all objects that have a state, by name."""
         candidates = {
             "generator": unwrap(trainer.network),
             "optimizer": trainer.optimizer,
@@ -185,7 +186,7 @@ class ResumeCheckpoint:
         return {name: part for name, part in candidates.items() if part is not None}
 
     def _restore(self, trainer: Any, content: Mapping[str, Any]) -> None:
-        """Put everything back; nothing is touched unless all of it fits."""
+        """Restore everything; nothing is changed unless all of it fits."""
         parts = self._parts(trainer)
         self._check(trainer, content, parts)
         for name, part in parts.items():
@@ -195,15 +196,15 @@ class ResumeCheckpoint:
             if engine is not None and name in content["best"]:
                 engine.state.best_metric = content["best"][name]["metric"]
                 engine.state.best_metric_epoch = content["best"][name]["epoch"]
-        self._remember_subjects(content)
+        self._add_earlier_subjects(content)
         if rank() < len(content["random_states"]):
             self._random_state = content["random_states"][rank()]
-        self._tell(trainer)
+        self._log_progress(trainer)
 
-    def _remember_subjects(self, content: Mapping[str, Any]) -> None:
-        """Count whom the part before the restart saw, should the data have changed.
+    def _add_earlier_subjects(self, content: Mapping[str, Any]) -> None:
+        """Add the subjects seen before the restart, in case the data changed.
 
-        The record alone would not do: it is as old as the best model.
+        The record next to the model is not enough: it is as old as the best model.
         """
         if self.subjects is not None:
             for earlier in (content.get("subjects"), read_record(self.model_path)):
@@ -216,32 +217,32 @@ class ResumeCheckpoint:
         absent = [name for name in wanted if name not in content]
         if absent:
             raise ValueError(
-                f"{self.path} lacks {', '.join(absent)}: it is no checkpoint of this trainer, or of one with other "
-                "losses. Set the config as in that run, or set resume to false or output_dir to a new folder."
+                f"{self.path} lacks {', '.join(absent)}: it is not a checkpoint of this trainer, or of one with other "
+                f"losses. Set the config as in that run, or {RESTART_HINT}."
             )
         for name in ("generator", "discriminator", "average"):
             if name in parts:
                 state = parts[name].state_dict()
-                check_fit(content[name], state, path=self.path, name=f"the {name}", way_out=AFRESH)
+                check_fit(content[name], state, path=self.path, name=f"the {name}", hint=RESTART_HINT)
         if content["epoch_length"] != trainer.state.epoch_length:
             raise ValueError(
                 f"{self.path} was written with {content['epoch_length']} iterations per epoch, this run has "
                 f"{trainer.state.epoch_length}: the training data, the batch size or the number of processes changed. "
-                f"Restore them to resume exactly, or {AFRESH}."
+                f"Restore them to resume exactly, or {RESTART_HINT}."
             )
 
-    def _tell(self, trainer: Any) -> None:
+    def _log_progress(self, trainer: Any) -> None:
         done, wanted = trainer.state.epoch, trainer.state.max_epochs
         if done >= wanted:
-            message = "Training is already complete: %s is at epoch %d of %d. To train on, raise max_epochs; to start "
-            message += "afresh, set resume to false or output_dir to a new folder."
+            message = "Training is already complete: %s is at epoch %d of %d. To train further, raise max_epochs; to "
+            message += "start from scratch, set resume to false or output_dir to a new folder."
             logger.warning(message, self.path, done, wanted)
         else:
             logger.info("Resuming from %s: epoch %d of %d comes next", self.path, done + 1, wanted)
 
 
 def _model_state(trainer: Any) -> Mapping[str, Any]:
-    """Give the state that ships: the average's if there is one."""
+    """Return the state dict to release: the average's if there is one."""
     return trainer.average.state_dict() if trainer.average is not None else unwrap(trainer.network).state_dict()
 
 

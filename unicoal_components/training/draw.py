@@ -1,4 +1,4 @@
-"""Draw what the network shall do with a slice, and everything else that is random in a training item."""
+"""Random draw of a training item: its task, window, flips, intensities and all else."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,28 +18,29 @@ from .intensity_draw import IntensityDraw, draw_intensity
 Window = tuple[int, int, int, int]
 
 AXES = {"thin": (0, 1, 2), "axial": (0,)}
-"""Axes of (D, H, W) that slices may be drawn along, as far as the volumes are truly thin along them."""
+"""Axes of (D, H, W) along which slices may be drawn, if the volumes are truly thin along them."""
 
 
 @dataclass(frozen=True)
 class SliceDraw:
-    """All that is random in one item; `LoadSliceGroupd` applies it.
+    """Random choices of one item; `LoadSliceGroupd` applies them.
 
     Attributes:
-        source: name of the modality to start from.
-        target: name of the one to synthesize.
+        source: name of the source modality.
+        target: name of the modality to synthesize.
         factor: thick over thin slice spacing.
-        axis: of (D, H, W), through the slices.
+        axis: axis of (D, H, W) through the slices.
         index: thin slice along this axis.
-        offset: how far it is behind its anchor, in thin slices.
-        profile: of the thick slices; `None` = the loader's.
+        offset: distance of the thin slice after its anchor, in thin slices.
+        profile: profile of the thick slices; `None` = the loader's.
         thickness: slice thickness over slice spacing; `None` = the loader's.
         window: (top, bottom, left, right) in the slice; may reach outside.
         flips: whether the slices' order, their rows and their columns are reversed.
         transposed: whether rows and columns are exchanged afterwards.
-        rotation: in the plane, in radians.
-        zoom: in the plane, > 1 magnifies.
-        intensity: of the source, and of the target where it is of the same modality; `None` = as it is.
+        rotation: angle in the plane, in radians.
+        zoom: zoom in the plane, > 1 magnifies.
+        intensity: change of intensities of the source, and of the target if it is of the same modality; `None` = no
+            change.
     """
 
     source: str
@@ -61,52 +62,53 @@ class SliceDraw:
 class DrawSliceTaskd(Randomizable, Transform):
     """Draw the task of a training slice (docs/method.md, section 6), and everything else that is random.
 
-    Nothing is read or changed here: `LoadSliceGroupd` applies the draw, to source and target alike. Written are `draw`
+    No image is read or changed here: `LoadSliceGroupd` applies the draw to source and target. The transform adds `draw`
     (a `SliceDraw`), `modality` and `source_modality` (indices), `factor`, and `slice_index` (along the drawn axis).
 
-    The task is drawn uniformly among all (target, source, factor) that the subject's modalities allow. Source = target
-    at factor 1 asks for the input itself; such a task (which the method does not exclude) teaches copying and nothing
-    else, so it is left out, unless the subject allows no other. Thick slices are only made along axes along which both
-    volumes are truly thin; at a factor of 1 nothing is made thick, and every axis serves. Along the first axis the
-    slice is the item's, so that a round sees each of them; along another one it is drawn from the foreground box.
+    The task is drawn uniformly among all (target, source, factor) that the subject's modalities allow. With source =
+    target at factor 1 the output is the input; such a task (which the method does not exclude) only teaches copying,
+    so it is left out, unless the subject allows no other. Thick slices are only made along axes along which both
+    volumes are truly thin; at a factor of 1 nothing is made thick, and every axis is allowed. Along the first axis the
+    slice is the item's, so that each is used once per round; along another one it is drawn from the foreground box.
 
-    The anchor is a = b - U{0..⌈k⌉-1} for the thin slice b and the factor k, so that every position below 1 that the
-    thin grid offers is seen; with a random phase it is a = b - U[0, k), so that every position is, as in scans whose
-    thick slices lie anywhere. At a factor of 1 source and target have one grid, and a = b in both.
+    The anchor is a = b - U{0..⌈k⌉-1} for the thin slice b and the factor k, so that every position below 1 on the
+    thin grid occurs. With a random phase it is a = b - U[0, k), so that every position occurs, as in scans whose
+    thick slices are not aligned with the thin ones. At a factor of 1 source and target share a grid, and a = b in both.
 
-    Intensities are drawn for the source. Where source and target have one modality the target gets the same, because
-    the output then has the contrast of its input; otherwise it keeps the contrast that the network shall learn.
+    Intensities are drawn for the source. If source and target are of the same modality, the target gets the same
+    change, because the output then has the contrast of its input; otherwise it keeps the contrast to be learned.
 
     Args:
-        modalities: Names in the order of the network's classes.
-        targets: Names of those to synthesize; `None` = all.
-        sources: Names of those to start from; `None` = all.
-        factors: Real factors ≥ 1, and ranges {"min": 2.0, "max": 6.0} in which every real factor is equally likely; or
+        modalities: names in the order of the network's classes.
+        targets: names of the modalities to synthesize; `None` = all.
+        sources: names of the source modalities; `None` = all.
+        factors: real factors ≥ 1, and ranges {"min": 2.0, "max": 6.0} in which every real factor is equally likely; or
             one range. Each number and each range comes equally often.
-        same_modality: Whether the source may be of the target's modality.
-        cross_modality: Whether it may be of another one.
-        resolution: Width and height R of the window, in voxels.
-        axes: "thin": through the slices goes any axis along which the volumes are truly thin; "axial": the first only.
-        phase: "grid": centers of thick slices lie on thin slices; "random": anywhere between them.
+        same_modality: whether the source may be of the target's modality.
+        cross_modality: whether the source may be of another modality.
+        resolution: width and height R of the window, in voxels.
+        axes: "thin": slices along any axis along which the volumes are truly thin; "axial": along the first only.
+        phase: "grid": centers of thick slices coincide with thin slices; "random": they are anywhere between them.
         thickness: [lowest, highest] slice thickness over slice spacing, equally likely; `None` = the loader's.
-        profiles: Names of slice profiles, equally likely; `None` = the loader's.
-        crop: "random": a window at random where the slice is larger than R, inside the foreground box or, where this is
-            smaller, covering it; "center": the middle of the slice. A slice smaller than R is always in the middle.
+        profiles: names of slice profiles, equally likely; `None` = the loader's.
+        crop: "random": a random window if the slice is larger than R, inside the foreground box or, if the box is
+            smaller, covering it; "center": the middle of the slice. A slice smaller than R is always centered.
         flip: "left_right": mirror the columns in half of the items; "all": the order of the slices, rows and columns,
             each in half of the items, and exchange rows and columns in half of them; "none".
-        rotation: Largest angle in the plane, in degrees; across modalities only, for within one it would blur the
-            detail that is to be learned.
-        zoom: Half-range of the logarithm of the zoom in the plane; across modalities only.
-        gamma: Half-range of the logarithm of the exponent of intensities.
-        gain: Half-range of the logarithm of their gain.
-        bias: Half-range of the coefficients of a smooth bias field.
-        noise: Largest standard deviation of Rician noise on the source, part of the range; half of the items have none.
-        contrast: Part of the items within one modality whose contrast is exchanged: inverted, or by a random curve.
-            They are called any modality, so that contrasts which were never seen are none of the network's business.
+        rotation: largest angle in the plane, in degrees; across modalities only, as within one it would blur the
+            detail to be learned.
+        zoom: half-range of the logarithm of the zoom in the plane; across modalities only.
+        gamma: half-range of the logarithm of the exponent of intensities.
+        gain: half-range of the logarithm of the gain of intensities.
+        bias: half-range of the coefficients of a smooth bias field.
+        noise: largest standard deviation of Rician noise on the source, as a fraction of the range; half of the items
+            have none.
+        contrast: fraction of the items within one modality whose contrast is replaced: inverted, or by a random curve.
+            Their modality index is random, so that the network learns to ignore contrasts it has never seen.
 
     Raises:
-        ValueError: If a name or a number is not allowed; and, when called, if the subject has no modality to start from
-            or to synthesize, or no axis for it.
+        ValueError: a name or a number is not allowed; when called, the subject has no allowed source or target
+            modality, or no axis for them.
     """
 
     def __init__(
@@ -214,7 +216,7 @@ class DrawSliceTaskd(Randomizable, Transform):
         }
 
     def _offset(self, factor: float) -> float:
-        """Draw how far the thin slice is behind its anchor, in thin slices."""
+        """Draw the distance of the thin slice after its anchor, in thin slices."""
         if self.phase == "grid" or factor == 1:
             return int(self.R.randint(anchor_count(factor)))
         return factor * float(self.R.uniform(0, 1 - TOLERANCE))  # `slice_position` leaves room for rounding errors
@@ -232,7 +234,7 @@ class DrawSliceTaskd(Randomizable, Transform):
         return profile, None if self.thickness is None else float(self.R.uniform(*self.thickness))
 
     def _flips(self, axis: int) -> tuple[bool, bool, bool]:
-        """Draw what is reversed: the order of the slices, the rows, the columns."""
+        """Draw whether the order of the slices, the rows and the columns are reversed."""
         slices, rows, columns = (bool(draw < 0.5) for draw in self.R.rand(3))
         if self.flip == "all":
             return slices, rows, columns
@@ -261,7 +263,7 @@ class DrawSliceTaskd(Randomizable, Transform):
                 f"{', '.join(f'{name} (thin along {list(thin[name])})' for name in present)}, while targets are "
                 f"{', '.join(self.targets)} and sources {', '.join(self.sources)}, {self._pairing()}, and thick slices "
                 f"can be made along {list(self.axes)} of the axes (0, 1, 2) where a volume is thin. "
-                "Correct the names, or take the subject out of the datalist"
+                "Correct the names, or remove the subject from the datalist."
             )
         return [task for task in possible if task[0] != task[1] or task[2] != 1] or possible
 
@@ -279,7 +281,7 @@ class DrawSliceTaskd(Randomizable, Transform):
         return top, top + self.resolution, left, left + self.resolution
 
     def _start(self, size: int, box_start: int, box_stop: int) -> int:
-        """Draw where the window begins along one axis."""
+        """Draw the start of the window along one axis."""
         spare = size - self.resolution
         if self.crop == "center" or spare <= 0:
             return int(spare / 2)

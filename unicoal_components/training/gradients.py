@@ -1,4 +1,4 @@
-"""Non-finite gradients: replaced, counted, and a stop when they stay."""
+"""Non-finite gradients: replace and count them, and stop the training if they persist."""
 
 import logging
 from collections.abc import Iterable
@@ -9,20 +9,21 @@ logger = logging.getLogger(__name__)
 
 
 def replace_nonfinite_gradients(parameters: Iterable[torch.nn.Parameter]) -> torch.Tensor:
-    """Put 0 for every gradient value that is not finite, in place.
+    """Replace every gradient value that is not finite by 0, in place.
 
-    One bad value would otherwise destroy the optimizer's moments for good.
+    One such value would otherwise spoil the optimizer's moments permanently.
 
     Args:
-        parameters: those without a gradient are left out.
+        parameters: parameters to check; those without a gradient are skipped.
 
     Returns:
-        Number of values replaced, a 0-dim int64 tensor on the gradients' device, so that nobody waits for it here.
+        Number of values replaced, a 0-dim int64 tensor on the gradients' device, to avoid a synchronization here.
 
-    >>> weight = torch.nn.Parameter(torch.zeros(3))
-    >>> weight.grad = torch.tensor([1.0, float("nan"), float("inf")])
-    >>> replace_nonfinite_gradients([weight]).item(), weight.grad.tolist()
-    (2, [1.0, 0.0, 0.0])
+    Example:
+        >>> weight = torch.nn.Parameter(torch.zeros(3))
+        >>> weight.grad = torch.tensor([1.0, float("nan"), float("inf")])
+        >>> replace_nonfinite_gradients([weight]).item(), weight.grad.tolist()
+        (2, [1.0, 0.0, 0.0])
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
     if not gradients:
@@ -34,14 +35,14 @@ def replace_nonfinite_gradients(parameters: Iterable[torch.nn.Parameter]) -> tor
 
 
 class NonFiniteGuard:
-    """Stop a training that has gone wrong for good.
+    """Stop a training that has diverged.
 
     Args:
         patience: consecutive iterations with a non-finite gradient value that end the training, ≥ 1.
 
     Attributes:
         total: values replaced since the start of training.
-        consecutive: iterations in a row, up to now, in which a value was replaced.
+        consecutive: number of the latest consecutive iterations in which a value was replaced.
     """
 
     def __init__(self, *, patience: int = 10) -> None:
@@ -52,10 +53,14 @@ class NonFiniteGuard:
         self.consecutive = 0
 
     def update(self, count: int, *, iteration: int) -> None:
-        """Take note of the values replaced in one iteration.
+        """Add the count of values replaced in one iteration.
+
+        Args:
+            count: number of values replaced.
+            iteration: number of the iteration, for messages.
 
         Raises:
-            RuntimeError: this was the last iteration that `patience` allows.
+            RuntimeError: `patience` is used up.
         """
         if count == 0:
             self.consecutive = 0
@@ -71,9 +76,9 @@ class NonFiniteGuard:
             )
 
     def state_dict(self) -> dict[str, int]:
-        """Give the counters, for the checkpoint."""
+        """Return the counters, for the checkpoint."""
         return {"total": self.total, "consecutive": self.consecutive}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Take the counters from a checkpoint."""
+        """Restore the counters from a checkpoint."""
         self.total, self.consecutive = int(state["total"]), int(state["consecutive"])

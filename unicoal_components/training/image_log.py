@@ -1,4 +1,4 @@
-"""A handler that shows training slices in TensorBoard."""
+"""Handler that writes training slices to TensorBoard."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ TAG = "source, target, prediction, error"
 class SliceImages:
     """Write slices of the current batch to TensorBoard: source, target, prediction and error side by side.
 
-    One row for each slice. The source is the thick slice just before the target slice (the anchor, the second of a
+    Each slice is a row. The source is the thick slice just before the target slice (the anchor, the second of a
     group of four). Images show [-1, 1] as black to white; the error is |prediction - target| / 2, white at
     `ERROR_LIMIT` of the data range.
 
     Args:
         log_dir: TensorBoard folder, the same as the other handlers'.
-        interval: every how many epochs or iterations.
-        epoch_level: count epochs; otherwise iterations.
-        count: number of slices of the batch, at most.
+        interval: number of epochs or iterations between two images.
+        epoch_level: whether the interval counts epochs; otherwise iterations.
+        count: largest number of slices of the batch.
 
     Raises:
         ValueError: `interval` or `count` is below 1; at run time, an output without image, label or pred.
@@ -40,7 +40,7 @@ class SliceImages:
     ) -> None:
         for name, value in (("interval", interval), ("count", count)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}; allowed is an integer of at least 1.")
+                raise ValueError(f"{name} is {value!r}; it must be an integer >= 1.")
         self.log_dir = str(log_dir)
         self.interval = interval
         self.epoch_level = epoch_level
@@ -48,14 +48,14 @@ class SliceImages:
         self._writer: SummaryWriter | None = None
 
     def attach(self, engine: Engine) -> None:
-        """Register with a trainer; in a distributed training the first process writes."""
+        """Register with a trainer; in a distributed training only the first process writes."""
         if rank() == 0:
             event = Events.EPOCH_COMPLETED if self.epoch_level else Events.ITERATION_COMPLETED
             engine.add_event_handler(event(every=self.interval), self)
             engine.add_event_handler(Events.COMPLETED, self.close)
 
     def __call__(self, engine: Engine) -> None:
-        """Write the current batch; the file is opened when there is something to write."""
+        """Write the current batch; the file is opened at the first write."""
         rows = [slice_row(item) for item in batch_items(engine.state.output)[: self.count]]
         if self._writer is None:
             self._writer = SummaryWriter(log_dir=self.log_dir)
@@ -64,17 +64,17 @@ class SliceImages:
         self._writer.flush()
 
     def close(self, engine: Engine) -> None:
-        """Close the file; it is complete after each write, so that a run that fails loses nothing."""
+        """Close the file; it is flushed after each write, so that a failing run loses nothing."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
 
 
 def slice_row(item: dict[str, Any]) -> torch.Tensor:
-    """Place source, target, prediction and error of one training item beside one another.
+    """Return source, target, prediction and error of one training item side by side.
 
     Args:
-        item: `image` `(S, H, W)`, `label` and `pred` `(1, H, W)`, in [-1, 1].
+        item: item with `image` `(S, H, W)`, `label` and `pred` `(1, H, W)`, in [-1, 1].
 
     Returns:
         `(H, 4 W)` in [0, 1].

@@ -1,4 +1,4 @@
-"""What is drawn of a scan's intensities: contrast curve, shading and noise."""
+"""Random intensities of a scan: contrast curve, bias field and noise."""
 
 import math
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from numpy.random import RandomState
 from ..keys import BLANK
 
 BIAS_TERMS = 5  # x, y, xy, x², y²
-LEVELS = 256  # of a subject file
-DARK = 0.1  # part of the range below which air lies; a drawn contrast leaves it dark
-KNOTS = 6  # of a random contrast curve
+LEVELS = 256  # gray levels of a subject file
+DARK = 0.1  # upper limit of air, as a fraction of the range; a drawn contrast keeps it dark
+KNOTS = 6  # knots of a random contrast curve
 
 
 @dataclass(frozen=True)
 class IntensityDraw:
-    """One scanner's intensities.
+    """Intensities of one simulated scanner.
 
     Attributes:
-        curve: what each of the 256 stored levels becomes, in [0, 1]; 0 stays 0, the background.
+        curve: new value, in [0, 1], of each of the 256 stored levels; 0, the background, stays 0.
         bias: coefficients of the logarithm of the bias field, see `bias_field`.
-        noise: standard deviation of each channel of Rician noise, part of the range.
-        noise_seed: of that noise.
+        noise: standard deviation of each channel of Rician noise, as a fraction of the range.
+        noise_seed: seed of that noise.
     """
 
     curve: np.ndarray
@@ -36,7 +36,7 @@ class IntensityDraw:
 def draw_intensity(
     random: RandomState, *, gamma: float, gain: float, bias: float, noise: float, contrast: bool
 ) -> IntensityDraw:
-    """Draw a scanner's intensities, always by the same count of numbers.
+    """Draw a scanner's intensities, always with the same number of random numbers.
 
     Args:
         random: source of randomness.
@@ -44,7 +44,7 @@ def draw_intensity(
         gain: half-range of the logarithm of the gain, ≥ 0.
         bias: half-range of the bias field's coefficients, ≥ 0.
         noise: largest standard deviation of the noise, ≥ 0; half of the draws have none.
-        contrast: put another contrast in front: inverted, or a random curve that rises or one that does not.
+        contrast: replace the contrast first: invert it, or use a random curve, monotonic or not.
     """
     draws = random.uniform(-1, 1, 3 + BIAS_TERMS)
     levels = np.linspace(0, 1, LEVELS)
@@ -59,7 +59,7 @@ def draw_intensity(
 
 
 def _contrast(levels: np.ndarray, knots: np.ndarray, kind: int) -> np.ndarray:
-    """Return levels in another contrast: 0 inverts, 1 rises by random steps, 2 goes through random values."""
+    """Return levels in another contrast, by kind: 0 inverts, 1 rises by random steps, 2 has random values at knots."""
     if kind == 0:
         curve = 1 - levels
     else:
@@ -72,12 +72,14 @@ def bias_field(coefficients: Sequence[float], height: int, width: int) -> torch.
     """Return a smooth positive field `(height, width)`: the exponential of a quadratic polynomial.
 
     Args:
-        coefficients: of x, y, xy, x² - 1/3, y² - 1/3, the place in [-1, 1]², so that the logarithm is 0 on average.
-        height: rows.
-        width: columns.
+        coefficients: factors of x, y, xy, x² - 1/3, y² - 1/3 with (x, y) in [-1, 1]², so that the logarithm is 0 on
+            average.
+        height: number of rows.
+        width: number of columns.
 
-    >>> bias_field([0] * 5, 2, 2).tolist()
-    [[1.0, 1.0], [1.0, 1.0]]
+    Example:
+        >>> bias_field([0] * 5, 2, 2).tolist()
+        [[1.0, 1.0], [1.0, 1.0]]
     """
     y = torch.linspace(-1, 1, height)[:, None]
     x = torch.linspace(-1, 1, width)[None, :]
@@ -86,19 +88,19 @@ def bias_field(coefficients: Sequence[float], height: int, width: int) -> torch.
 
 
 def shade(images: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
-    """Multiply images `(S, H, W)` in [-1, 1] by a field `(H, W)`, on the scale where black is 0; clipped."""
+    """Multiply images `(S, H, W)` in [-1, 1] by a field `(H, W)`, on the scale [0, 1]; the result is clipped."""
     return ((images - BLANK) * field + BLANK).clamp(-1, 1)
 
 
 def add_noise(images: torch.Tensor, *, sigma: float, seed: int) -> torch.Tensor:
-    """Add Rician noise to images `(S, H, W)` in [-1, 1], but where they are blank.
+    """Add Rician noise to images `(S, H, W)` in [-1, 1], except where they are blank.
 
     M = |S + n_1 + i n_2| with n_1, n_2 ~ N(0, sigma²) on the scale of [0, 1] (Gudbjartsson and Patz 1995).
 
     Args:
-        images: to add to.
+        images: images to add noise to.
         sigma: standard deviation of each channel, ≥ 0.
-        seed: of the noise.
+        seed: seed of the noise.
     """
     draw = torch.Generator().manual_seed(seed)
     real, imaginary = sigma * torch.randn(2, *images.shape, generator=draw)

@@ -1,4 +1,4 @@
-"""Read the slices that a draw asks for, and apply all that it says."""
+"""Transform that reads the slices of a draw and applies its window, flips and intensities."""
 
 import math
 from collections.abc import Mapping
@@ -20,31 +20,32 @@ from .draw import SliceDraw, Window
 from .intensity_draw import LEVELS, add_noise, bias_field, shade
 
 IDENTITY = np.arange(LEVELS, dtype=np.float32) / np.float32(127.5) - np.float32(1)
-"""What the stored levels are where no contrast is drawn."""
+"""Values of the stored levels if no contrast is drawn."""
 
 
 class LoadSliceGroupd(Transform):
     """Read the thick slices of the source and the thin slice of the target that `DrawSliceTaskd` has drawn.
 
-    Gives the network's batch keys only: `image` `(S, R, R)` and `label` `(1, R, R)`, float32 in [-1, 1], -1 outside the
-    volume; `modality` and `source_modality` (int64 indices); `position`, `factor` and `thickness` (float32); `subject`
-    and `slice_index`. Only the voxels needed are read, so the cost does not depend on the volume's size.
+    The result has the network's batch keys only: `image` `(S, R, R)` and `label` `(1, R, R)`, float32 in [-1, 1], -1
+    outside the volume; `modality` and `source_modality` (int64 indices); `position`, `factor` and `thickness`
+    (float32); `subject` and `slice_index`. Only the voxels needed are read, so that the cost does not depend on the
+    volume's size.
 
     A contrast curve acts on the thin slices, before they are averaged into thick ones, as a scanner's contrast does;
-    the bias field and the noise act on the slices that the network sees.
+    the bias field and the noise act on the slices that the network gets.
 
     Args:
         profile: "gaussian" and "box" average over the slice thickness, "drop" takes the middle slice as the official
             preparation does; see `profile_weights`. A draw may name another.
-        slice_gap: Gap between the thick slices in mm, which takes from their thickness; see `SliceThickness`.
-        slice_thickness: Instead, the thickness of the thick slices in mm at every factor; `None` = what the gap leaves.
-            Both without effect where a draw has a thickness.
-        slice_group_size: Number S of thick slices, even.
-        max_open_files: Number of files that each worker process keeps open.
+        slice_gap: gap between the thick slices in mm, which reduces their thickness; see `SliceThickness`.
+        slice_thickness: thickness of the thick slices in mm at every factor, instead of `slice_gap`; `None` = from the
+            gap. Both have no effect if a draw has a thickness.
+        slice_group_size: number S of thick slices, even.
+        max_open_files: number of files that each worker process keeps open.
 
     Raises:
-        ValueError: If an argument is not allowed; and, when called, if a gap or a thickness is given and the file does
-            not tell its spacing, or the gap leaves nothing of the slice spacing.
+        ValueError: an argument is not allowed; when called, a gap or a thickness is given but the file has no spacing,
+            or the gap is not less than the slice spacing.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class LoadSliceGroupd(Transform):
         max_open_files: int = 16,
     ):
         self.thickness = SliceThickness(profile=profile, slice_gap=slice_gap, slice_thickness=slice_thickness)
-        slice_centers(0, 1, size=slice_group_size)  # raises where the size is wrong
+        slice_centers(0, 1, size=slice_group_size)  # raises ValueError for a wrong size
         self.slice_group_size = slice_group_size
         self._open = OpenFiles(limit=max_open_files)
 
@@ -103,13 +104,13 @@ class LoadSliceGroupd(Transform):
 
 
 class _Slices:
-    """One modality of an open file as a stack of windows in [-1, 1], read when asked for, as a draw sees it."""
+    """One modality of an open file as a stack of drawn windows in [-1, 1], read on access."""
 
     def __init__(self, file: h5py.File, modality: str, draw: SliceDraw, *, recolored: bool = True):
         self.file, self.modality, self.axis, self.reversed = file, modality, draw.axis, draw.flips[0]
         whole = file[dataset_name(file, modality)].shape
         rows, columns = (size for axis, size in enumerate(whole) if axis != draw.axis)
-        self.window = _widened(draw)
+        self.window = _window_to_read(draw)
         top, bottom, left, right = self.window
         self.inside = (max(top, 0), max(min(bottom, rows), 0), max(left, 0), max(min(right, columns), 0))
         self.shape = (whole[draw.axis], bottom - top, right - left)
@@ -129,8 +130,8 @@ class _Slices:
         return placed[::-1] if self.reversed else placed
 
 
-def _widened(draw: SliceDraw) -> Window:
-    """Return the window that is to be read, so that the turned and zoomed one lies in it."""
+def _window_to_read(draw: SliceDraw) -> Window:
+    """Return the window to read, which contains the rotated and zoomed one."""
     if draw.rotation == 0 and draw.zoom == 1:
         return draw.window
     top, bottom, left, right = draw.window
@@ -141,18 +142,18 @@ def _widened(draw: SliceDraw) -> Window:
 
 
 def _in_plane(slices: torch.Tensor, draw: SliceDraw) -> torch.Tensor:
-    """Turn, zoom, mirror and transpose slices `(S, H, W)` in their plane; `(S, R, R)`."""
+    """Rotate, zoom, mirror and transpose slices `(S, H, W)` in their plane; return `(S, R, R)`."""
     top, bottom, left, right = draw.window
     size = (bottom - top, right - left)
     if draw.rotation or draw.zoom != 1:
-        slices = _turned(slices, draw, size)
+        slices = _rotate_and_zoom(slices, draw, size)
     dims = [dim for dim, flip in zip((1, 2), draw.flips[1:], strict=True) if flip]
     slices = slices.flip(dims) if dims else slices
     return slices.transpose(1, 2).contiguous() if draw.transposed else slices
 
 
-def _turned(slices: torch.Tensor, draw: SliceDraw, size: tuple[int, int]) -> torch.Tensor:
-    """Sample slices on a turned and zoomed grid around their middle, by bicubic interpolation; blank outside."""
+def _rotate_and_zoom(slices: torch.Tensor, draw: SliceDraw, size: tuple[int, int]) -> torch.Tensor:
+    """Sample slices on a rotated and zoomed grid around their center, by bicubic interpolation; blank outside."""
     cos, sin = math.cos(draw.rotation) / draw.zoom, math.sin(draw.rotation) / draw.zoom
     height, width = slices.shape[1:]
     y = torch.arange(size[0]) - (size[0] - 1) / 2

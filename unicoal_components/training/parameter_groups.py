@@ -1,4 +1,4 @@
-"""Parameters with learning rates of their own."""
+"""Parameter groups with separate learning rates."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Group a generator's parameters for an optimizer.
 
-    The alias-free part has equalized layers, whose weights have unit variance and want a large rate; those of the
-    detail paths are as small as usual and want a usual one. The curves between modalities are a group of their own, as
-    a gradient is limited group by group and theirs is the largest.
+    The alias-free part has equalized layers, whose weights have unit variance and need a large rate; the weights of the
+    detail paths have a common size and need a common rate. The curves between modalities are a separate group, as
+    gradients are clipped per group and theirs is the largest.
 
     Args:
         network: a `Generator`, or any network.
-        learning_rate: of all that is not of the detail paths.
-        detail_learning_rate: of the detail paths; `None` = `learning_rate`.
+        learning_rate: rate of all parameters outside the detail paths.
+        detail_learning_rate: rate of the detail paths; `None` = `learning_rate`.
     """
     named = list(unwrap(network).named_parameters())
     detail_rate = learning_rate if detail_learning_rate is None else detail_learning_rate

@@ -1,4 +1,4 @@
-"""From a batch's entries to a network's arguments."""
+"""Conversion of a batch's entries into a network's arguments."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ class PrepareSlices(PrepareBatch):
     """Prepare slices for training: images, and the generator's conditions.
 
     Args:
-        z_dim: length of the latent code z, drawn from N(0, I) by torch's own random state, ≥ 1; `None` = the network's
-            fixed code, as in inference: without an adversarial loss a drawn one is noise that nothing rewards.
-        with_error: ask the network for its predicted error too.
+        z_dim: length of the latent code z, drawn from N(0, I) by torch's global random state, ≥ 1; `None` = the
+            network's fixed code, as in inference: without an adversarial loss a random code is only noise.
+        with_error: request the network's predicted error too.
 
     Raises:
         ValueError: `z_dim` is not positive, or (on call) the batch lacks an entry, which is named.
@@ -41,8 +41,9 @@ class PrepareSlices(PrepareBatch):
         Args:
             batchdata: source slices (B, S, H, W), target slices (B, 1, H, W), both modality indices, position,
                 factor and thickness (B,).
-            device: where to; `None` = stay.
-            non_blocking: see `torch.Tensor.to`, as all of `kwargs`.
+            device: device to move to; `None` = do not move.
+            non_blocking: see `torch.Tensor.to`.
+            **kwargs: further arguments of `torch.Tensor.to`.
 
         Returns:
             image, label, no positional arguments, and the generator's keyword arguments. `same_modality` (B,) is true
@@ -67,7 +68,7 @@ class PrepareSlices(PrepareBatch):
 
 
 class PrepareVolume(PrepareBatch):
-    """Prepare one thick volume for the volume inferer, with its truth where there is one."""
+    """Prepare one thick volume for the volume inferer, with its truth if there is one."""
 
     def __call__(
         self,
@@ -81,8 +82,9 @@ class PrepareVolume(PrepareBatch):
         Args:
             batchdata: thick volume (1, 1, N, H, W); modality, source modality and factor (1,); optionally thickness
                 (1,), the thin truth (1, 1, K, H, W) and the indices (1, K) of the thin slices wanted.
-            device: where to; `None` = stay.
-            non_blocking: see `torch.Tensor.to`, as all of `kwargs`.
+            device: device to move to; `None` = do not move.
+            non_blocking: see `torch.Tensor.to`.
+            **kwargs: further arguments of `torch.Tensor.to`.
 
         Returns:
             image, label (or `None`), no positional arguments, and the inferer's keyword arguments.
@@ -101,7 +103,7 @@ class PrepareVolume(PrepareBatch):
 def _entry(
     batchdata: dict[str, Any], name: str, device: str | torch.device | None, non_blocking: bool, options: dict[str, Any]
 ) -> torch.Tensor:
-    """Fetch one entry as a plain tensor on the device."""
+    """Return one entry as a plain tensor on the device."""
     if name not in batchdata:
         raise ValueError(f"the batch has no {name!r}, only {sorted(map(str, batchdata))}; check the data's transforms")
     tensor = convert_to_tensor(batchdata[name], track_meta=False)

@@ -1,4 +1,4 @@
-"""The state of all global random generators, as a checkpoint can hold it."""
+"""State of all global random generators, in a form that a checkpoint can hold."""
 
 import random
 from typing import Any
@@ -8,15 +8,16 @@ import torch
 
 
 def get_random_state() -> dict[str, Any]:
-    """Collect the states of torch, CUDA, numpy and python.
+    """Return the states of torch, CUDA, NumPy and Python.
 
-    Only tensors, numbers and containers, so that `torch.load(weights_only=True)` reads them.
+    They are tensors, numbers and containers only, so that `torch.load(weights_only=True)` reads them.
 
-    >>> state = get_random_state()
-    >>> first = torch.rand(1), np.random.rand(), random.random()
-    >>> set_random_state(state)
-    >>> first == (torch.rand(1), np.random.rand(), random.random())
-    True
+    Example:
+        >>> state = get_random_state()
+        >>> first = torch.rand(1), np.random.rand(), random.random()
+        >>> set_random_state(state)
+        >>> first == (torch.rand(1), np.random.rand(), random.random())
+        True
     """
     _, keys, position, has_gauss, cached_gaussian = np.random.get_state()
     version, words, gauss_next = random.getstate()
@@ -34,9 +35,9 @@ def get_random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Restore what `get_random_state` collected.
+    """Restore the states from `get_random_state`.
 
-    States of CUDA devices are restored only where as many devices are present as there were.
+    States of CUDA devices are restored only if the number of devices is the same.
     """
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] and torch.cuda.is_available() and torch.cuda.device_count() == len(state["cuda"]):

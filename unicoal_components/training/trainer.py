@@ -1,4 +1,4 @@
-"""The adversarial training of Uni-COAL as a MONAI trainer."""
+"""Adversarial training of Uni-COAL as a MONAI trainer."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -28,47 +28,47 @@ CONDITIONS = (Keys.MODALITY, Keys.POSITION)
 class UniCOALTrainer(SupervisedTrainer):
     """Train a generator (`network`) against a discriminator on one shared forward of the generator.
 
-    An iteration: generator forward; discriminator step on the fake without its graph; generator step with the
-    discriminator frozen; non-finite gradients replaced and counted; the averages moved. MONAI's events,
-    inferer, post-processing and metrics work as in
-    `SupervisedTrainer`; its `GanTrainer` and `AdversarialTrainer` step the generator first and have no place for R1.
-    All that changes with time is a function of the iteration, so a restart changes nothing.
+    An iteration: generator forward; discriminator step on the detached fake; generator step with the discriminator
+    frozen; non-finite gradients replaced and counted; averages updated. MONAI's events, inferer, post-processing and
+    metrics work as in `SupervisedTrainer`; MONAI's `GanTrainer` and `AdversarialTrainer` step the generator first and
+    do not support R1. All schedules are functions of the iteration, so that a restart changes nothing.
 
     `engine.state.output` holds image, label, pred, the generator's loss as `loss`, every part of both losses, and
-    `blur_sigma`, `learning_rate`, `nonfinite_gradients`: floats, fetched from the device once per iteration. Where the
-    generator gave NaN, metrics and pictures get -1 instead: the count tells of it, and one bad batch ends no training.
+    `blur_sigma`, `learning_rate`, `nonfinite_gradients`: floats, fetched from the device once per iteration. NaN in the
+    generator's output is replaced by -1 for metrics and images: it is counted, but one bad batch does not end the
+    training.
 
     Under `torch.distributed` the discriminator is never wrapped (its gradients are averaged here, as R1 differentiates
-    twice); the generator may be wrapped in `DistributedDataParallel` or not; wrapped, and with detail paths, it needs
-    `find_unused_parameters=True`, as a batch may be within modalities alone.
+    twice). The generator may be wrapped in `DistributedDataParallel`; with detail paths it then needs
+    `find_unused_parameters=True`, as all slices of a batch may be within a modality.
 
     Args:
-        device: where to train.
-        max_epochs: ≥ 1.
-        train_data_loader: with a `SliceSampler`, whose epoch the base class sets.
+        device: device to train on.
+        max_epochs: number of epochs, ≥ 1.
+        train_data_loader: loader with a `SliceSampler`, whose epoch the base class sets.
         network: generator; called with the keyword arguments that `prepare_batch` returns.
-        optimizer: the generator's.
+        optimizer: optimizer of the generator.
         objective: losses and their weights.
-        prepare_batch: see `PrepareSlices`; where the network gives its error too, it is the second channel.
+        prepare_batch: see `PrepareSlices`; if the network predicts its error too, it is the second channel.
         discriminator: takes source and target slices stacked, and the entries `modality` and `position` of the same
             keyword arguments; `None` only with `adversarial_weight` 0.
-        discriminator_optimizer: goes with it.
+        discriminator_optimizer: optimizer of the discriminator.
         average: averaged generator, updated in every iteration; `None` = no average.
-        adversarial_start_images: images seen before the discriminator and the adversarial term begin; until then they
-            cost nothing.
+        adversarial_start_images: images seen before the discriminator and the adversarial term start; until then they
+            are not computed.
         r1_gamma: weight of the R1 penalty per iteration, ≥ 0.
         r1_interval: iterations between two R1 penalties, each `r1_interval` times as heavy, ≥ 1.
-        blur_initial_sigma: width of the blur on all that the losses see, at the start, in pixels.
+        blur_initial_sigma: width of the blur on all images that the losses see, at the start, in pixels.
         blur_fade_images: images until the blur is gone.
         magnitude_half_life_images: half-life of the layers' `magnitude_ema`.
-        max_gradient_norm: the generator's gradient is scaled down to this norm where it is larger, each group of
-            parameters on its own; one odd batch then moves no group far. `None` = never.
+        max_gradient_norm: largest norm of the generator's gradient, for each group of parameters separately; larger
+            ones are scaled down, so that an outlier batch has a limited effect. `None` = no limit.
         nonfinite_patience: consecutive iterations with non-finite gradients that end the training.
         epoch_length: iterations per epoch; `None` = the length of the loader.
-        inferer: how to call the network; `None` = directly.
+        inferer: calls the network; `None` = a direct call.
         postprocessing: transform of every item of the output.
-        key_train_metric: name → metric, the one to compare.
-        additional_metrics: more of them.
+        key_train_metric: name → metric, the metric to compare by.
+        additional_metrics: name → metric, further metrics.
         train_handlers: ignite handlers, attached in this order.
         amp: run both networks in bfloat16 where autocast allows (its range needs no gradient scaling); R1 stays in
             float32.
@@ -76,8 +76,8 @@ class UniCOALTrainer(SupervisedTrainer):
         non_blocking: copy batches to the device asynchronously.
 
     Raises:
-        ValueError: an adversarial weight without a discriminator and its optimizer, a number out of its range, or an
-            epoch without one whole batch.
+        ValueError: an adversarial weight without a discriminator and its optimizer, a number out of range, or an
+            epoch shorter than one batch.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class UniCOALTrainer(SupervisedTrainer):
                 f"adversarial_weight is {objective.adversarial_weight} but discriminator or discriminator_optimizer "
                 "is missing; give both, or set adversarial_weight to 0"
             )
-        self.network, self.optimizer = network, optimizer  # handlers attach within the base's constructor
+        self.network, self.optimizer = network, optimizer  # needed by handlers, which attach in the base constructor
         self.objective = objective.to(device)
         self.discriminator = discriminator if objective.adversarial_weight > 0 else None
         self.discriminator_optimizer = discriminator_optimizer if objective.adversarial_weight > 0 else None
@@ -142,7 +142,7 @@ class UniCOALTrainer(SupervisedTrainer):
             train_data_loader=train_data_loader,
             network=network,
             optimizer=optimizer,
-            loss_function=nn.L1Loss(),  # the base class asks for one; `objective` takes its place
+            loss_function=nn.L1Loss(),  # required by the base class; `objective` is used instead
             epoch_length=epoch_length,
             non_blocking=non_blocking,
             prepare_batch=prepare_batch,
@@ -154,7 +154,7 @@ class UniCOALTrainer(SupervisedTrainer):
             amp=amp,
             decollate=decollate,
         )
-        if self.state.epoch_length == 0:  # MONAI would warn, train nothing and end as if all were well
+        if self.state.epoch_length == 0:  # MONAI would only warn, train nothing and end normally
             raise ValueError(
                 f"an epoch holds not one whole batch of {self.batch_size} images; lower batch_size, or raise the "
                 "images per epoch (images_per_epoch, or the training data if it is null)"
@@ -174,7 +174,7 @@ class UniCOALTrainer(SupervisedTrainer):
         return max(self.state.iteration - 1, 0) * self.batch_size
 
     def run(self) -> None:  # type: ignore[override]
-        """Train until `max_epochs`; unlike the base class without a gradient scaler, which bfloat16 does not need."""
+        """Train until `max_epochs`, without the base class's gradient scaler, which bfloat16 does not need."""
         Workflow.run(self)
 
     def _iteration(self, engine: "UniCOALTrainer", batchdata: dict[str, torch.Tensor]) -> dict:  # type: ignore[override]
@@ -213,10 +213,10 @@ class UniCOALTrainer(SupervisedTrainer):
         return self.state.output
 
     def _step_discriminator(self, images: Terms, conditions: Terms) -> tuple[Terms, torch.Tensor]:
-        """Improve the discriminator on the detached fake."""
-        nothing = torch.zeros((), dtype=torch.int64, device=self.state.device)
+        """Take a step of the discriminator on the detached fake."""
+        none_replaced = torch.zeros((), dtype=torch.int64, device=self.state.device)
         if self.discriminator is None or self.discriminator_optimizer is None or not self._adversarial_now():
-            return {}, nothing
+            return {}, none_replaced
         discriminator = unwrap(self.discriminator).train().requires_grad_(True)
         weight = schedules.r1_weight(self.state.iteration, gamma=self.r1_gamma, interval=self.r1_interval)
         self.discriminator_optimizer.zero_grad(set_to_none=True)
@@ -234,7 +234,7 @@ class UniCOALTrainer(SupervisedTrainer):
     def _step_generator(
         self, images: Terms, conditions: Terms, error: tuple[torch.Tensor, torch.Tensor] | None
     ) -> tuple[Terms, torch.Tensor]:
-        """Improve the generator against the frozen discriminator."""
+        """Take a step of the generator against the frozen discriminator."""
         opponent = self.discriminator if self._adversarial_now() else None
         self.optimizer.zero_grad(set_to_none=True)
         with self._autocast():
@@ -270,7 +270,7 @@ class UniCOALTrainer(SupervisedTrainer):
             self.average.update(self.network, batch_size=batch_size, images_seen=self.images_seen)
 
     def _report(self, terms: Terms, replaced: torch.Tensor, sigma: float) -> None:
-        """Fetch all scalars from the device at once, and let the guard see the count."""
+        """Fetch all scalars from the device at once, and pass the count to the guard."""
         scalars = {Keys.LOSS: self.state.output[Keys.LOSS], **terms, "nonfinite_gradients": replaced}
         fetched = torch.stack([value.detach().float() for value in scalars.values()]).tolist()
         self.state.output.update(zip(scalars, fetched, strict=True))
