@@ -8,9 +8,9 @@ import numpy as np
 import pydicom
 import pytest
 from monai.data.image_reader import PydicomReader
-from pydicom.uid import RLELossless
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
-from unicoal_components.scans.dicom import volume as dicom_volume
+from unicoal_components.scans.dicom import pixels as dicom_pixels
 from unicoal_components.scans.dicom.series import choose_series, find_series
 from unicoal_components.scans.dicom.volume import read_series
 
@@ -119,7 +119,7 @@ def test_an_undecodable_compression_is_named_with_a_remedy(dicom_series, monkeyp
     class Missing:
         is_available = False
 
-    monkeypatch.setattr(dicom_volume, "get_decoder", lambda uid: Missing())
+    monkeypatch.setattr(dicom_pixels, "get_decoder", lambda uid: Missing())
     with pytest.raises(OSError, match=r"RLE Lossless \(1.2.840.10008.1.2.5\).*pip install pylibjpeg.*gdcmconv --raw"):
         read(folder)
 
@@ -165,15 +165,11 @@ def test_a_series_that_is_not_gray_and_single_frame_is_refused(dicom_series, val
         read(dicom_series(3, each=change(**values)))
 
 
-def test_a_series_with_a_gap_a_copy_or_one_slice_is_refused_by_name(dicom_series):
+def test_a_series_with_a_gap_or_one_slice_is_refused_by_name(dicom_series):
     folder = dicom_series(6)
     gone = next(path for path in folder.iterdir() if path.name.endswith("_3"))
     gone.unlink()
     with pytest.raises(ValueError, match="1.2.840.*lacks 1 slices at .* mm along the slice normal.*_2'.*_4'"):
-        read(folder)
-    folder = dicom_series(3)
-    shutil.copy(next(folder.iterdir()), folder / "copy")
-    with pytest.raises(ValueError, match="position of another.*copy|copy.*position of another"):
         read(folder)
     with pytest.raises(ValueError, match="single slice"):
         read(dicom_series(1))
@@ -225,3 +221,39 @@ def test_the_rescale_that_all_slices_share_is_kept(dicom_series):
         dataset.RescaleSlope, dataset.RescaleIntercept = str(1 + index), "0"
 
     assert read(dicom_series(3, each=each)).rescale is None
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+def test_slices_without_preamble_and_file_meta_are_read(dicom_series, syntax):
+    folder = dicom_series(4)
+    want = read(folder)
+    for path in folder.iterdir():
+        dataset = pydicom.dcmread(path)
+        del dataset.file_meta
+        dataset.preamble = None
+        implicit = syntax == ImplicitVRLittleEndian
+        dataset.save_as(path, implicit_vr=implicit, little_endian=True, enforce_file_format=False)
+        assert path.read_bytes()[128:132] != b"DICM"
+    np.testing.assert_array_equal(read(folder).voxels, want.voxels)
+
+
+def test_a_copied_file_is_left_out_with_a_warning_but_no_other_slice_at_its_place(dicom_series):
+    folder = dicom_series(4)
+    first = min(folder.iterdir())
+    shutil.copy(first, folder / "copy (1)")
+    volume = read(folder)
+    assert volume.voxels.shape[2] == 4 and any("is a copy of" in warning for warning in volume.warnings)
+    dataset = pydicom.dcmread(first)
+    dataset.PixelData = bytes(len(dataset.PixelData))
+    dataset.save_as(folder / "copy (1)")
+    with pytest.raises(ValueError, match="position of another.*copy|copy.*position of another"):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    "tags", [{"ImageType": ["ORIGINAL", "PRIMARY", "P", "ND"]}, {"ComplexImageComponent": "PHASE"}]
+)
+def test_a_phase_image_is_of_no_modality_and_warned_of(dicom_series, tags):
+    folder = dicom_series(4, tags=tags | {"SeriesDescription": "t1_se_tra"})
+    assert choose_series(folder).modality is None
+    assert any("phase image" in warning for warning in read(folder).warnings)

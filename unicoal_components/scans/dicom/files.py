@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from pydicom import Dataset, dcmread
 from pydicom.uid import MediaStorageDirectoryStorage, MRImageStorage
@@ -45,6 +46,7 @@ TAGS = [
     "RepetitionTime",
     "InversionTime",
     "ScanningSequence",
+    "ComplexImageComponent",
     "ContrastBolusAgent",
     "NumberOfFrames",
     "SpecificCharacterSet",
@@ -133,3 +135,11 @@ def _damaged(path: Path, reason: str) -> OSError:
         f"cannot read the DICOM file '{path}': it is truncated or damaged ({reason}). Copy or export it again, or "
         "remove it from the folder."
     )
+
+
+def int_or_none(value: Any) -> int | None:
+    """Return a value as an integer; `None` if it is missing, empty or not a number."""
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None

@@ -41,7 +41,7 @@ RENAMED = {
     "MREchoSequence": {"EffectiveEchoTime": "EchoTime"},
     "MRModifierSequence": {"InversionTimes": "InversionTime"},
     "MRImagingModifierSequence": {"TransmitterFrequency": "ImagingFrequency"},
-    "MRImageFrameTypeSequence": {"FrameType": "ImageType"},
+    "MRImageFrameTypeSequence": {"FrameType": "ImageType", "ComplexImageComponent": "ComplexImageComponent"},
     "FrameContentSequence": {
         "TemporalPositionIndex": "TemporalPositionIdentifier",
         "FrameAcquisitionNumber": "AcquisitionNumber",

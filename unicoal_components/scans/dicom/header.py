@@ -11,7 +11,7 @@ from pydicom.uid import MRImageStorage, generate_uid
 
 from .codes import code_item, decimal_strings, fit_text
 from .deidentify import deidentified
-from .series import int_or_none
+from .files import int_or_none
 
 NOT_FOR_DIAGNOSIS = "NOT FOR DIAGNOSIS"
 

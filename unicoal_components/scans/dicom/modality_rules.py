@@ -23,6 +23,9 @@ NOT_ANATOMY = _words(
     seg dseg mask brainmask lesion lesions label labels report dose screenshot secondary
     """
 )
+COMPLEX_PARTS = {"P": "phase", "R": "real part", "I": "imaginary part"}
+"""Values of ImageType and ComplexImageComponent, by their first letter, of images that are not magnitudes."""
+
 SUSCEPTIBLE = frozenset({"gre", "ffe", "fl2d", "fl3d", "fgre", "medic", "merge"})
 """Words that, together with "t2", mean T2*, another contrast."""
 T1_SEQUENCES = frozenset({"mprage", "spgr", "fspgr", "bravo", "vibe"})
@@ -91,6 +94,19 @@ def guess_modality(
     return None if words == OTHER else words
 
 
+def complex_part(header: Mapping[str, Any] | Any) -> str | None:
+    """Return which part of the complex signal an image shows, if it is not the magnitude.
+
+    Example:
+        >>> complex_part({"ImageType": ["ORIGINAL", "PRIMARY", "P", "ND"]}), complex_part({"ImageType": "ORIGINAL"})
+        ('phase', None)
+    """
+    codes = [*_codes(header.get("ImageType"))[2:], *_codes(header.get("ComplexImageComponent"))]
+    names = {"PHASE": "P", "REAL": "R", "IMAGINARY": "I"}
+    found = [names.get(code.upper(), code.upper()) for code in codes]
+    return next((COMPLEX_PARTS[code] for code in found if code in COMPLEX_PARTS), None)
+
+
 def modality_of_header(header: Mapping[str, Any] | Any, *, seconds: bool = False) -> str | None:
     """Guess the modality from a pydicom dataset or a BIDS sidecar.
 
@@ -104,6 +120,8 @@ def modality_of_header(header: Mapping[str, Any] | Any, *, seconds: bool = False
         >>> modality_of_header({"SeriesDescription": "", "ProtocolName": "T1 MPRAGE"})
         't1'
     """
+    if complex_part(header) is not None:
+        return None
     texts = [str(header.get(name) or "") for name in ("SeriesDescription", "ProtocolName", "SequenceName")]
     description = next((text for text in texts if modality_of_words(text) is not None), "")
     scale = 1000.0 if seconds else 1.0

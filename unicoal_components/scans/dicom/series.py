@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydicom import Dataset
 
-from .files import SPLIT_BY, image_header, walk
+from .files import SPLIT_BY, image_header, int_or_none, walk
 from .frames import FRAME_NUMBER, frame_headers, is_multi_frame
 from .modality_rules import modality_of_header
 
@@ -167,13 +167,5 @@ def _direction(header: Dataset) -> tuple[float, ...] | None:
     """Return the orientation rounded to 0.01: coarse enough to ignore jitter, fine enough to separate planes."""
     try:
         return tuple(np.round(np.asarray(header.get("ImageOrientationPatient"), dtype=float), 2) + 0.0)
-    except (TypeError, ValueError):
-        return None
-
-
-def int_or_none(value: Any) -> int | None:
-    """Return a value as an integer; `None` if it is missing, empty or not a number."""
-    try:
-        return int(value)
     except (TypeError, ValueError):
         return None

@@ -1,34 +1,22 @@
 """Reader of one volume from a DICOM series, in scanner units and with its affine."""
 
-import hashlib
-import io
 import math
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydicom import Dataset, dcmread
-from pydicom.pixels import get_decoder, pixel_array
-from pydicom.uid import UID
+from pydicom import Dataset
 
-from .frames import frame_headers, is_multi_frame
+from .files import int_or_none
 from .geometry import slice_plane, stack_geometry
-from .series import DicomSeries, int_or_none
+from .modality_rules import complex_part
+from .pixels import read_slices
+from .series import DicomSeries
 
 BIG_GAP = 0.2
 """Fraction of the slice thickness; a larger gap between slices gives a warning."""
-
-INSTALL_HINT = {
-    "JPEG 2000": "pylibjpeg pylibjpeg-openjpeg",
-    "High-Throughput": "pylibjpeg pylibjpeg-openjpeg",
-    "JPEG": "pylibjpeg pylibjpeg-libjpeg",
-    "RLE": "pylibjpeg pylibjpeg-rle",
-}
-"""Packages to install, by the first words of the name of the transfer syntax."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +64,13 @@ def read_series(series: DicomSeries) -> DicomVolume:
     name = f"{series.key} in '{series.folder}'"
     headers, pixels, checksums = [], [], []
     for path, frames in _frames_of_files(series).items():
-        images, values, sha256 = _read_file(path, frames)
+        images, values, sha256 = read_slices(path, frames)
         headers += images
         pixels += values
         checksums.append(sha256)
     names = [(path, frame) for path, frames in _frames_of_files(series).items() for frame in frames]
     _check_one_series(headers, [path for path, _ in names], series, name)
+    names, headers, pixels, copies = _without_copies(names, headers, pixels)
     labels = [f"'{path.name}'{_frame(frame)}" for path, frame in names]
     planes = [
         slice_plane(header, name=f"{path}{_frame(frame)}") for header, (path, frame) in zip(headers, names, strict=True)
@@ -98,25 +87,24 @@ def read_series(series: DicomSeries) -> DicomVolume:
     shared = rescales.pop() if len(rescales) == 1 else None
     thicknesses = {positive_number(header.get("SliceThickness")) for header in headers}
     thickness = thicknesses.pop() if len(thicknesses) == 1 else None
-    notes = tuple(_warnings(source, spacing, series))
+    notes = (*copies, *_warnings(source, spacing, series))
     return DicomVolume(series, voxels, affine, source, tuple(checksums), dtype, shared, thickness, notes)
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Convert errors of readers and decoders to one that names the file; silence pydicom's warnings on odd values."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (
-        Exception
-    ) as error:  # decoders raise their own types: EOFError, RuntimeError, AttributeError, struct.error, ...
-        reason = " ".join(str(error).split()[-25:]) or type(error).__name__
-        raise OSError(
-            f"cannot read the DICOM file '{path}': it is truncated or damaged ({reason}). Copy or export the series "
-            "again."
-        ) from error
+def _without_copies(
+    names: list[tuple[Path, int | None]], headers: list[Dataset], pixels: list[np.ndarray]
+) -> tuple[list[tuple[Path, int | None]], list[Dataset], list[np.ndarray], list[str]]:
+    """Leave out slices that are copies of another: the same object and frame with the same pixels; and warn of them."""
+    kept: dict[Any, int] = {}
+    copies = []
+    for index, (header, (path, frame)) in enumerate(zip(headers, names, strict=True)):
+        key = (header.get("SOPInstanceUID"), frame, str(header.get("ImagePositionPatient")))
+        if key[0] and key in kept and np.array_equal(pixels[index], pixels[kept[key]]):
+            copies.append(f"'{path.name}' is a copy of '{names[kept[key]][0].name}' and was left out")
+        else:
+            kept[key if key[0] and key not in kept else index] = index
+    order = sorted(kept.values())
+    return [names[i] for i in order], [headers[i] for i in order], [pixels[i] for i in order], copies
 
 
 def _frames_of_files(series: DicomSeries) -> dict[Path, list[int | None]]:
@@ -129,74 +117,6 @@ def _frames_of_files(series: DicomSeries) -> dict[Path, list[int | None]]:
 
 def _frame(number: int | None) -> str:
     return "" if number is None else f", frame {number}"
-
-
-def _read_file(path: Path, frames: Sequence[int | None]) -> tuple[list[Dataset], list[np.ndarray], str]:
-    """Return headers without pixels and stored pixels `(rows, columns)` of a file's slices, and the file's SHA-256."""
-    with _reading(path):
-        content = path.read_bytes()
-        header = dcmread(io.BytesIO(content), force=True)
-    _check_kind(header, path)
-    _check_decoder(header, path)
-    with _reading(path):
-        if is_multi_frame(header):
-            every = list(frame_headers(header))
-            headers = [every[frame - 1] for frame in frames if frame is not None]
-            values = [pixel_array(header, index=frame - 1) for frame in frames if frame is not None]
-        else:
-            headers, values = [header], [pixel_array(header)]
-            del header.PixelData
-    return headers, values, hashlib.sha256(content).hexdigest()
-
-
-def _check_kind(header: Dataset, path: Path) -> None:
-    """Raise an error for multi-frame, tiled, color and inverted images."""
-    frames = int_or_none(header.get("NumberOfFrames")) or 1
-    if frames > 1 and not is_multi_frame(header):
-        raise ValueError(
-            f"'{path}' is a DICOM object of {frames} frames without functional groups, so that nothing says where each "
-            "lies. Export the series from the scanner or the archive as enhanced or single-frame MR."
-        )
-    if is_multi_frame(header) and len(header.PerFrameFunctionalGroupsSequence) != frames:
-        raise ValueError(
-            f"'{path}' has {frames} frames and functional groups for {len(header.PerFrameFunctionalGroupsSequence)}. "
-            "It is damaged; export the series again."
-        )
-    if "MOSAIC" in (header.get("ImageType") or ()):
-        raise ValueError(
-            f"'{path}' is a mosaic: many slices tiled into one image. Convert the series to NIfTI first, for example "
-            "with dcm2niix."
-        )
-    samples = int_or_none(header.get("SamplesPerPixel")) or 1
-    photometric = str(header.get("PhotometricInterpretation", "MONOCHROME2"))
-    if samples != 1 or not photometric.startswith("MONOCHROME"):
-        raise ValueError(
-            f"'{path}' is a color image (PhotometricInterpretation {photometric}, {samples} samples per pixel), such "
-            "as a screen capture or a colored map. Give the gray-scale series that it was made from."
-        )
-    if photometric == "MONOCHROME1":
-        raise ValueError(
-            f"'{path}' has PhotometricInterpretation MONOCHROME1: low values are bright, so they are not an MR "
-            "signal. Export the series as MONOCHROME2."
-        )
-
-
-def _check_decoder(header: Dataset, path: Path) -> None:
-    """Raise an error if no installed package decodes the compressed pixels."""
-    syntax = UID(str(header.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2")))
-    try:
-        known = not syntax.is_compressed or get_decoder(syntax).is_available
-    except (NotImplementedError, ValueError):
-        known = False
-    if not known:
-        package = next(
-            (names for start, names in INSTALL_HINT.items() if syntax.name.startswith(start)), "pylibjpeg[all]"
-        )
-        raise OSError(
-            f"cannot read '{path}': its pixels are compressed as {syntax.name} ({syntax}), which no installed "
-            f"package decodes. Run 'pip install {package}', or decompress the series with 'gdcmconv --raw' or "
-            "'dcmdjpeg'."
-        )
 
 
 def _check_one_series(headers: Sequence[Dataset], files: Sequence[Path], series: DicomSeries, name: str) -> None:
@@ -233,6 +153,9 @@ def _warnings(source: Sequence[Dataset], spacing: float, series: DicomSeries) ->
     modality = str(first.get("Modality") or "unknown")
     if modality != "MR":
         yield f"it is of Modality {modality}, not MR; results on it are meaningless"
+    part = complex_part(first)
+    if part is not None:
+        yield f"it is a {part} image, not a magnitude image; results from it are meaningless"
     if first.get("SyntheticData") == "YES":
         yield "it is itself synthetic (SyntheticData YES); give the acquired series"
     numbers = sorted({number for one in source if (number := int_or_none(one.get("InstanceNumber"))) is not None})
