@@ -2,7 +2,6 @@
 
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from ..datasets.datalist import SECTIONS, write_datalist
 from ..datasets.hdf5 import read_header, read_history
 from ..files.atomic import remove_partials
+from ..files.writable import check_writable
 from ..runtime.workers import default_workers, run_jobs
 from ..scans.checksums import sha256_of
 from .manifest import FAILED, PREPARED, UP_TO_DATE, SubjectResult, quality_name, write_manifest
@@ -252,14 +252,8 @@ def _sections(subjects: Sequence[SubjectFiles], split: Sequence[float] | None, s
 
 def _check_output(output: Path, subjects: Sequence[str], overwrite: bool) -> None:
     """Create the output folder; raise an error if it cannot be written or holds results of other origin."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output):
-            pass
-    except OSError as error:
-        raise OSError(
-            f"cannot write into the output folder '{output}': {error.strerror}. Choose a writable folder."
-        ) from error
+    check_writable(output)
+    output.mkdir(parents=True, exist_ok=True)
     present = {path.name for path in output.glob("*.h5")}
     foreign = sorted(present - {f"{subject}.h5" for subject in subjects})
     if foreign:
