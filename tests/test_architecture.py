@@ -1,6 +1,7 @@
 """Rules of the package that a test can check: import levels, sizes, docstrings."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ ALLOWED = {
 }
 EVERYWHERE = {"keys", "errors", "_version", "__version__"}
 MAX_LINES = 300
+MAX_MODULES = 20
 
 
 def imports(tree):
@@ -124,6 +126,11 @@ def test_the_package_names_itself_nowhere_so_that_a_copy_works_under_any_parent(
 def test_no_module_is_longer_than_300_lines():
     lengths = {str(path): len(source.splitlines()) for path, source in SOURCES.items()}
     assert not {path: length for path, length in lengths.items() if length >= MAX_LINES}
+
+
+def test_no_folder_has_more_than_20_modules():
+    folders = Counter(path.parent for path in MODULES if path.name != "__init__.py")
+    assert not {str(folder): count for folder, count in folders.items() if count > MAX_MODULES}
 
 
 def test_public_modules_classes_and_functions_have_docstrings():
