@@ -129,7 +129,7 @@ def test_no_module_is_longer_than_300_lines():
 
 
 def test_no_folder_has_more_than_20_modules():
-    folders = Counter(path.parent for path in MODULES if path.name != "__init__.py")
+    folders = Counter(path.parent for path in SOURCES if path.name != "__init__.py")
     assert not {str(folder): count for folder, count in folders.items() if count > MAX_MODULES}
 
 
