@@ -18,7 +18,7 @@ def planes(distances, shear=(0, 0)):
 
 def test_the_affine_follows_the_equation_of_the_standard():
     given = planes([8.0, 0.0, 4.0])
-    order, affine = stack_geometry(given, name="s")
+    order, affine, _ = stack_geometry(given, name="s")
     assert order == [1, 2, 0]
     for z, index in enumerate(order):
         plane, (column, row) = given[index], (3, 5)
@@ -70,6 +70,27 @@ def test_jitter_of_a_hundredth_of_a_millimeter_is_no_error():
     affine = stack_geometry(given, name="s").affine
     there = affine[:3, 3] + np.arange(5)[:, None] * affine[:3, 2]
     assert np.abs(there * [-1, -1, 1] - [plane.position for plane in given]).max() < 0.01
+
+
+@pytest.mark.parametrize("spacing", [1.25, 3.3, 5.0])
+def test_positions_rounded_to_a_tenth_of_a_millimeter_are_a_regular_stack_with_a_warning(spacing):
+    exact = planes(np.arange(20) * spacing)
+    given = [plane._replace(position=np.round(plane.position, 1)) for plane in exact]
+    order, affine, warnings = stack_geometry(given, name="s")
+    there = affine[:3, 3] + np.arange(20)[:, None] * affine[:3, 2]
+    off = np.linalg.norm(there * [-1, -1, 1] - [plane.position for plane in exact], axis=1)
+    assert order == list(range(20)) and off.max() < 0.08
+    assert len(warnings) == 1 and f"even spacing of {np.linalg.norm(affine[:3, 2]):.3f} mm" in warnings[0]
+    assert np.linalg.norm(affine[:3, 2]) == pytest.approx(spacing, abs=0.005)
+
+
+@pytest.mark.parametrize(("jitter", "warned"), [(5e-5, False), (5e-4, True)])
+def test_orientations_that_nearly_agree_are_one_stack(jitter, warned):
+    given = [plane._replace(row=plane.row + jitter * (i % 2)) for i, plane in enumerate(planes(range(6)))]
+    warnings = stack_geometry(given, name="s").warnings
+    assert any("orientations differ" in warning for warning in warnings) == warned
+    with pytest.raises(ValueError, match="ImageOrientationPatient"):
+        stack_geometry([*given[:5], given[5]._replace(row=given[5].row + 2e-3)], name="s")
 
 
 def test_the_column_spacing_is_the_second_of_pixel_spacing():

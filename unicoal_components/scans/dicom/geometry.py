@@ -15,7 +15,13 @@ SPACING_TOLERANCE = (0.01, 0.02)
 """Allowed variation of the slice spacing: a fraction of it, or a length in mm, whichever is larger."""
 
 SAME_DIRECTION = 1e-4
-"""Tolerance of orientations and pixel spacings within one stack; corresponds to 0.025 mm over 250 mm."""
+"""Orientations and pixel spacings that differ by less are equal; 0.025 mm over 250 mm."""
+
+JITTER = 1e-3
+"""Orientations that differ by less belong to one stack, with a warning: scanners and archives round them."""
+
+ROUNDING = 0.1
+"""Distance in mm of positions from a regular stack up to which they belong to it, with a warning: they were rounded."""
 
 MAX_SHEAR = 0.01
 """Largest sideways step per step along the normal (0.6 degrees); above it, the stack is sheared."""
@@ -43,10 +49,12 @@ class StackGeometry(NamedTuple):
     Attributes:
         order: indices of the given slices, sorted in direction of row × column.
         affine: `(4, 4)`, voxel (column, row, slice, 1) to NIfTI RAS+ world mm.
+        warnings: clauses about the series.
     """
 
     order: list[int]
     affine: np.ndarray
+    warnings: tuple[str, ...] = ()
 
 
 def slice_plane(header: Dataset, *, name: str) -> SlicePlane:
@@ -98,19 +106,22 @@ def stack_geometry(planes: Sequence[SlicePlane], *, name: str, labels: Sequence[
         raise ValueError(
             f"series {name} has a single slice; a volume needs at least 2. Give the folder with all its slices."
         )
-    _check_same_grid(planes, name, labels)
+    warnings = _check_same_grid(planes, name, labels)
     first = planes[0]
     normal = np.cross(first.row, first.column)
     distances = np.array([plane.position @ normal for plane in planes])
     order = [int(index) for index in np.argsort(distances, kind="stable")]
     _check_steps(distances[order], name, [labels[index] for index in order])
     positions = np.stack([planes[index].position for index in order])
-    step = (positions[-1] - positions[0]) / (len(order) - 1)
-    _check_line(positions, step, normal, name)
+    regular = np.linspace(positions[0], positions[-1], len(positions))
+    if np.linalg.norm(positions - regular, axis=1).max() > SAME_POSITION:
+        regular = _regular(positions)
+    step = regular[1] - regular[0]
+    warnings += _check_line(positions, regular, step, normal, name)
     affine = np.eye(4)
-    columns = [first.row * first.spacing[0], first.column * first.spacing[1], step, positions[0]]
+    columns = [first.row * first.spacing[0], first.column * first.spacing[1], step, regular[0]]
     affine[:3] = LPS_TO_RAS @ np.stack(columns, axis=1)
-    return StackGeometry(order, affine)
+    return StackGeometry(order, affine, tuple(warnings))
 
 
 def _numbers(header: Dataset, keyword: str, count: int, name: str) -> np.ndarray:
@@ -127,17 +138,28 @@ def _numbers(header: Dataset, keyword: str, count: int, name: str) -> np.ndarray
     return values
 
 
-def _check_same_grid(planes: Sequence[SlicePlane], name: str, labels: Sequence[str]) -> None:
-    """Raise an error if orientations or pixel spacings differ."""
-    first = planes[0]
+def _check_same_grid(planes: Sequence[SlicePlane], name: str, labels: Sequence[str]) -> list[str]:
+    """Raise an error if orientations or pixel sizes differ; return warnings if orientations nearly agree."""
+    first, largest = planes[0], 0.0
     for plane, label in zip(planes, labels, strict=True):
-        turned = max(np.abs(plane.row - first.row).max(), np.abs(plane.column - first.column).max())
-        if turned > SAME_DIRECTION or np.abs(plane.spacing - first.spacing).max() > SAME_DIRECTION:
-            keyword = "ImageOrientationPatient" if turned > SAME_DIRECTION else "PixelSpacing"
+        turned = float(max(np.abs(plane.row - first.row).max(), np.abs(plane.column - first.column).max()))
+        largest = max(largest, turned)
+        if turned > JITTER or np.abs(plane.spacing - first.spacing).max() > SAME_DIRECTION:
+            element = "ImageOrientationPatient" if turned > JITTER else "PixelSpacing"
             raise ValueError(
-                f"series {name} mixes several values of {keyword}: {label} differs from {labels[0]}. Put each stack "
+                f"series {name} mixes several values of {element}: {label} differs from {labels[0]}. Put each stack "
                 "into its own folder."
             )
+    if largest <= SAME_DIRECTION:
+        return []
+    return [f"its orientations differ by up to {largest:.1e} between slices; that of {labels[0]} was used for all"]
+
+
+def _regular(values: np.ndarray) -> np.ndarray:
+    """Return the equally spaced values `(N, ...)` with the least squared distance from the given ones."""
+    index = np.arange(len(values)) - (len(values) - 1) / 2
+    step = np.tensordot(index, values, axes=1) / (index @ index)
+    return values.mean(axis=0) + np.multiply.outer(index, step)
 
 
 def _check_steps(distances: np.ndarray, name: str, labels: Sequence[str]) -> None:
@@ -162,7 +184,7 @@ def _check_steps(distances: np.ndarray, name: str, labels: Sequence[str]) -> Non
     if steps.max() - spacing <= tolerance:
         return
     multiples = np.rint(steps / spacing)
-    if (np.abs(steps - multiples * spacing) <= tolerance * multiples).all():
+    if multiples.max() > 1 and (np.abs(steps - multiples * spacing) <= tolerance * multiples).all():
         missing = [
             f"{a + spacing * j:.2f}" for a, n in zip(distances, multiples, strict=False) for j in range(1, int(n))
         ]
@@ -173,24 +195,31 @@ def _check_steps(distances: np.ndarray, name: str, labels: Sequence[str]) -> Non
             f"the first between {labels[at]} and {labels[at + 1]}; its spacing is {spacing:.3f} mm. Export or copy the "
             "whole series again."
         )
+    if np.abs(distances - _regular(distances)).max() <= ROUNDING:
+        return
     raise ValueError(
         f"series {name} has varying distances between its slices, {spacing:.3f} to {steps.max():.3f} mm; they "
         "must be equal. Give an evenly spaced series, or resample it and give NIfTI."
     )
 
 
-def _check_line(positions: np.ndarray, step: np.ndarray, normal: np.ndarray, name: str) -> None:
-    """Raise an error if the stack is sheared, or the affine does not give the positions of the slices."""
+def _check_line(
+    positions: np.ndarray, regular: np.ndarray, step: np.ndarray, normal: np.ndarray, name: str
+) -> list[str]:
+    """Raise an error if the stack is sheared, or slices are far from their place in it; return warnings if near."""
     shear = float(np.linalg.norm(step - (step @ normal) * normal) / (step @ normal))
     if shear > MAX_SHEAR:
         raise ValueError(
             f"series {name} is sheared: its slices shift sideways by {100 * shear:.1f} % of their distance, as with "
             "gantry tilt; axes must be at right angles. Resample it first, for example with dcm2niix."
         )
-    expected = positions[0] + np.arange(len(positions))[:, None] * step
-    off = np.linalg.norm(positions - expected, axis=1)
-    if off.max() > SAME_POSITION:
+    off = np.linalg.norm(positions - regular, axis=1)
+    if off.max() > ROUNDING:
         raise ValueError(
             f"series {name} has slices that are not on one line: slice {int(off.argmax())} is {off.max():.3f} mm off. "
             "Give the acquired series, or resample it and give NIfTI."
         )
+    if off.max() <= SAME_POSITION:
+        return []
+    spacing = np.linalg.norm(step)
+    return [f"its slices are up to {off.max():.2f} mm off an even spacing of {spacing:.3f} mm, which was used"]

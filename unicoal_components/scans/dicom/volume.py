@@ -75,7 +75,7 @@ def read_series(series: DicomSeries) -> DicomVolume:
     planes = [
         slice_plane(header, name=f"{path}{_frame(frame)}") for header, (path, frame) in zip(headers, names, strict=True)
     ]
-    order, affine = stack_geometry(planes, name=name, labels=labels)
+    order, affine, uneven = stack_geometry(planes, name=name, labels=labels)
     rows, columns = pixels[0].shape
     voxels = np.empty((columns, rows, len(order)), dtype=np.float32, order="F")
     for z, index in enumerate(order):
@@ -87,7 +87,7 @@ def read_series(series: DicomSeries) -> DicomVolume:
     shared = rescales.pop() if len(rescales) == 1 else None
     thicknesses = {positive_number(header.get("SliceThickness")) for header in headers}
     thickness = thicknesses.pop() if len(thicknesses) == 1 else None
-    notes = (*copies, *_warnings(source, spacing, series))
+    notes = (*copies, *uneven, *_warnings(source, spacing, series))
     return DicomVolume(series, voxels, affine, source, tuple(checksums), dtype, shared, thickness, notes)
 
 
