@@ -22,9 +22,10 @@ def save(path, volume, affine=AFFINE):
 
 @pytest.mark.parametrize("name", ["a.mgz", "a.mgh", "a.hdr"])
 def test_freesurfer_and_analyze_files_are_read_as_nibabel_does(tmp_path, name, caplog):
-    kind = nib.AnalyzeImage if name == "a.hdr" else nib.MGHImage
-    nib.save(kind(scan(), None if name == "a.hdr" else AFFINE), tmp_path / name)
-    volume, want = read_image(tmp_path / name), nib.load(tmp_path / name)
+    want = nib.AnalyzeImage(scan(), None) if name == "a.hdr" else nib.MGHImage(scan(), AFFINE)
+    nib.save(want, tmp_path / name)
+    want = nib.load(tmp_path / name) if name == "a.hdr" else want
+    volume = read_image(tmp_path / name)
     np.testing.assert_array_equal(volume.voxels, want.get_fdata())
     np.testing.assert_allclose(volume.affine, want.affine)
     assert volume.format == name[2:] and ("Analyze file" in caplog.text) == (name == "a.hdr")

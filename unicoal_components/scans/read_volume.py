@@ -202,7 +202,10 @@ def _nifti_of_bytes(content: bytes) -> nib.Nifti1Image:
 
 def _nibabel_parts(path: Path) -> Parts:
     """Read FreeSurfer, MINC and Analyze files."""
-    image: Any = nib.load(path)
+    if path.suffix.lower() in (".mgz", ".mgh"):
+        image: Any = nib.MGHImage.from_bytes(unpacked(path))  # nibabel's load leaves the file open
+    else:
+        image = nib.load(path)
     voxels = np.asanyarray(image.dataobj)
     affine = image.affine
     warnings: list[str] = []
