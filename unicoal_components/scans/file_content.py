@@ -7,10 +7,9 @@ GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
 POINTERS = {
     b"version https://git-lfs": "a Git LFS pointer; fetch the content first ('git lfs pull')",
-    b"/annex/objects/": "a git-annex pointer; fetch the content first ('git annex get', 'datalad get')",
-    b".git/annex/objects/": "a git-annex pointer; fetch the content first ('git annex get', 'datalad get')",
+    b"annex/objects/": "a git-annex pointer; fetch the content first ('git annex get', 'datalad get')",
 }
-"""Beginnings of small text files that take the place of an image."""
+"""Text near the beginning of small files that take the place of an image."""
 
 
 def is_gzipped(path: Path) -> bool:
@@ -28,7 +27,7 @@ def check_content(path: Path) -> None:
     with open(path, "rb") as file:
         start = file.read(256)
     for text, meaning in POINTERS.items():
-        if start.lstrip(b"./ ").startswith(text.lstrip(b"./")):
+        if text in start:
             raise ValueError(f"scan '{path}' is {meaning}.")
     if start.startswith(ZIP):
         raise ValueError(f"scan '{path}' is a zip archive. Unpack it and give the folder or file in it.")

@@ -72,14 +72,15 @@ def check_images(input: Input) -> None:
     if not _inputs(input):
         raise FileNotFoundError("the input is an empty list. Give a NIfTI file or a DICOM folder, or several of them.")
     for given in _inputs(input):
-        location, _ = split_uid(given)
+        location, uid = split_uid(given)
         if not str(given) or not location.exists():
             raise FileNotFoundError(
                 f"input '{given}' does not exist. Give a NIfTI file or a DICOM folder, or a folder or list of them."
             )
-        if location.is_dir() and split_uid(given)[1] is None:
-            _report_skipped(location)
-        if not _paths(given):
+        found = _paths_of(given)
+        if location.is_dir() and uid is None:
+            _report_skipped(location, found)
+        if not found:
             kind, content = ("list", "path") if location.is_file() else ("folder", "image")
             is_empty = kind == "folder" and not any(location.iterdir())
             problem = "is empty" if is_empty else f"holds no {content}"
@@ -149,24 +150,22 @@ def _lines(path: Path) -> list[str]:
     return [line.strip("\"'") for line in lines if line and not line.startswith(COMMENT)]
 
 
-def _report_skipped(folder: Path) -> None:
+def _report_skipped(folder: Path, images: list[str]) -> None:
     """Log the entries of a folder of image files that are not processed.
 
     Raises:
         FileNotFoundError: an image is a link to a file that is not there.
     """
     entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
-    images = set(_paths_in(folder))
     broken = [entry.name for entry in entries if entry.is_symlink() and not entry.exists()]
     if broken:
         raise FileNotFoundError(
             f"'{folder}' has links to files that are not there: {', '.join(broken[:10])}. Fetch them, for example with "
             "'git annex get' or 'datalad get', or remove the links."
         )
-    stems = {stem_of(path) for path in images}
-    sidecars = {f"{stem}.json" for stem in stems}
-    others = [entry.name for entry in entries if str(entry) not in images and entry.name not in sidecars]
-    if others and images != {str(folder)}:
+    processed = {*images, *(str(folder / f"{stem_of(path)}.json") for path in images)}
+    others = [entry.name for entry in entries if str(entry) not in processed]
+    if others and images != [str(folder)]:
         more = f" and {len(others) - 10} more" if len(others) > 10 else ""
         logger.warning("folder '%s': not images, not processed: %s%s.", folder, ", ".join(others[:10]), more)
 

@@ -146,7 +146,7 @@ def load_file(path: Path) -> Volume:
     """
     check_content(path)
     name = path.name.lower()
-    if not name.endswith((*NIFTI_SUFFIXES, *NIBABEL_SUFFIXES, *ITK_SUFFIXES)):
+    if not name.endswith(KNOWN):
         raise ValueError(
             f"scan '{path}' has an unknown suffix. Known are {', '.join(KNOWN)}, and folders of DICOM files; convert "
             "it to NIfTI first."

@@ -34,6 +34,7 @@ FUNCTIONAL_GROUPS = {
     "MRAveragesSequence": ("NumberOfAverages",),
     "MRDiffusionSequence": ("DiffusionBValue",),
     "MRImagingModifierSequence": ("PixelBandwidth",),
+    "MRImageFrameTypeSequence": ("ComplexImageComponent",),
 }
 """Elements of a functional group that have the same name in a single-frame image."""
 
@@ -41,7 +42,7 @@ RENAMED = {
     "MREchoSequence": {"EffectiveEchoTime": "EchoTime"},
     "MRModifierSequence": {"InversionTimes": "InversionTime"},
     "MRImagingModifierSequence": {"TransmitterFrequency": "ImagingFrequency"},
-    "MRImageFrameTypeSequence": {"FrameType": "ImageType", "ComplexImageComponent": "ComplexImageComponent"},
+    "MRImageFrameTypeSequence": {"FrameType": "ImageType"},
     "FrameContentSequence": {
         "TemporalPositionIndex": "TemporalPositionIdentifier",
         "FrameAcquisitionNumber": "AcquisitionNumber",

@@ -48,7 +48,7 @@ def read_slices(path: Path, frames: Sequence[int | None]) -> tuple[list[Dataset]
 
 
 def _check_kind(header: Dataset, path: Path) -> None:
-    """Raise an error for multi-frame, tiled, color and inverted images."""
+    """Raise an error for frames without functional groups, and for tiled, color and inverted images."""
     frames = int_or_none(header.get("NumberOfFrames")) or 1
     if frames > 1 and not is_multi_frame(header):
         raise ValueError(
@@ -81,7 +81,7 @@ def _check_kind(header: Dataset, path: Path) -> None:
 
 def _check_decoder(header: Dataset, path: Path) -> None:
     """Raise an error if no installed package decodes the compressed pixels."""
-    syntax = UID(str(header.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2")))
+    syntax = UID(str(header.file_meta.TransferSyntaxUID))
     try:
         known = not syntax.is_compressed or get_decoder(syntax).is_available
     except (NotImplementedError, ValueError):
@@ -104,9 +104,7 @@ def _reading(path: Path) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (
-        Exception
-    ) as error:  # decoders raise their own types: EOFError, RuntimeError, AttributeError, struct.error, ...
+    except Exception as error:  # decoders raise their own types: EOFError, AttributeError, struct.error, ...
         reason = " ".join(str(error).split()[-25:]) or type(error).__name__
         raise OSError(
             f"cannot read the DICOM file '{path}': it is truncated or damaged ({reason}). Copy or export the series "

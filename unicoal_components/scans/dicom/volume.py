@@ -58,17 +58,17 @@ def read_series(series: DicomSeries) -> DicomVolume:
 
     Raises:
         OSError: a file is missing, damaged or truncated, or no installed package decodes its compression.
-        ValueError: the series is in color, MONOCHROME1 or multi-frame, or its slices differ in matrix or orientation or
-            are not evenly spaced, see `stack_geometry`.
+        ValueError: the series is in color or MONOCHROME1, has frames without functional groups, or its slices differ in
+            matrix or orientation or are not evenly spaced, see `stack_geometry`.
     """
     name = f"{series.key} in '{series.folder}'"
-    headers, pixels, checksums = [], [], []
+    names, headers, pixels, checksums = [], [], [], []
     for path, frames in _frames_of_files(series).items():
         images, values, sha256 = read_slices(path, frames)
+        names += [(path, frame) for frame in frames]
         headers += images
         pixels += values
         checksums.append(sha256)
-    names = [(path, frame) for path, frames in _frames_of_files(series).items() for frame in frames]
     _check_one_series(headers, [path for path, _ in names], series, name)
     names, headers, pixels, copies = _without_copies(names, headers, pixels)
     labels = [f"'{path.name}'{_frame(frame)}" for path, frame in names]
