@@ -94,7 +94,7 @@ def _record(path: Path) -> dict[str, Any]:
         return content
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"'{path}' is no record of inference ({type(error).__name__}: {error}). Give the .json that inference wrote."
+            f"'{path}' is no record of inference ({type(error).__name__}: {error}). Give the .json that it wrote."
         ) from error
 
 
