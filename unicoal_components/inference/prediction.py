@@ -10,7 +10,7 @@ import torch
 
 from ..geometry.orientation import from_stack, thin_affine
 from ..keys import Keys
-from ..scans.read_volume import Storage
+from ..scans.storage import Storage
 from ..scans.write_nifti import nifti_storage
 from .earlier_results import MARK
 from .expected_error import expected_error

@@ -18,7 +18,7 @@ from ..keys import Keys
 from ..scans.dicom.series import split_uid
 from ..scans.dicom.writer import write_derived_series
 from ..scans.image_paths import stem_of
-from ..scans.read_volume import Storage
+from ..scans.storage import Storage
 from ..scans.write_nifti import stored, write_nifti
 from .earlier_results import NOTE, check_replaceable
 from .loaded_scan import NATIVE, LoadedScan, now

@@ -2,6 +2,7 @@
 
 import gzip
 from pathlib import Path
+from typing import BinaryIO
 
 GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
@@ -33,6 +34,6 @@ def check_content(path: Path) -> None:
         raise ValueError(f"scan '{path}' is a zip archive. Unpack it and give the folder or file in it.")
 
 
-def unpacked(path: Path) -> bytes:
-    """Return the bytes of a file, decompressed if it is compressed, whatever its name says."""
-    return gzip.decompress(path.read_bytes()) if is_gzipped(path) else path.read_bytes()
+def opened(path: Path) -> BinaryIO:
+    """Open a file for reading, decompressed if it is compressed, whatever its name says."""
+    return gzip.open(path) if is_gzipped(path) else open(path, "rb")  # type: ignore[return-value]

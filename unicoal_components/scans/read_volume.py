@@ -1,43 +1,28 @@
 """Reader of one volume from an image file or a DICOM series; all scans enter the package here."""
 
-import gzip
 import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 from pydicom import Dataset
 
+from ..files.memory_limit import TooLargeError
 from .bids_sidecar import sidecar_facts, sidecar_thickness
 from .checksums import checksum, combined, files_of
 from .dicom.series import choose_series, split_uid
 from .dicom.volume import read_series
-from .file_content import check_content, is_gzipped, unpacked
+from .file_content import check_content
+from .image_formats import reader_of
 from .image_paths import ITK_SUFFIXES, NIBABEL_SUFFIXES, NIFTI_SUFFIXES, is_nifti
-from .nifti_affine import nifti_affine, usable
+from .nifti_affine import usable
+from .storage import Storage
 
 KNOWN = (*NIFTI_SUFFIXES, *NIBABEL_SUFFIXES, *ITK_SUFFIXES)
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Storage:
-    """Number format of a file: value = slope · stored + intercept, with `stored` of type `dtype`.
-
-    Attributes:
-        dtype: numpy name, such as "int16".
-        slope: not 0.
-        intercept: 0 for most files.
-    """
-
-    dtype: str = "float32"
-    slope: float = 1.0
-    intercept: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +127,8 @@ def load_file(path: Path) -> Volume:
 
     Raises:
         OSError: the file is damaged or has an unknown format.
-        ValueError: the file is not one 3D volume of real numbers.
+        ValueError: the file is not one 3D volume of real numbers, or its header states more voxels than it holds or
+            than fit into memory.
     """
     check_content(path)
     name = path.name.lower()
@@ -151,11 +137,10 @@ def load_file(path: Path) -> Volume:
             f"scan '{path}' has an unknown suffix. Known are {', '.join(KNOWN)}, and folders of DICOM files; convert "
             "it to NIfTI first."
         )
-    read = _nifti_parts if is_nifti(path) else _nibabel_parts if name.endswith(NIBABEL_SUFFIXES) else _itk_parts
     try:
-        if is_gzipped(path):
-            _check_gzip(path)
-        parts = read(path)
+        parts = reader_of(path)(path)
+    except TooLargeError:
+        raise
     except Exception as error:  # each reader raises its own types: EOFError, ImageFileError, ...
         reason = " ".join(str(error).split()[-25:]) or type(error).__name__
         raise OSError(
@@ -177,62 +162,6 @@ def load_file(path: Path) -> Volume:
         warnings=(*warnings, *more),
         slice_thickness=sidecar_thickness(path),
     )
-
-
-Parts = tuple[np.ndarray, np.ndarray, Storage, list[str]]
-
-
-def _nifti_parts(path: Path) -> Parts:
-    """Return voxels `(x, y, z, ...)`, affine, number format, and warnings."""
-    if is_gzipped(path) == path.name.lower().endswith(".gz"):
-        image: Any = nib.load(path)
-    else:
-        image = _nifti_of_bytes(unpacked(path))
-    affine, warnings = nifti_affine(image)
-    voxels = image.dataobj
-    storage = Storage(str(voxels.dtype), float(voxels.slope), float(voxels.inter))
-    return np.asanyarray(voxels), affine, storage, warnings
-
-
-def _nifti_of_bytes(content: bytes) -> nib.Nifti1Image:
-    """Return the image of a NIfTI file whose name states the wrong compression."""
-    second = nib.Nifti2Header.may_contain_header(content[:540])
-    return (nib.Nifti2Image if second else nib.Nifti1Image).from_bytes(content)
-
-
-def _nibabel_parts(path: Path) -> Parts:
-    """Read FreeSurfer, MINC and Analyze files."""
-    if path.suffix.lower() in (".mgz", ".mgh"):
-        image: Any = nib.MGHImage.from_bytes(unpacked(path))  # nibabel's load leaves the file open
-    else:
-        image = nib.load(path)
-    voxels = np.asanyarray(image.dataobj)
-    affine = image.affine
-    warnings: list[str] = []
-    if isinstance(image, nib.Nifti1Pair):
-        affine, warnings = nifti_affine(image)
-    elif isinstance(image, nib.AnalyzeImage):
-        warnings = [
-            "it is an Analyze file, which does not state its orientation; left and right, and which end is up, are "
-            "guessed as nibabel does. Give NIfTI if there is one"
-        ]
-    return voxels, affine, Storage(str(voxels.dtype)), warnings
-
-
-def _itk_parts(path: Path) -> Parts:
-    import itk  # takes seconds, and most scans are NIfTI or DICOM
-
-    from ..geometry.itk_image import from_itk
-
-    voxels, affine = from_itk(itk.imread(str(path)))
-    return voxels, affine, Storage(str(voxels.dtype)), []
-
-
-def _check_gzip(path: Path) -> None:
-    """Read a compressed file to its end to verify its checksum; nibabel stops earlier and misses changed bytes."""
-    with gzip.open(path) as file:
-        while file.read(1 << 22):
-            pass
 
 
 def _one_volume(path: Path, volume: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydicom import Dataset
 
-from .files import SPLIT_BY, image_header, int_or_none, walk
+from .files import SPLIT_BY, header_errors, image_header, int_or_none, walk
 from .frames import FRAME_NUMBER, frame_headers, is_multi_frame
 from .modality_rules import modality_of_header
 
@@ -74,10 +74,13 @@ def find_series(folder: str | os.PathLike) -> list[DicomSeries]:
     folder = Path(folder)
     grouped: dict[str, list[tuple[Path, Dataset]]] = {}
     for path in walk(folder):
-        if (header := image_header(path)) is not None:
-            images = frame_headers(header) if is_multi_frame(header) else [header]
-            slices = grouped.setdefault(str(header.get("SeriesInstanceUID") or ""), [])
-            slices.extend((path, image) for image in images)
+        with header_errors(path):
+            header = image_header(path)
+            if header is None:
+                continue
+            images = list(frame_headers(header)) if is_multi_frame(header) else [header]
+        slices = grouped.setdefault(str(header.get("SeriesInstanceUID") or ""), [])
+        slices.extend((path, image) for image in images)
     found = []
     for uid, slices in grouped.items():
         parts = _parts(slices)
@@ -139,7 +142,7 @@ def _series(folder: Path, uid: str, part: int, slices: list[tuple[Path, Dataset]
 def _parts(slices: list[tuple[Path, Dataset]]) -> list[list[tuple[Path, Dataset]]]:
     """Split the slices of one UID by matrix and orientation, and by `SPLIT_BY` if positions repeat."""
     slices = sorted(slices, key=lambda pair: (int_or_none(pair[1].get("InstanceNumber")) or 0, pair[0]))
-    by_grid = _grouped(slices, lambda header: (header.get("Rows"), header.get("Columns"), _direction(header)))
+    by_grid = _grouped(slices, lambda header: (str(header.get("Rows")), str(header.get("Columns")), _direction(header)))
     return [part for grid in by_grid for part in _unrepeated(grid, SPLIT_BY)]
 
 
@@ -149,8 +152,8 @@ def _unrepeated(slices: list, tags: tuple[str, ...]) -> list[list]:
     if len(set(positions)) == len(positions) or set(positions) == {"None"}:
         return [slices]
     if not tags:  # volumes that no element tells apart may still be objects of their own
-        files = _grouped(slices, lambda header: header.get("SOPInstanceUID")) if FRAME_NUMBER in slices[0][1] else []
-        return files if len(files) > 1 else [slices]
+        enhanced = FRAME_NUMBER in slices[0][1]
+        return _grouped(slices, lambda header: str(header.get("SOPInstanceUID"))) if enhanced else [slices]
     parts = _grouped(slices, lambda header: str(header.get(tags[0])))
     return [whole for part in parts for whole in _unrepeated(part, tags[1:])]
 
@@ -166,6 +169,6 @@ def _grouped(slices: list, key: Callable[[Dataset], Any]) -> list[list]:
 def _direction(header: Dataset) -> tuple[float, ...] | None:
     """Return the orientation rounded to 0.01: coarse enough to ignore jitter, fine enough to separate planes."""
     try:
-        return tuple(np.round(np.asarray(header.get("ImageOrientationPatient"), dtype=float), 2) + 0.0)
+        return tuple((np.round(np.asarray(header.get("ImageOrientationPatient"), dtype=float), 2) + 0.0).ravel())
     except (TypeError, ValueError):
         return None
