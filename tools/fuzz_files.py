@@ -32,7 +32,7 @@ class Kind:
     Attributes:
         make: writes the file or folder in an empty folder and returns its path.
         read: reads it and returns what it holds, made of arrays, numbers, texts, lists and dictionaries.
-        packed: whether the file is compressed by gzip as a whole, so that its content is changed too.
+        packed: whether what the file compresses is changed, so that its checksum holds.
     """
 
     make: Callable[[Path], Path]
@@ -88,10 +88,10 @@ def minc2(folder: Path) -> Path:
         names = ("zspace", "yspace", "xspace")
         for name, size, step in zip(names, SHAPE[::-1], (3.0, 1.0, 1.0), strict=True):
             axis = file.create_dataset(f"minc-2.0/dimensions/{name}", data=np.int32(0))
-            axis.attrs.update({"length": size, "step": step, "start": -5.0, "spacing": b"regular__"})
+            axis.attrs.update({"length": size, "step": step, "start": -5.0, "spacing": np.bytes_("regular__")})
             axis.attrs["direction_cosines"] = np.eye(3)["xyz".index(name[0])]
         image = file.create_dataset("minc-2.0/image/0/image", data=voxels().T, chunks=(5, 7, 6), compression="gzip")
-        image.attrs.update({"dimorder": b"zspace,yspace,xspace", "valid_range": [0.0, 900.0]})
+        image.attrs.update({"dimorder": np.bytes_("zspace,yspace,xspace"), "valid_range": [0.0, 900.0]})
         file["minc-2.0/image/0/image-min"], file["minc-2.0/image/0/image-max"] = 0.0, 900.0
     return folder / "scan.mnc"
 
@@ -212,8 +212,10 @@ def read_list(path: Path) -> Any:
 
 KINDS = {
     "NIfTI": Kind(nifti, read_scan),
-    "NIfTI, gzip": Kind(lambda folder: nifti(folder, "scan.nii.gz"), read_scan, packed=True),
-    "FreeSurfer mgz": Kind(freesurfer, read_scan, packed=True),
+    "NIfTI, gzip": Kind(lambda folder: nifti(folder, "scan.nii.gz"), read_scan),
+    "NIfTI, gzip, its content": Kind(lambda folder: nifti(folder, "scan.nii.gz"), read_scan, packed=True),
+    "FreeSurfer mgz": Kind(freesurfer, read_scan),
+    "FreeSurfer mgz, its content": Kind(freesurfer, read_scan, packed=True),
     "MINC 1": Kind(minc, read_scan),
     "MINC 2": Kind(minc2, read_scan),
     "Analyze": Kind(analyze, read_scan),

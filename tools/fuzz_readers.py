@@ -191,7 +191,7 @@ def changed(path: Path, packed: bool, rng: Random) -> str:
         way(path, rng)
         return way.__name__
     way_of_bytes = ways[int(rng.integers(len(ways)))]
-    if packed and rng.random() < 0.5:
+    if packed:
         path.write_bytes(gzip.compress(way_of_bytes(gzip.decompress(content), rng)))
     else:
         path.write_bytes(way_of_bytes(content, rng))

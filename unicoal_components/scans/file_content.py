@@ -23,10 +23,12 @@ def check_content(path: Path) -> None:
     """Raise an error for files that hold no image but stand for one, or hold several files.
 
     Raises:
-        ValueError: the file is a pointer of git-annex or Git LFS, or a zip archive.
+        ValueError: the file is a pointer of git-annex or Git LFS, a zip archive, or a DICOM file.
     """
     with open(path, "rb") as file:
         start = file.read(256)
+    if start[128:132] == b"DICM":
+        raise ValueError(f"scan '{path}' is a single DICOM file. Give the folder that holds the whole series.")
     for text, meaning in POINTERS.items():
         if text in start:
             raise ValueError(f"scan '{path}' is {meaning}.")

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..files.hdf5_check import check_all_own
 from .file_content import is_gzipped, opened
-from .image_paths import NIBABEL_SUFFIXES, is_nifti
+from .file_names import NIBABEL_SUFFIXES, is_nifti
 from .itk_header import data_place
 from .nifti_affine import nifti_affine
 from .stated_size import DEFLATE, check_stated_size, inflated_size, unpacked_size

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,8 @@ from .checksums import checksum, combined, files_of
 from .dicom.series import choose_series, split_uid
 from .dicom.volume import read_series
 from .file_content import check_content
+from .file_names import ITK_SUFFIXES, NIBABEL_SUFFIXES, NIFTI_SUFFIXES, is_nifti
 from .image_formats import reader_of
-from .image_paths import ITK_SUFFIXES, NIBABEL_SUFFIXES, NIFTI_SUFFIXES, is_nifti
 from .nifti_affine import usable
 from .storage import Storage
 
@@ -58,7 +58,7 @@ class Volume:
     series_number: int | None = None
 
 
-def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volume:
+def read_image(path: str | os.PathLike, *, modality: str | None = None, nan_background: bool = False) -> Volume:
     """Read a scan as stored in its file, and check that it is usable.
 
     NIfTI, FreeSurfer (`.mgz`), MINC and Analyze files are read by nibabel with scale factors applied (see
@@ -69,6 +69,7 @@ def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volum
     Args:
         path: file, or folder of DICOM files; `folder::SeriesInstanceUID` for one of several series.
         modality: modality by which to choose among several series in a folder; see `choose_series`.
+        nan_background: whether NaN is background, and becomes 0 with a warning; otherwise it is an error.
 
     Raises:
         OSError: the file does not exist, is damaged, or has an unknown format.
@@ -81,6 +82,8 @@ def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volum
         raise FileNotFoundError(f"scan '{path}' does not exist; check the path, pattern or table.")
     else:
         volume = load_file(location)
+    if nan_background:
+        volume = _with_background(volume)
     _check_voxels(volume.path, volume.voxels)
     check_affine(volume.affine, volume.path)
     for warning in volume.warnings:
@@ -187,12 +190,23 @@ def _one_volume(path: Path, volume: np.ndarray) -> np.ndarray:
     return volume.astype(np.float32, copy=False)
 
 
+def _with_background(volume: Volume) -> Volume:
+    """Return a volume with 0 in place of NaN, and a warning if there is any."""
+    missing = np.isnan(volume.voxels)
+    if not missing.any():
+        return volume
+    warning = f"{100 * missing.mean():.1f} % of its voxels are NaN and were taken as background, 0"
+    voxels = np.where(missing, np.float32(0), volume.voxels)
+    return replace(volume, voxels=voxels, warnings=(*volume.warnings, warning))
+
+
 def _check_voxels(path: str | os.PathLike, volume: np.ndarray) -> None:
     """Raise an error if intensities are not finite, all 0, or constant."""
     broken = int(np.count_nonzero(~np.isfinite(volume)))
     if broken:
         raise ValueError(
-            f"scan '{path}' has {broken} NaN or infinite voxels. Export it again, or replace them (background by 0)."
+            f"scan '{path}' has {broken} NaN or infinite voxels. Export it again; or if NaN is its background, replace "
+            "it by 0, or have it taken as 0 in an inference (--nan_background true)."
         )
     if not volume.any():
         raise ValueError(f"scan '{path}' is empty: every voxel is 0. Export it again, or exclude this subject.")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydicom import Dataset, dcmread
+from pydicom.datadict import keyword_for_tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage, MRImageStorage
 
 from ...files.memory_limit import TooLargeError
@@ -28,6 +29,16 @@ SPLIT_BY = (
     "AcquisitionNumber",
 )
 """Elements that separate several volumes of one SeriesInstanceUID, tried in this order if positions repeat."""
+
+NEEDED = frozenset(
+    """
+    SeriesInstanceUID SOPClassUID Rows Columns NumberOfFrames SamplesPerPixel PhotometricInterpretation BitsAllocated
+    BitsStored HighBit PixelRepresentation PixelData ImagePositionPatient ImageOrientationPatient PixelSpacing
+    RescaleSlope RescaleIntercept SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence PlanePositionSequence
+    PlaneOrientationSequence PixelMeasuresSequence PixelValueTransformationSequence
+    """.split()  # noqa: SIM905
+)
+"""Elements without which the voxels or their place would be other ones."""
 
 FIRST_ELEMENTS = (b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x08\x00\x12\x00", b"\x08\x00\x16\x00")
 """First bytes of data sets without preamble: one of the first elements of group 0008."""
@@ -86,6 +97,15 @@ def has_dicom(folder: str | os.PathLike) -> bool:
     return any(is_dicom(path) for path in walk(Path(folder)))
 
 
+def is_derived_series(folder: Path) -> bool:
+    """Return whether a folder holds a synthetic series and nothing else, as `write_derived_series` writes it."""
+    files = list(folder.iterdir()) if folder.is_dir() else []
+    if not files or not all(file.suffix == ".dcm" and is_dicom(file) for file in files):
+        return False
+    header = _header(min(files))
+    return isinstance(header, Dataset) and header.get("SyntheticData") == "YES"
+
+
 def study_uid(path: str | os.PathLike) -> str | None:
     """Return the StudyInstanceUID of a DICOM file; `None` if it has none or is not DICOM."""
     header = _header(Path(path))
@@ -120,10 +140,27 @@ def _read_header(path: Path, modified: int, size: int) -> Dataset | str | None:
         try:
             check_inflated(file)
             header = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(TAGS))
-            header.get("SeriesDescription")  # decodes the character set
+            convert_values(header)
         except Exception as error:  # of damaged files: EOFError, AttributeError, RecursionError, struct.error, ...
             return (str(error) or type(error).__name__) if head[128:] == b"DICM" else None
     return header if head[128:] == b"DICM" or header.get("SOPClassUID") else None
+
+
+def convert_values(header: Dataset) -> None:
+    """Convert the values of all elements, which pydicom does at the first access, and leave out what cannot be.
+
+    Raises:
+        ValueError: it is an element of `NEEDED`.
+    """
+    for tag in list(header.keys()):
+        try:
+            element = header[tag]
+            for item in element.value if element.VR == "SQ" else ():
+                convert_values(item)
+        except Exception as error:  # of all kinds: NotImplementedError, OverflowError, BytesLengthException, ...
+            if keyword_for_tag(tag) in NEEDED:
+                raise ValueError(f"{keyword_for_tag(tag)}: {error}") from error
+            del header[tag]
 
 
 def check_inflated(file: BinaryIO) -> None:
@@ -152,7 +189,7 @@ def header_errors(path: Path) -> Iterator[None]:
     """Convert errors on values of a wrong kind in a header to one that names the file."""
     try:
         yield
-    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise _damaged(path, f"an element has a value of a wrong kind: {error}"[:200]) from error
 
 

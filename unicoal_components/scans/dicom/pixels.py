@@ -13,7 +13,7 @@ from pydicom.pixels import get_decoder, pixel_array
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from ...files.memory_limit import check_memory
-from .files import check_inflated, header_errors, int_or_none
+from .files import check_inflated, convert_values, header_errors, int_or_none
 from .frames import frame_headers, is_multi_frame
 
 INSTALL_HINT = {
@@ -37,6 +37,7 @@ def read_slices(path: Path, frames: Sequence[int | None]) -> tuple[list[Dataset]
         content = path.read_bytes()
         check_inflated(io.BytesIO(content))
         header = dcmread(io.BytesIO(content), force=True)
+        convert_values(header)
     if "TransferSyntaxUID" not in header.file_meta:  # a file without preamble
         implicit, little = header.original_encoding
         header.file_meta.TransferSyntaxUID = (

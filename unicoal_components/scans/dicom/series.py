@@ -1,5 +1,6 @@
 """Find and choose image series in a folder of DICOM files, using their headers only."""
 
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from .files import SPLIT_BY, header_errors, image_header, int_or_none, walk
 from .frames import FRAME_NUMBER, frame_headers, is_multi_frame
 from .modality_rules import modality_of_header
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class DicomSeries:
@@ -27,6 +30,7 @@ class DicomSeries:
         modality: guessed modality, see `modality_of_header`; `None` when unsure.
         files: file of each slice, in order of InstanceNumber; an enhanced object is the file of many slices.
         frames: number of each slice within its file, from 1 on; `None` if the file is that slice alone.
+        synthetic: whether it says that it was computed (SyntheticData), as the series that this package writes.
         folder: folder that was searched, used in error messages.
     """
 
@@ -38,6 +42,7 @@ class DicomSeries:
     files: tuple[Path, ...]
     frames: tuple[int | None, ...]
     folder: Path
+    synthetic: bool = False
 
     @property
     def key(self) -> str:
@@ -73,14 +78,19 @@ def find_series(folder: str | os.PathLike) -> list[DicomSeries]:
     """
     folder = Path(folder)
     grouped: dict[str, list[tuple[Path, Dataset]]] = {}
+    others: list[str] = []
     for path in walk(folder):
         with header_errors(path):
             header = image_header(path)
             if header is None:
+                others.append(path.name)
                 continue
             images = list(frame_headers(header)) if is_multi_frame(header) else [header]
         slices = grouped.setdefault(str(header.get("SeriesInstanceUID") or ""), [])
         slices.extend((path, image) for image in images)
+    if others and grouped:
+        more = f" and {len(others) - 10} more" if len(others) > 10 else ""
+        logger.info("'%s': not DICOM images, not processed: %s%s", folder, ", ".join(others[:10]), more)
     found = []
     for uid, slices in grouped.items():
         parts = _parts(slices)
@@ -90,6 +100,8 @@ def find_series(folder: str | os.PathLike) -> list[DicomSeries]:
 
 def choose_series(folder: str | os.PathLike, *, uid: str | None = None, modality: str | None = None) -> DicomSeries:
     """Return the series with a UID, or else the only series, or else the only one guessed to be of `modality`.
+
+    Without a UID, synthetic series are left out if there are others. The series that are not chosen are logged.
 
     Args:
         folder: folder with DICOM files in it or below it.
@@ -103,15 +115,21 @@ def choose_series(folder: str | os.PathLike, *, uid: str | None = None, modality
     """
     series = find_series(folder)
     if not series:
-        raise FileNotFoundError(f"'{folder}' holds no DICOM image. Give the folder with the slices of a series.")
+        directory = Path(folder, "DICOMDIR").is_file()
+        also = " It has a DICOMDIR, which only lists files: copy them too." if directory else ""
+        raise FileNotFoundError(f"'{folder}' holds no DICOM image. Give the folder with the slices of a series.{also}")
     listed = "; ".join(map(str, series))
     if uid is not None:
         chosen = [one for one in series if one.key == uid] or [one for one in series if one.uid == uid]
         if not chosen:
             raise ValueError(f"'{folder}' holds no series with the UID {uid}. It holds: {listed}. Give one of these.")
     else:
-        chosen = series if len(series) == 1 else [one for one in series if modality and one.modality == modality]
+        acquired = [one for one in series if not one.synthetic] or series
+        chosen = acquired if len(acquired) == 1 else [one for one in acquired if modality and one.modality == modality]
     if len(chosen) == 1:
+        for other in series:
+            if other is not chosen[0]:
+                logger.info("'%s': not processed: %s%s", folder, other, ", synthetic" if other.synthetic else "")
         return chosen[0]
     if len(chosen) > 1:
         listed = "; ".join(map(str, chosen))
@@ -136,6 +154,7 @@ def _series(folder: Path, uid: str, part: int, slices: list[tuple[Path, Dataset]
         tuple(path for path, _ in slices),
         tuple(int_or_none(header.get(FRAME_NUMBER)) if FRAME_NUMBER in header else None for _, header in slices),
         folder,
+        first.get("SyntheticData") == "YES",
     )
 
 
