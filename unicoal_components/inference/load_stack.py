@@ -97,13 +97,11 @@ class LoadStackd(Transform):
         doubts = source_doubts(scan.voxels, scan.affine, self.modality)
         coarse = 1.5 * pixel_range(self.in_plane_spacing)[1]
         if sorted(spacing_of(scan.affine))[1] > coarse:
-            doubts.append(
-                f"its pixels are larger than {coarse:.2g} mm, far beyond the training's; it shows little detail"
-            )
+            doubts.append(f"its pixels are larger than {coarse:.2g} mm, far beyond those of the training")
         if self.modality is not None and scan.modality not in (None, self.modality):
             doubts.append(
-                f"its name or header says that it is {scan.modality}, not {self.modality} (source_modality); if so, the "
-                "result is wrong"
+                f"its name or header says that it is {scan.modality}, not {self.modality} (source_modality); if so, "
+                "the result is wrong"
             )
         for doubt in doubts:
             logger.warning("scan '%s': %s.", scan.path, doubt)
