@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from unicoal_components.inference.load_stack import LoadStackd
-from unicoal_components.inference.source_check import source_doubts
+from unicoal_components.inference.source_check import CheckSourced, source_doubts
 from unicoal_components.scans.read_volume import read_image
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
@@ -28,14 +29,7 @@ def head(fluid, tissue=(60.0, 90.0)):
 
 @pytest.mark.parametrize(
     ("fluid", "modality", "doubted"),
-    [
-        (250, "t2", False),
-        (250, "t1", True),
-        (250, "flair", True),
-        (20, "t2", True),
-        (20, "t1", False),
-        (20, None, False),
-    ],
+    [(250, "t2", False), (250, "t1", True), (250, "pd", True), (20, "t2", True), (20, "t1", False), (20, None, False)],
 )
 def test_bright_fluid_is_that_of_t2_and_of_no_other_modality(fluid, modality, doubted):
     found = source_doubts(head(fluid, tissue=(90, 60) if fluid > 100 else (60, 90)), AFFINE, modality)
@@ -53,12 +47,10 @@ def test_noise_phantoms_and_small_objects_are_doubted():
         assert words in doubt
 
 
-def test_a_doubt_is_logged_when_the_scan_is_loaded(tmp_path, caplog):
-    import nibabel as nib
-
+def test_doubts_are_logged_and_kept_with_the_scan(tmp_path, caplog):
     nib.save(nib.Nifti1Image(head(250, tissue=(90, 60)), AFFINE), tmp_path / "scan.nii.gz")
-    item = LoadStackd(modality="t1", in_plane_spacing=[0.8, 1.33])({"image": str(tmp_path / "scan.nii.gz")})
-    warnings = item["scan"].scan.warnings
+    item = LoadStackd()({"image": str(tmp_path / "scan.nii.gz")})
+    warnings = CheckSourced(modality="t1", in_plane_spacing=[0.8, 1.33])(item)["scan"].scan.warnings
     assert any("T2" in warning for warning in warnings) and any("larger than 2 mm" in warning for warning in warnings)
     assert all(warning in caplog.text for warning in warnings)
 

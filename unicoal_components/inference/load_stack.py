@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from monai.transforms import Transform
 
-from ..geometry.orientation import choose_plane, spacing_of, to_stack
+from ..geometry.orientation import choose_plane, to_stack
 from ..geometry.pixel_size import InPlane, PixelSize, pixel_range
 from ..keys import BLANK, Keys
 from ..scans.intensity import percentile_range, scale_to_unit
 from ..scans.read_volume import Volume, read_image
 from .loaded_scan import NATIVE, SCAN, LoadedScan, now
-from .source_check import source_doubts
 
 logger = logging.getLogger(__name__)
 
@@ -85,27 +84,23 @@ class LoadStackd(Transform):
             slice_thickness=_thickness(volume, stack.affine),
             headers=volume.headers,
             series_number=volume.series_number,
-            warnings=(*volume.warnings, *self._doubts(volume)),
+            warnings=(*volume.warnings, *self._modality_warnings(volume)),
             started=started,
             read=now(),
         )
         image = torch.from_numpy(network_slices(stack.slices, scan))[None]
         return {**data, self.key: image, NATIVE: torch.from_numpy(stack.slices), SCAN: scan.as_entry()}
 
-    def _doubts(self, scan: Volume) -> list[str]:
-        """Return warnings if the scan is unlike what the network was trained on, or not of the given modality."""
-        doubts = source_doubts(scan.voxels, scan.affine, self.modality)
-        coarse = 1.5 * pixel_range(self.in_plane_spacing)[1]
-        if sorted(spacing_of(scan.affine))[1] > coarse:
-            doubts.append(f"its pixels are larger than {coarse:.2g} mm, far beyond those of the training")
-        if self.modality is not None and scan.modality not in (None, self.modality):
-            doubts.append(
-                f"its name or header says that it is {scan.modality}, not {self.modality} (source_modality); if so, "
-                "the result is wrong"
-            )
-        for doubt in doubts:
-            logger.warning("scan '%s': %s.", scan.path, doubt)
-        return doubts
+    def _modality_warnings(self, scan: Volume) -> list[str]:
+        """Return a warning if the file's name or header contradicts the given modality."""
+        if self.modality is None or scan.modality in (None, self.modality):
+            return []
+        warning = (
+            f"its name or header says that it is {scan.modality}, not {self.modality} (source_modality); if so, the "
+            "result is wrong"
+        )
+        logger.warning("scan '%s': %s.", scan.path, warning)
+        return [warning]
 
 
 def _thickness(scan: Volume, stack_affine: np.ndarray) -> float | None:

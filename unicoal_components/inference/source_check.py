@@ -1,11 +1,21 @@
-"""Warnings about a scan that the network cannot serve, from its intensities and size alone, before it is processed."""
+"""MONAI transform that warns of a scan that the network cannot serve, by its intensities and size, before it runs."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import torch
+from monai.transforms import Transform
 from scipy import ndimage
 
 from ..geometry.head_mask import foreground_mask
 from ..geometry.orientation import spacing_of
+from ..geometry.pixel_size import PixelSize, pixel_range
 from ..scans.intensity import percentile_range, scale_to_unit
+from .loaded_scan import NATIVE, SCAN, LoadedScan
+
+logger = logging.getLogger(__name__)
 
 COARSE = 2.5
 """Voxel size in mm of the view of the scan that is looked at."""
@@ -28,6 +38,33 @@ UNIFORM = 0.15
 
 UNRELATED = 0.5
 """Correlation of neighboring voxels below which the scan is noise; measured: 0.87 and more."""
+
+COARSER = 1.5
+"""Ratio of the pixel size to the largest of the training above which there is a warning."""
+
+
+class CheckSourced(Transform):
+    """Warn of a scan that is unlike those of the training, in the log and in its record; see `source_doubts`.
+
+    Args:
+        modality: modality of the scan as given by the user; `None` = unknown, so that the contrast is not checked.
+        in_plane_spacing: pixel size of the network's training data, see `LoadStackd`; `None` = not checked.
+    """
+
+    def __init__(self, *, modality: str | None, in_plane_spacing: PixelSize = None) -> None:
+        self.modality = modality
+        self.coarsest = COARSER * pixel_range(in_plane_spacing)[1]
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the item with the warnings in its scan; it must come from `LoadStackd`."""
+        scan = LoadedScan.from_item(data)
+        stack = torch.as_tensor(data[NATIVE]).numpy()
+        doubts = source_doubts(stack.transpose(2, 1, 0), scan.stack_affine, self.modality)
+        if max(scan.spacing[:2]) > self.coarsest:
+            doubts.append(f"its pixels are larger than {self.coarsest:.2g} mm, far beyond those of the training")
+        for doubt in doubts:
+            logger.warning("scan '%s': %s.", scan.path, doubt)
+        return {**data, SCAN: scan.with_warnings(*doubts).as_entry()}
 
 
 def source_doubts(voxels: np.ndarray, affine: np.ndarray, modality: str | None) -> list[str]:
@@ -54,8 +91,8 @@ def source_doubts(voxels: np.ndarray, affine: np.ndarray, modality: str | None) 
     lengths = sorted(_extent(mask, axis) * spacing[axis] for axis in range(3))
     if lengths[1] < SMALLEST:
         return [
-            f"what it shows measures {' x '.join(f'{length:.0f}' for length in lengths)} mm, less than a head; check its "
-            "voxel spacing and content"
+            f"what it shows measures {' x '.join(f'{length:.0f}' for length in lengths)} mm, less than a head; check "
+            "its voxel spacing and content"
         ]
     depth = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
     deep = depth > INNER * depth.max()
