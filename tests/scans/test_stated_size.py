@@ -116,3 +116,17 @@ def test_a_minc_file_that_reads_other_files_is_refused(tmp_path):
         group.create_dataset("image", (4, 4, 4), np.uint8, external=[(str(tmp_path / "secret"), 0, 64)])
     with pytest.raises(OSError, match=r"scan\.mnc.*secret"):
         read_image(tmp_path / "scan.mnc")
+
+
+@pytest.mark.parametrize("spacing", [0.0, -2.0, np.nan, np.inf, 1e20])
+def test_an_impossible_voxel_spacing_is_refused(tmp_path, spacing):
+    freesurfer(tmp_path / "scan.mgz", VOXELS.shape)
+    change(tmp_path / "scan.mgz", 30, struct.pack(">f", spacing))
+    metaimage(tmp_path / "scan.mha", (8, 7, 6))
+    content = (tmp_path / "scan.mha").read_bytes()
+    new = content.replace(b"ElementSpacing = 1 1 1", f"ElementSpacing = 1 {spacing} 1".encode())
+    assert new != content
+    (tmp_path / "scan.mha").write_bytes(new)
+    for name in ("scan.mgz", "scan.mha"):
+        with pytest.raises((ValueError, OSError), match=name):
+            read_image(tmp_path / name)

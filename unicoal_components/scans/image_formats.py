@@ -1,7 +1,7 @@
 """Voxels, affine and number format of an image file, by format; sizes are checked before voxels are read."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ def freesurfer_parts(path: Path) -> Parts:
     kind: Any = nib.freesurfer.mghformat.MGHHeader
     with opened(path) as file:
         header = kind.from_fileobj(io.BytesIO(file.read(HEADER)), check=False)
+    _check_spacing(header["delta"])
     _check_size(path, header, header.get_data_offset())
     with opened(path) as file:
         image: Any = nib.MGHImage.from_bytes(file.read())  # nibabel's load leaves the file open
@@ -104,6 +105,7 @@ def itk_parts(path: Path) -> Parts:
     stated.SetFileName(str(path))
     stated.ReadImageInformation()
     shape = [stated.GetDimensions(axis) for axis in range(stated.GetNumberOfDimensions())]
+    _check_spacing([stated.GetSpacing(axis) for axis in range(len(shape))])
     itemsize = stated.GetComponentSize() * stated.GetNumberOfComponents()
     size = place.path.stat().st_size - place.start
     held = size if place.encoding == "raw" else size * max(DEFLATE, itemsize)
@@ -112,6 +114,13 @@ def itk_parts(path: Path) -> Parts:
         check_stated_size(path, shape, itemsize, held=inflated_size(place.path, place.start, needed))
     voxels, affine = from_itk(itk.imread(str(path)))
     return voxels, affine, Storage(str(voxels.dtype)), []
+
+
+def _check_spacing(spacing: Iterable[float]) -> None:
+    """Raise an error for a spacing that is not above 0; libraries take it as a mirrored axis, or as its absolute."""
+    values = [float(value) for value in spacing]
+    if not all(0 < value < np.inf for value in values):
+        raise ValueError(f"its header states the voxel spacing {values}")
 
 
 def _check_size(path: Path, header: Any, offset: int) -> None:

@@ -22,6 +22,9 @@ from .storage import Storage
 
 KNOWN = (*NIFTI_SUFFIXES, *NIBABEL_SUFFIXES, *ITK_SUFFIXES)
 
+POSSIBLE = (1e-3, 1e3)
+"""Voxel spacings in mm that are not refused."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -92,16 +95,18 @@ def read_image(path: str | os.PathLike, *, modality: str | None = None, nan_back
 
 
 def check_affine(affine: np.ndarray, path: str | os.PathLike) -> None:
-    """Raise an error if an affine is not finite or not invertible.
+    """Raise an error if an affine is not finite or not invertible, or its voxels are of no possible size.
 
     Raises:
-        ValueError: an entry is not finite, a voxel axis has length 0, or the axes are in one plane.
+        ValueError: an entry is not finite, a voxel axis has length 0 or one outside of `POSSIBLE`, or the axes are in
+            one plane.
     """
-    if not usable(affine):
-        spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if not usable(affine) or spacing.min() < POSSIBLE[0] or spacing.max() > POSSIBLE[1]:
         raise ValueError(
-            f"scan '{path}' has an unusable affine, voxel spacing {np.round(spacing, 6).tolist()} mm: it must be "
-            "finite and invertible. Export the scan again from its DICOM series, or correct its header."
+            f"scan '{path}' has an unusable affine, voxel spacing {np.round(spacing, 6).tolist()} mm: it must be finite, "
+            f"invertible and between {POSSIBLE[0]:g} and {POSSIBLE[1]:g} mm. Export the scan again from its DICOM series, "
+            "or correct its header."
         )
 
 

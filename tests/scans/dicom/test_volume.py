@@ -281,7 +281,7 @@ def raw(keyword, text, kind):
         ("PixelSpacing", b"nan\\1", "DS"),
         ("PixelSpacing", b"-1\\1", "DS"),
         ("ImagePositionPatient", b"a\\b\\c", "LO"),
-        ("BitsAllocated", b"x", "LO"),
+        ("BitsAllocated", bytes(2), "US"),
         ("InstanceNumber", b"1e400", "DS"),
         ("ContrastBolusAgent", b"1\\2", "DS"),
         ("ImageType", b"\x05\x00", "US"),
