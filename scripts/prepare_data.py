@@ -21,7 +21,6 @@ from unicoal_components.runtime.stopping import exit_when_stopped
 logger = logging.getLogger("prepare_data")
 
 PATTERN = "{subject}/{modality}.nii.gz"
-MOST_WARNINGS = 10
 
 
 def prepare_data(
@@ -193,25 +192,11 @@ def _log_report(report: PreparationReport, quality: bool) -> None:
         logger.info("%d %s", number, reason)
     for words, number in _thin_counts(report).items():
         logger.info("truly thin slices: %s (%d)", words, number)
-    _log_warnings(report)
     logger.info("manifest of all scans: %s", report.datalist.with_name(MANIFEST_NAME))
     if quality:
         logger.info("quality panels: %s", report.datalist.parent / INDEX_NAME)
     for subject, reason in report.failed.items():
         logger.error("FAILED %s: %s", subject, reason)
-
-
-def _log_warnings(report: PreparationReport) -> None:
-    """Log the warnings about scans, each once, with the number of scans and an example."""
-    scans: dict[str, list[str]] = {}
-    for result in report.results:
-        for name, known in result.history.get("modalities", {}).items():
-            for words in known.get("warnings", ()):
-                scans.setdefault(words, []).append(f"{result.item.subject} {name}")
-    for words, names in list(scans.items())[:MOST_WARNINGS]:
-        logger.warning("warning for %s%s: %s", names[0], f" and {len(names) - 1} more" if names[1:] else "", words)
-    if len(scans) > MOST_WARNINGS:
-        logger.warning("%d more warnings are in the manifest", len(scans) - MOST_WARNINGS)
 
 
 def _thin_counts(report: PreparationReport) -> Counter[str]:

@@ -1,5 +1,8 @@
+import errno
+
 import h5py
 import numpy as np
+import pytest
 
 from unicoal_components.files.hdf5_image import image_of, write_image
 
@@ -19,3 +22,15 @@ def test_a_file_made_in_memory_has_the_bytes_of_one_made_on_disk(tmp_path):
         image = image_of(file)
     write_image(tmp_path / "memory.h5", image)
     assert (tmp_path / "memory.h5").read_bytes() == (tmp_path / "disk.h5").read_bytes()
+
+
+def test_a_write_that_the_system_refuses_half_way_is_an_error_and_leaves_nothing(tmp_path):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"cannot write .*set\.h5'") as raised:
+            write_image(tmp_path / "set.h5", bytes(5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert raised.value.errno == errno.EFBIG and not list(tmp_path.iterdir())

@@ -48,6 +48,11 @@ def test_several_workers_are_processes_with_one_thread_each_and_one_that_is_kill
     assert {threads for _, threads, _ in results.values()} == {"1"}
 
 
+def test_one_worker_may_be_a_process_of_its_own():
+    ((process, threads, _),) = dict(run_jobs(work, ["a"], workers=1, died=died, here=False)).values()
+    assert (process != os.getpid(), threads) == (True, "1")
+
+
 def test_an_error_of_the_function_is_raised_here():
     with pytest.raises(KeyError, match="wrong"):
         list(run_jobs(work, ["a", "wrong"], workers=2, died=died))

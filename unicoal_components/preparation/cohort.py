@@ -79,7 +79,8 @@ def prepare_cohort(
         overwrite: prepare all subjects again, and replace their files even without a record of how they were made.
             Files of other subjects are an error and never changed, so that two data sets do not mix in one folder.
         steps: optional steps before the intensities are scaled.
-        workers: number of processes; 1 uses this process only, `None` one per processor.
+        workers: number of processes, `None` = one per processor; 1 is this process, unless a step is one long call that
+            Ctrl-C could not stop.
         quality: also draw `quality/<subject>.png` and `quality/index.html`.
 
     Returns:
@@ -130,9 +131,10 @@ def prepare_cohort(
 def _run(jobs: Sequence[Job], workers: int, claim: Claim) -> list[SubjectResult]:
     """Run the jobs; record all finished ones, even after an interruption."""
     done: dict[str, SubjectResult] = {}
+    here = not jobs[0].steps.calls_long
     try:
         with logging_redirect_tqdm(), tqdm(total=len(jobs), desc="preparing", unit="subject") as progress:
-            for job, result in run_jobs(run_job, jobs, workers=workers, died=killed):
+            for job, result in run_jobs(run_job, jobs, workers=workers, died=killed, here=here):
                 claim.check()
                 done[job.item.subject] = result
                 progress.update()

@@ -28,7 +28,12 @@ def default_workers(jobs: int) -> int:
 
 
 def run_jobs(
-    function: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int, died: Callable[[Job], Result]
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    *,
+    workers: int,
+    died: Callable[[Job], Result],
+    here: bool = True,
 ) -> Iterator[tuple[Job, Result]]:
     """Yield each job with its result as it finishes, in any order.
 
@@ -40,10 +45,12 @@ def run_jobs(
         function: function to call with each job, in one thread; a module-level function, as it is sent by name. Its
             exceptions are raised here.
         jobs: values that can be pickled.
-        workers: number of processes; 1 = run in this process.
+        workers: number of processes.
         died: returns the result of a job whose process died.
+        here: run in this process if one is enough. Ctrl-C then waits for the end of a call of a library, which may
+            take long.
     """
-    if workers <= 1 or len(jobs) <= 1:
+    if here and (workers <= 1 or len(jobs) <= 1):
         for job in jobs:
             with one_thread():
                 result = function(job)
