@@ -1,5 +1,6 @@
 """Files of weights: write them atomically, read and load them with helpful errors."""
 
+import io
 import logging
 import pickle
 import re
@@ -30,9 +31,15 @@ LAYER = re.compile(r"synthesis\.layers\.(\d+)\.conv\.weight")
 
 
 def save_weights(content: Mapping[str, Any], path: str | Path) -> None:
-    """Write a state dict atomically: if the process is killed, the file is the old or the complete new one."""
-    with atomic_path(path) as partial, open(partial, "wb") as file:  # torch.save would hide the OSError of a path
-        torch.save(dict(content), file)
+    """Write a state dict atomically: if the process is killed or the disk is full, the old file stays.
+
+    Raises:
+        OSError: the file cannot be written; the message names it.
+    """
+    buffer = io.BytesIO()  # on a full disk torch.save reports neither the file nor the cause
+    torch.save(dict(content), buffer)
+    with atomic_path(path) as partial:
+        partial.write_bytes(buffer.getbuffer())
 
 
 def read_weights(path: str | Path) -> dict[str, Any]:
