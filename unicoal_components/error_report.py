@@ -44,7 +44,10 @@ def report_errors(*, folder: str | os.PathLike | None = None, debug: bool = Fals
     sys.excepthook = report
     for library in (FutureWarning, DeprecationWarning):
         warnings.filterwarnings("ignore", category=library, module=LIBRARIES)
-    for handler in logging.getLogger().handlers:
+    if paths:
+        logging.captureWarnings(True)
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    for handler in {handler for logger in loggers for handler in getattr(logger, "handlers", ())}:
         if not any(isinstance(known, _Filter) for known in handler.filters):
             handler.addFilter(_Filter())
 

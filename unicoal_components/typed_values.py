@@ -5,6 +5,7 @@
 and looks up what starts with "@" or "%". None of this is meant by somebody who types the name of a file or a modality.
 """
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -110,11 +111,11 @@ def check_kind(name: str, value: Any, *, default: Any) -> None:
     elif isinstance(default, int | float):
         wanted, fits = "a number", isinstance(value, int | float) and not isinstance(value, bool)
     elif isinstance(default, list):
-        wanted, fits = f"a list, such as {default}", not isinstance(value, str | bool)
+        wanted, fits = "a list", not isinstance(value, str | bool)
     else:
         return
     if not fits:
-        raise ValueError(f"{name} is {value!r}; it must be {wanted}. The bundle's own value is {default!r}.")
+        raise ValueError(f"{name} is {value!r}; it must be {wanted}. The bundle has {json.dumps(default)}.")
 
 
 def _list_of_paths(name: str, text: str, parse: Callable[[str], Any]) -> list[str]:
