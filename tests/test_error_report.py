@@ -1,3 +1,4 @@
+import gc
 import logging
 import sys
 import warnings
@@ -17,6 +18,7 @@ def restored(monkeypatch):
     handlers = {handler: list(handler.filters) for handler in logging.getLogger().handlers}
     with warnings.catch_warnings():
         yield
+    gc.unfreeze()
     logging.captureWarnings(False)
     for handler, filters in handlers.items():
         handler.filters = filters
@@ -86,7 +88,7 @@ def test_hidden_paths_are_neither_logged_nor_reported(tmp_path, capsys, caplog):
     folder = "/scans/Mustermann Max"
     report_errors(folder=tmp_path, hidden=[folder, f"{folder}/t1"])
     logging.getLogger().warning("scan '%s/t1/IM01.dcm': a gap.", folder)
-    warnings.warn(f"{folder}/t1/IM01.dcm has no UID", stacklevel=1)
+    logging.getLogger("py.warnings").warning("%s", f"{folder}/t1/IM01.dcm has no UID")
     report(*raised(ValueError(f"scan '{folder}/t1/IM01.dcm' is empty.")))
     for said in (caplog.text, capsys.readouterr().err, (tmp_path / "error.log").read_text()):
         assert "Mustermann" not in said

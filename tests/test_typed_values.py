@@ -5,7 +5,7 @@ import pytest
 from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser
 
-from unicoal_components.typed_values import PATHS, check_kind, literal, meant, typed_options
+from unicoal_components.typed_values import PATHS, check_kind, meant, typed_options
 
 ROOT = Path(__file__).parents[1]
 ODD = [
@@ -31,13 +31,13 @@ def test_a_path_comes_through_fire_and_monai_as_typed(text, tmp_path, monkeypatc
     if text.startswith("["):
         Path(text).touch()  # which would be a list otherwise
     value = meant("input", text, default="@dataset_dir", parse=DefaultParseValue)
-    parser = ConfigParser({"seed": 3, "input": literal(value), "part": {"path": "@input"}})
+    parser = ConfigParser({"seed": 3, "input": value, "part": {"path": "@input"}})
     assert parser.get_parsed_content("part") == {"path": text}
 
 
 def test_a_list_of_paths_comes_through_too():
     value = meant("input", "['a#1', '$b', c]", default="x", parse=DefaultParseValue)
-    assert ConfigParser({"input": literal(value)}).get_parsed_content("input") == ["a#1", "$b", "c"]
+    assert ConfigParser({"input": value}).get_parsed_content("input") == ["a#1", "$b", "c"]
     with pytest.raises(ValueError, match=r"input is \[100307, 2023_01\].*--input \"\['first', 'second'\]\""):
         meant("input", "[100307, 2023_01]", default="x", parse=DefaultParseValue)
 
@@ -52,6 +52,8 @@ def test_a_list_of_paths_comes_through_too():
         ("null", 1.0, None),
         ("[t1, t2]", ["t1"], ["t1", "t2"]),
         ("[t1]", "@modalities", ["t1"]),
+        ("$torch.device('cpu')", "$device", "$torch.device('cpu')"),
+        ("['$@check']", ["$@memory"], ["$@check"]),
     ],
 )
 def test_other_values_are_what_they_look_like(text, default, value):

@@ -17,7 +17,7 @@ from monai.bundle import ConfigParser, ConfigWorkflow, run
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 from monai.utils import ensure_tuple
 
-from .error_report import report_errors
+from .error_report import report, report_errors
 from .files.writable import check_writable
 from .interruption import handle_signals
 from .scans.image_paths import Input, check_images, list_images
@@ -86,7 +86,7 @@ def _take_as_typed(parser: ConfigParser, *, defaults: Mapping[str, Any]) -> None
     typed = typed_options(sys.argv[1:])
     for name in override.keys() & typed.keys():
         if DefaultParseValue(typed[name]) == override[name]:  # else the option was not from the command line
-            values[name] = literal(meant(name, typed[name], default=defaults[name], parse=DefaultParseValue))
+            values[name] = meant(name, typed[name], default=defaults[name], parse=DefaultParseValue)
     changed = {name: value for name, value in values.items() if value != parser.get(name)}
     if changed:
         parser.update(changed)
@@ -96,10 +96,10 @@ def _take_as_typed(parser: ConfigParser, *, defaults: Mapping[str, Any]) -> None
 def _check_places(parser: ConfigParser) -> None:
     """Check input and output folder, which errors are reported into from then on."""
     output_dir = parser.get_parsed_content("output_dir")
-    images = parser.get_parsed_content("input") if "input" in parser else None
+    images: Any = parser.get_parsed_content("input") if "input" in parser else None
     if _is_command():
-        hidden = _paths_of(images) if "deidentify" in parser and parser.get_parsed_content("deidentify") is True else ()
-        report_errors(folder=output_dir, debug=parser.get_parsed_content("debug") is True, hidden=hidden)
+        hidden = _paths_of(images) if images is not None and parser.get("deidentify") is True else ()
+        report_errors(folder=output_dir, debug=parser.get("debug") is True, hidden=hidden)
     if images is not None:
         check_images(images)
     check_writable(output_dir)
@@ -113,9 +113,9 @@ def _paths_of(images: Input) -> set[str]:
 
 
 def _is_command() -> bool:
-    """Return whether this process is `python -m monai.bundle`, not another program that uses the package."""
+    """Return whether this process is `python -m monai.bundle`, or another command that reports errors by `report`."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return spec is not None and spec.name == "monai.bundle.__main__"
+    return sys.excepthook is report or (spec is not None and spec.name == "monai.bundle.__main__")
 
 
 def user_values() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Errors of a command: one paragraph on the terminal, and the traceback in a file beside the output."""
 
 import contextlib
+import gc
 import logging
 import os
 import re
@@ -62,6 +63,7 @@ def report(kind: type[BaseException], error: BaseException, traceback: Traceback
         if os.environ.get("RANK", "0") == "0":
             name, advice = interruption.Stopped(interruption.requested()), interruption.advice()
             sys.stderr.write(_without_paths(f"\n{name}: {advice or 'the same command starts again.'}\n"))
+        gc.freeze()  # else Python's end looks through all objects of the libraries, for seconds
         raise SystemExit(128 + interruption.requested())
     details = _without_paths("".join(tracebacks.format_exception(kind, error, traceback)))
     file = None if _Report.debug else _write_log(details, create=not is_user_error(error))

@@ -53,7 +53,7 @@ def typed_options(arguments: Sequence[str]) -> dict[str, str]:
 
 
 def meant(name: str, text: str, *, default: Any, parse: Callable[[str], Any]) -> Any:
-    """Return the value that a text on the command line stands for.
+    """Return the value that a text on the command line stands for, in a spelling that MONAI leaves as it is.
 
     Args:
         name: name of the option.
@@ -69,24 +69,25 @@ def meant(name: str, text: str, *, default: Any, parse: Callable[[str], Any]) ->
         ValueError: a list of paths contains other things than text.
     """
     is_path = name in PATHS
-    if text in WORDS and not (is_path and os.path.exists(text)):
+    is_file = is_path and os.path.exists(text)
+    if text in WORDS and not is_file:
         return WORDS[text]
-    if is_path and text[:1] in ("[", "(") and not os.path.exists(text):
-        return _list_of_paths(name, text, parse)
-    return text if is_path or (is_plain(default) and is_plain(text)) else parse(text)
+    if is_path and text[:1] in ("[", "(") and not is_file:
+        return literal(_list_of_paths(name, text, parse))
+    return literal(text) if is_path or (is_plain(default) and is_plain(text)) else parse(text)
 
 
-def literal(value: Any) -> Any:
-    r"""Return a value in a spelling that MONAI's parser leaves as it is.
+def literal(value: str | list[str]) -> str | list[str]:
+    r"""Return a text, or a list of texts, in a spelling that MONAI's parser leaves as it is.
 
-    Texts with special characters become expressions, with these characters escaped.
+    Those with special characters become expressions, with these characters escaped.
 
     Example:
         >>> literal("out"), literal("out#1")
         ('out', "$'out\\x231'")
     """
     texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list) or not any(character in text for text in texts for character in SPECIAL):
+    if not any(character in text for text in texts for character in SPECIAL):
         return value
     escaped = ascii(value)
     for character in SPECIAL:
