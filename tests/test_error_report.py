@@ -95,6 +95,12 @@ def test_hidden_paths_are_neither_logged_nor_reported(tmp_path, capsys, caplog):
         assert "(input)" in said
 
 
+def test_a_short_name_of_the_input_hides_no_other_words(caplog):
+    report_errors(hidden=[".", "p1", "p1/t1.nii"])
+    logging.getLogger().warning("'p1/t1.nii' and p1/t2.nii of p1 in map1. p10: step 1.")
+    assert caplog.messages == ["'(input)' and (input) of (input) in map1. p10: step 1."]
+
+
 def test_what_ignite_logs_of_an_error_is_dropped(caplog):
     report_errors()
     logging.getLogger("ignite").error("Engine run is terminating due to exception: x")

@@ -39,9 +39,10 @@ def report_errors(*, folder: str | os.PathLike | None = None, debug: bool = Fals
         debug: print tracebacks on the terminal.
         hidden: paths that must not be reported or logged, such as names of patients.
     """
-    paths = sorted(filter(None, map(str, hidden)), key=len, reverse=True)
+    paths = sorted({str(path) for path in hidden} - {"", ".", ".."}, key=len, reverse=True)
     _Report.folder, _Report.debug = None if folder is None else Path(folder), debug
-    _Report.hidden = re.compile("(" + "|".join(map(re.escape, paths)) + r")[^'\",;\s]*") if paths else None
+    pattern = rf"(?<![\w./])({'|'.join(map(re.escape, paths))})((/|::)[^'\",;\s]*)?(?!\w)"
+    _Report.hidden = re.compile(pattern) if paths else None
     sys.excepthook = report
     for library in (FutureWarning, DeprecationWarning):
         warnings.filterwarnings("ignore", category=library, module=LIBRARIES)

@@ -44,7 +44,8 @@ def handle_signals() -> None:
     """Let Ctrl-C and SIGTERM stop this process as described above; does nothing in another than the main thread."""
     if threading.current_thread() is not threading.main_thread():
         return
-    _State.process, _State.requested, _State.advice, _State.is_deferred = os.getpid(), 0, "", False
+    _State.process, _State.requested, _State.since = os.getpid(), 0, 0.0
+    _State.is_deferred, _State.advice = False, ""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _receive)
 
