@@ -1,11 +1,13 @@
 """Fixtures that several folders of tests share."""
 
+import errno
 import os
 import re
 import shutil
 import subprocess
 import warnings
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +154,25 @@ class FakeSeries:
 def dicom_series(tmp_path) -> FakeSeries:
     """A writer of small oblique MR series: `folder = dicom_series(6, spacing=4.0, tags={...})`."""
     return FakeSeries(tmp_path)
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """A context in which files of the given names cannot be written for lack of space: `with full_disk("p1.h5"):`."""
+
+    @contextmanager
+    def fill(*names):
+        def replace(source, target):
+            if Path(target).name in names:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return replace_file(source, target)
+
+        replace_file = os.replace
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", replace)
+            yield
+
+    return fill
 
 
 @pytest.fixture(scope="session")
