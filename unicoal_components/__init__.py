@@ -54,6 +54,7 @@ _MODULES = {
     "SaveStackd": "inference.save_stack",
     "LoadStackd": "inference.load_stack",
     "SetTaskd": "inference.task",
+    "CheckSourced": "inference.source_check",
 }
 """Module of each name, relative to this package."""
 

@@ -10,7 +10,8 @@ from ignite.engine import Engine, Events
 from monai.engines.workflow import Workflow
 
 from .. import interruption
-from ..datasets.training_record import Subjects, merged, read_record, read_selected_by, record_path, write_record
+from ..datasets.training_record import Subjects, merged, read_record, read_selected_by, training_record
+from ..files.checksum import record_path
 from ..files.writable import check_writable
 from ..runtime.distributed import from_first_rank, largest_of_ranks, rank, unwrap
 from ..runtime.weights import check_fit, read_weights, save_weights
@@ -166,13 +167,13 @@ class ResumeCheckpoint:
 
     def _save_model(self, trainer: Any) -> None:
         """Write the model together with its record, so that the record always describes these weights."""
-        save_weights(_model_state(trainer), self.model_path)
+        record = None
         if self.subjects is None:
             record_path(self.model_path).unlink(missing_ok=True)
         else:
             seen = trainer.state.iteration * trainer.batch_size
-            chosen_by = self._selected_by()
-            write_record(self.model_path, subjects=self.subjects, images_seen=seen, selected_by=chosen_by)
+            record = training_record(subjects=self.subjects, images_seen=seen, selected_by=self._selected_by())
+        save_weights(_model_state(trainer), self.model_path, record=record)
 
     def _selected_by(self) -> Subjects | None:
         """Return the subjects that selected the best model so far; without a validation nothing was selected."""
