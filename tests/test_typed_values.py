@@ -98,7 +98,7 @@ def test_every_value_of_the_configurations_that_is_a_path_is_known():
     for name in ("train", "inference"):
         config = json.loads((ROOT / "bundles" / "unified" / "configs" / f"{name}.json").read_text(encoding="utf-8"))
         names |= set(list(config)[: list(config).index("imports")])
-    endings = ("_dir", "_path", "_root", "_checkpoint", "_weights", "input", "list", "unet", "_backbone", "viewer")
+    endings = ("_dir", "_path", "_root", "_checkpoint", "_weights", "input", "list", "unet", "_backbone")
     of_numbers = {"interpolated_input"}
     looks = {name for name in names if name.endswith(endings) and not name.endswith("sam_weight")} - of_numbers
     assert looks | {"pretrained", "segmenter"} == set(PATHS)

@@ -24,7 +24,6 @@ PATHS = (
     "sam_checkpoint",
     "segmenter",
     "unet",
-    "viewer",
 )
 """Values of the configurations that are paths, or a list of them."""
 WORDS = {"null": None, "None": None, "true": True, "True": True, "false": False, "False": False}

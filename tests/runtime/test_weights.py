@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import re
 from pathlib import Path
 
@@ -138,6 +140,21 @@ def test_weights_that_cannot_be_written_are_an_error_with_a_remedy(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="Choose an output folder"):
         save_weights({"weight": torch.zeros(1)}, tmp_path / "file" / "model.pt")
+
+
+def test_a_full_disk_names_the_file_and_keeps_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.pt"
+    save_weights({"epoch": 1}, path)
+
+    def full(self, content):
+        self.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(type(path), "write_bytes", full)
+    with pytest.raises(OSError, match=r"cannot write '.*checkpoint\.pt': No space left on device"):
+        save_weights({"epoch": 2}, path)
+    assert read_weights(path) == {"epoch": 1}
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_no_flipped_bit_of_weights_is_read_as_other_values(tmp_path):
