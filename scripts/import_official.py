@@ -18,8 +18,8 @@ from typing import Any
 import torch
 
 from unicoal_components.command_line import run_command
-from unicoal_components.datasets.training_record import record_path
 from unicoal_components.files.atomic import atomic_path
+from unicoal_components.files.checksum import record_path
 from unicoal_components.networks.generator import Generator
 from unicoal_components.networks.official import generator_from_official, generator_settings
 
@@ -53,7 +53,7 @@ def import_official(
         raise ValueError(f"'{checkpoint}' cannot be imported: {error}. {HINT}") from error
     with atomic_path(str(output)) as partial, open(partial, "wb") as file:
         torch.save(network.state_dict(), file)
-    record_path(str(output)).unlink(missing_ok=True)  # record of the replaced weights
+        record_path(str(output)).unlink(missing_ok=True)  # record of the weights to be replaced
     logger.info("wrote %s, %.2f million parameters", output, sum(p.numel() for p in network.parameters()) / 1e6)
     if names is None:
         logger.info("note: add the names of the %d modalities in the run's order", settings["num_modalities"])

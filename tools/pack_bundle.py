@@ -19,8 +19,8 @@ from zipfile import ZipFile, ZipInfo
 
 import unicoal_components
 from unicoal_components.command_line import run_command
-from unicoal_components.datasets.training_record import record_path
 from unicoal_components.files.atomic import atomic_path
+from unicoal_components.files.checksum import record_path
 
 logger = logging.getLogger("pack_bundle")
 

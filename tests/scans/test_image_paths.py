@@ -2,7 +2,8 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from unicoal_components.scans.image_paths import check_images, list_images, stem_of
+from unicoal_components.scans.file_names import stem_of
+from unicoal_components.scans.image_paths import check_images, list_images
 
 
 def paths(input):

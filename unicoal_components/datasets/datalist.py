@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files.atomic import atomic_path
+from ..files.json_file import read_json
 from .open_subject import split_packed
 from .packed_list import is_hdf5, read_packed_list
 
@@ -123,10 +124,7 @@ def _load(path: str | os.PathLike) -> dict:
         )
     if is_hdf5(path):
         return read_packed_list(path)
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"datalist '{path}' is not valid JSON: {error}.") from error
+    content = read_json(path)
     if not isinstance(content, dict):
         raise ValueError(f"datalist '{path}' holds one {type(content).__name__}; {EXPECTED_FORMAT}")
     if content.get("schema", SCHEMA_VERSION) != SCHEMA_VERSION:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from ..files.scratch import release, scratch_array
 from ..keys import BLANK
 from ..slices.slice_group import check_factor, thin_depths
+from .memory_fallback import MemoryFallback
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -42,7 +43,8 @@ class VolumeInferer(Inferer):
     volume, so that neighboring slices are consistent. Where the whole group is blank there is no anatomy: the output is
     blank and the network is not called. Slices larger than the network's resolution are covered by overlapping windows
     with Gaussian blending (MONAI's); smaller ones are padded with -1 and cropped back. Apart from the input and the
-    output, memory depends on `batch_size` only, not on the number of slices.
+    output, memory depends on `batch_size` only, not on the number of slices. If that of a GPU is used up, smaller
+    batches are tried, then the CPU, see `MemoryFallback`.
 
     The official code reads the size of the output from the target file and supports only the training factors; here it
     follows from the input, for any real factor.
@@ -164,12 +166,20 @@ class VolumeInferer(Inferer):
         shared = {"modality": modality, "same_modality": same, "source_modality": source_modality}
         shared |= {"factor": stack.new_tensor([number]), "thickness": thickness}
         conditions = [{"z": code, **shared} for code in self._codes(z, stack)]
-        starts = range(0, len(depths), self.batch_size)
-        for start in tqdm(starts, desc="slices", unit="batch", disable=not self.progress):
-            batch = slice(start, start + self.batch_size)
-            self._fill(output[:, batch], stack, depths[batch], network, conditions)
-            if on_disk is not None:
-                release(on_disk)
+        now = MemoryFallback(network, self.batch_size, stack.device)
+        start = 0
+        with tqdm(total=len(depths), desc="slices", unit="slice", disable=not self.progress) as progress:
+            while start < len(depths):
+                batch = slice(start, start + now.batch_size)
+                with now.attempt():
+                    given = [_on(one, now.device) for one in conditions]
+                    self._fill(output[:, batch], stack.to(now.device), depths[batch], network, given, now.batch_size)
+                if now.completed:
+                    progress.update(len(depths[batch]))
+                    start = batch.stop
+                if on_disk is not None:
+                    release(on_disk)
+        now.restore()
         return output[None]
 
     def _codes(self, z: Tensor | None, like: Tensor) -> list[Tensor | None]:
@@ -187,12 +197,13 @@ class VolumeInferer(Inferer):
         depths: np.ndarray,
         network: Callable[..., Tensor],
         conditions: list[dict[str, Any]],
+        batch_size: int,
     ) -> None:
         """Write the thin slices at `depths` into `output` (C, B, H, W), see `__call__` for the channels."""
         anchors = np.floor(depths)
         groups = slice_groups(stack, torch.as_tensor(anchors, dtype=torch.int64), self.slice_group_size)
         positions = torch.as_tensor(depths - anchors, dtype=stack.dtype, device=stack.device)
-        predicted = [self._predict(groups, positions, network, one) for one in conditions]
+        predicted = [self._predict(groups, positions, network, one, batch_size) for one in conditions]
         samples = [sample[:, 0].clamp(-1, 1) for sample in predicted]
         if not all(bool(sample.isfinite().all()) for sample in predicted):
             raise ValueError(
@@ -208,7 +219,12 @@ class VolumeInferer(Inferer):
             output[-1] = torch.stack([sample[:, 1] for sample in predicted]).mean(dim=0)
 
     def _predict(
-        self, groups: Tensor, positions: Tensor, network: Callable[..., Tensor], conditions: dict[str, Any]
+        self,
+        groups: Tensor,
+        positions: Tensor,
+        network: Callable[..., Tensor],
+        conditions: dict[str, Any],
+        batch_size: int,
     ) -> Tensor:
         """Run the network over windows of `groups` (B, S, H, W); return (B, 1 or 2, H, W).
 
@@ -225,7 +241,7 @@ class VolumeInferer(Inferer):
                 windows = windows[filled]
                 count = len(windows)
                 if self.whole_batches:
-                    windows = windows[torch.arange(max(count, self.batch_size), device=windows.device) % count]
+                    windows = windows[torch.arange(max(count, batch_size), device=windows.device) % count]
                 repeated: dict[str, Any] = {name: _repeat(value, len(windows)) for name, value in conditions.items()}
                 if self.with_error:
                     repeated["with_error"] = True
@@ -245,7 +261,7 @@ class VolumeInferer(Inferer):
         blended = sliding_window_inference(
             torch.cat([groups, channel], dim=1),
             roi_size=(self.resolution, self.resolution),
-            sw_batch_size=self.batch_size,
+            sw_batch_size=batch_size,
             predictor=predictor,
             overlap=self.overlap,
             mode="gaussian" if windowed else "constant",
@@ -257,6 +273,11 @@ class VolumeInferer(Inferer):
 def autocast_to(precision: str, device: torch.device) -> torch.autocast:
     """Return a context in which `device` runs dense convolutions in `precision`, one of `PRECISIONS`."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _on(conditions: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """Return conditions with their tensors on a device."""
+    return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in conditions.items()}
 
 
 def _repeat(value: Tensor | None, count: int) -> Tensor | None:

@@ -1,18 +1,18 @@
 """Reader of the JSON file next to a NIfTI file, as written by dcm2niix and BIDS."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from ..files.json_file import read_json
 from .dicom.modality_rules import modality_of_header, modality_of_name
 from .dicom.volume import gap_warning, positive_number
-from .image_paths import stem_of
+from .file_names import stem_of
 
 
 def sidecar_of(path: Path) -> dict[str, Any]:
     """Return the content of `<name>.json` next to `<name>.nii.gz`; empty if there is no readable one."""
     try:
-        content = json.loads(path.with_name(f"{stem_of(path)}.json").read_text(encoding="utf-8"))
+        content = read_json(path.with_name(f"{stem_of(path)}.json"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
