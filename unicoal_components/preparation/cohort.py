@@ -225,4 +225,4 @@ def _is_prepared(path: Path) -> bool:
     """Return whether there is a record of how a subject file or a datalist was made."""
     if path.name == DATALIST_NAME:
         return path.with_name(MANIFEST_NAME).exists()
-    return read_history(path) is not None
+    return "modalities" in (read_history(path) or {})  # simulated subjects have none
