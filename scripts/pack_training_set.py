@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from unicoal_components.command_line import run_command
 from unicoal_components.datasets.packed_set import MEGABYTE, check_packed_set
 from unicoal_components.datasets.packed_set import pack_training_set as write_packed_set
-from unicoal_components.runtime.stopping import exit_when_stopped
+from unicoal_components.interruption import exit_when_stopped
 
 logger = logging.getLogger("pack_training_set")
 
@@ -64,5 +64,5 @@ def pack_training_set(
 
 
 if __name__ == "__main__":
-    with exit_when_stopped("Nothing was written; run the same command again."):
+    with exit_when_stopped():
         run_command(pack_training_set)

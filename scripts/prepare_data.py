@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from unicoal_components.command_line import run_command
+from unicoal_components.interruption import exit_when_stopped
 from unicoal_components.preparation.cohort import INDEX_NAME, MANIFEST_NAME, PreparationReport, prepare_cohort
 from unicoal_components.preparation.layouts import find_layout
 from unicoal_components.preparation.manifest import PREPARED
 from unicoal_components.preparation.options import PreparationSteps
 from unicoal_components.preparation.subject_files import SubjectFiles, add_masks, find_subjects, read_table
-from unicoal_components.runtime.stopping import exit_when_stopped
 
 logger = logging.getLogger("prepare_data")
 
@@ -209,5 +209,5 @@ def _thin_counts(report: PreparationReport) -> Counter[str]:
 
 
 if __name__ == "__main__":
-    with exit_when_stopped("Finished subjects are kept; run the same command again to go on."):
+    with exit_when_stopped():
         run_command(prepare_data)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from unicoal_components.command_line import run_command
-from unicoal_components.runtime.stopping import exit_when_stopped
+from unicoal_components.interruption import exit_when_stopped
 from unicoal_components.simulation import cohort
 
 logger = logging.getLogger("simulate_cohort")
@@ -69,5 +69,5 @@ def simulate_cohort(
 
 
 if __name__ == "__main__":
-    with exit_when_stopped("Finished subjects are kept; run the same command again to go on."):
+    with exit_when_stopped():
         run_command(simulate_cohort)

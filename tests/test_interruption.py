@@ -88,3 +88,19 @@ def test_a_forked_process_without_a_task_of_its_own_ends_by_sigterm(signals):
     os.kill(child, signal.SIGINT)
     os.kill(child, signal.SIGTERM)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_block_ends_in_one_line_with_the_advice_and_the_handlers_are_given_back(capsys, number, status):
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as stop, interruption.exit_when_stopped():
+        interruption.advise("Half is saved.")
+        signal.raise_signal(number)
+    assert stop.value.code == status
+    assert capsys.readouterr().err.split("\n") == ["", f"stopped by {number.name}: Half is saved.", ""]
+    assert signal.getsignal(number) is before and not interruption.requested()
+
+
+def test_other_errors_leave_the_block_as_they_are():
+    with pytest.raises(KeyError), interruption.exit_when_stopped():
+        raise KeyError

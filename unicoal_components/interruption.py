@@ -6,6 +6,7 @@ at once, or, after `defer`, at the next `check`. Who saves something says with `
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -119,6 +120,35 @@ def saving(save: Callable[[], Any]) -> Iterator[None]:
         raise
     finally:
         defer(False)
+
+
+@contextmanager
+def exit_when_stopped() -> Iterator[None]:
+    """Let signals stop the block, and end the process then with one line, see `advise`, and the signal's status.
+
+    Raises:
+        SystemExit: a signal stopped the block.
+
+    Example:
+        >>> try:
+        ...     with exit_when_stopped():
+        ...         signal.raise_signal(signal.SIGTERM)
+        ... except SystemExit as stop:
+        ...     stop.code
+        143
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handle_signals()
+    try:
+        yield
+    except Stopped as stop:
+        sys.stderr.write(f"\n{stop}: {advice() or 'the same command starts again.'}\n")
+        raise SystemExit(stop.status) from None
+    finally:
+        _State.requested = 0
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _receive(number: int, frame: FrameType | None) -> None:

@@ -104,7 +104,8 @@ def test_when_stopped_it_keeps_what_is_done_and_says_how_to_go_on(scans, tmp_pat
     process.send_signal(number)
     said += process.communicate(timeout=300)[1]
     assert process.returncode == status, said
-    assert said.splitlines()[-1].startswith(f"stopped by {number.name}.") and "same command again" in said
+    last = said.splitlines()[-1]
+    assert f"stopped by {number.name}: " in last and f"3 subjects are done in '{tmp_path / 'out'}'" in last
     assert "Traceback" not in said
     assert not [path for path in (tmp_path / "out").rglob("*") if path.name.startswith(".")]
     assert not (tmp_path / "out" / "datalist.json").exists()

@@ -14,6 +14,7 @@ from ..datasets.datalist import SECTIONS, write_datalist
 from ..datasets.hdf5 import read_history
 from ..files.claim import Claim, claimed
 from ..files.writable import check_replaceable
+from ..interruption import advise
 from ..runtime.workers import default_workers, run_jobs
 from .job import Job, killed, run_job
 from .manifest import FAILED, SubjectResult, write_manifest
@@ -132,11 +133,13 @@ def _run(jobs: Sequence[Job], workers: int, claim: Claim) -> list[SubjectResult]
     """Run the jobs; record all finished ones, even after an interruption."""
     done: dict[str, SubjectResult] = {}
     here = not jobs[0].steps.calls_long
+    _advise(claim.folder, 0, len(jobs))
     try:
         with logging_redirect_tqdm(), tqdm(total=len(jobs), desc="preparing", unit="subject") as progress:
             for job, result in run_jobs(run_job, jobs, workers=workers, died=killed, here=here):
                 claim.check()
                 done[job.item.subject] = result
+                _advise(claim.folder, len(done), len(jobs))
                 progress.update()
     except BaseException:
         with suppress(OSError):  # the cause is the error that is raised already
@@ -144,6 +147,11 @@ def _run(jobs: Sequence[Job], workers: int, claim: Claim) -> list[SubjectResult]
             _record(jobs, done)
         raise
     return _record(jobs, done)
+
+
+def _advise(output: Path, done: int, subjects: int) -> None:
+    """Say what is done of a preparation that a signal stops."""
+    advise(f"{done} of {subjects} subjects are done in '{output}'; the same command continues.")
 
 
 def _record(jobs: Sequence[Job], done: Mapping[str, SubjectResult]) -> list[SubjectResult]:
@@ -217,4 +225,4 @@ def _is_prepared(path: Path) -> bool:
     """Return whether there is a record of how a subject file or a datalist was made."""
     if path.name == DATALIST_NAME:
         return path.with_name(MANIFEST_NAME).exists()
-    return read_history(path) is not None
+    return "modalities" in (read_history(path) or {})  # simulated subjects have none

@@ -115,6 +115,9 @@ def _begin() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if "fork" in multiprocessing.get_all_start_methods():
+        # Locks for processes started in this way have no name: ITK's would stay on the system after a kill.
+        multiprocessing.set_start_method("fork", force=True)
     _set_threads("1")
 
 

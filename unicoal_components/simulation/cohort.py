@@ -20,6 +20,7 @@ from ..datasets.hdf5 import read_history, write_subject
 from ..files.atomic import atomic_path
 from ..files.claim import claimed
 from ..files.writable import check_replaceable
+from ..interruption import advise
 from ..preparation.cohort import DATALIST_NAME
 from ..preparation.split import split_subjects
 from ..preparation.subject import scale_intensity
@@ -119,6 +120,7 @@ def simulate_cohort(
             files = {output / f"{name}.h5": recipe for name, recipe in recipes.items()}
             check_replaceable(files, lambda path: _recipe_of(path) == files[path], remedy=remedy)
         for index, name in enumerate(tqdm(names, desc="simulating", unit="subject")):
+            advise(f"{index} of {subjects} subjects are done in '{output}'; the same command continues.")
             if not overwrite and _is_finished(output, name, recipes[name], nifti=nifti):
                 continue
             maps = sources[index % len(sources)].load(recipes[name]["stripped"])
