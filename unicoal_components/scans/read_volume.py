@@ -104,9 +104,9 @@ def check_affine(affine: np.ndarray, path: str | os.PathLike) -> None:
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if not usable(affine) or spacing.min() < POSSIBLE[0] or spacing.max() > POSSIBLE[1]:
         raise ValueError(
-            f"scan '{path}' has an unusable affine, voxel spacing {np.round(spacing, 6).tolist()} mm: it must be finite, "
-            f"invertible and between {POSSIBLE[0]:g} and {POSSIBLE[1]:g} mm. Export the scan again from its DICOM series, "
-            "or correct its header."
+            f"scan '{path}' has an unusable affine, voxel spacing {np.round(spacing, 6).tolist()} mm: it must be "
+            f"finite, invertible and between {POSSIBLE[0]:g} and {POSSIBLE[1]:g} mm. Export the scan again from its "
+            "DICOM series, or correct its header."
         )
 
 

@@ -99,11 +99,12 @@ def has_dicom(folder: str | os.PathLike) -> bool:
 
 def is_derived_series(folder: Path) -> bool:
     """Return whether a folder holds a synthetic series and nothing else, as `write_derived_series` writes it."""
-    files = list(folder.iterdir()) if folder.is_dir() else []
-    if not files or not all(file.suffix == ".dcm" and is_dicom(file) for file in files):
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    if not files or not all(file.suffix == ".dcm" and file.is_file() for file in files):
         return False
-    header = _header(min(files))
-    return isinstance(header, Dataset) and header.get("SyntheticData") == "YES"
+    header = _header(files[0])
+    is_synthetic = isinstance(header, Dataset) and header.get("SyntheticData") == "YES"
+    return is_synthetic and all(map(is_dicom, files))
 
 
 def study_uid(path: str | os.PathLike) -> str | None:
