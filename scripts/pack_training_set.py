@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from unicoal_components.command_line import run_command
 from unicoal_components.datasets.packed_set import MEGABYTE, check_packed_set
 from unicoal_components.datasets.packed_set import pack_training_set as write_packed_set
+from unicoal_components.runtime.stopping import exit_when_stopped
 
 logger = logging.getLogger("pack_training_set")
 
@@ -63,4 +64,5 @@ def pack_training_set(
 
 
 if __name__ == "__main__":
-    run_command(pack_training_set)
+    with exit_when_stopped("Nothing was written; run the same command again."):
+        run_command(pack_training_set)

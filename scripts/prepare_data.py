@@ -6,7 +6,6 @@ From a table: `--table subjects.csv --output data`.
 """
 
 import logging
-import signal
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from unicoal_components.preparation.layouts import find_layout
 from unicoal_components.preparation.manifest import PREPARED
 from unicoal_components.preparation.options import PreparationSteps
 from unicoal_components.preparation.subject_files import SubjectFiles, add_masks, find_subjects, read_table
+from unicoal_components.runtime.stopping import exit_when_stopped
 
 logger = logging.getLogger("prepare_data")
 
@@ -52,7 +52,7 @@ def prepare_data(
     preparation that was stopped or failed: finished subjects are kept unless their scans or the options have changed.
 
     Exit status 0: all subjects were prepared; 1: at least one failed (listed at the end; the others are prepared), or
-    there was an error.
+    there was an error; 130 and 143: stopped by Ctrl-C or SIGTERM.
 
     Args:
         output: folder for the results.
@@ -61,7 +61,7 @@ def prepare_data(
         pattern: path of a scan below input, with {subject} and {modality}; * stands for anything. The default is
             {subject}/{modality}.nii.gz; a folder that matches is read as DICOM.
         table: CSV with the columns subject, one per modality (paths relative to the CSV), optionally section, person
-            (whose scans never go into different sections) and mask.
+            (whose scans never go into different sections), session and mask.
         modalities: names in the order that gives the class index, such as t1,t2,flair; by default all of a table or
             layout.
         names: spelling in file names where it differs, such as t1=T1w,t2=T2w.
@@ -91,21 +91,18 @@ def prepare_data(
     )
     wanted = _words(modalities)
     subjects = _subjects(input, layout, pattern, table, wanted, _spellings(names))
-    try:
-        report = prepare_cohort(
-            _masked(subjects, input, mask, steps),
-            modalities=wanted or _all_modalities(subjects),
-            output=str(output),
-            split=split,
-            seed=seed,
-            allow_missing=allow_missing,
-            overwrite=overwrite,
-            steps=steps,
-            workers=workers,
-            quality=quality,
-        )
-    except KeyboardInterrupt:
-        sys.exit("stopped; finished subjects are kept. Run the same command again to continue.")
+    report = prepare_cohort(
+        _masked(subjects, input, mask, steps),
+        modalities=wanted or _all_modalities(subjects),
+        output=str(output),
+        split=split,
+        seed=seed,
+        allow_missing=allow_missing,
+        overwrite=overwrite,
+        steps=steps,
+        workers=workers,
+        quality=quality,
+    )
     _log_report(report, quality)
     if report.failed:
         sys.exit(1)
@@ -212,7 +209,5 @@ def _thin_counts(report: PreparationReport) -> Counter[str]:
 
 
 if __name__ == "__main__":
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # batch systems stop a job with SIGTERM: treat it as Ctrl-C
-    run_command(prepare_data)
+    with exit_when_stopped("Finished subjects are kept; run the same command again to go on."):
+        run_command(prepare_data)

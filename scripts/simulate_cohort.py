@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from unicoal_components.command_line import run_command
+from unicoal_components.runtime.stopping import exit_when_stopped
 from unicoal_components.simulation import cohort
 
 logger = logging.getLogger("simulate_cohort")
@@ -30,6 +31,8 @@ def simulate_cohort(
 ) -> None:
     """Simulate a cohort of subjects; the same seed gives the same bytes.
 
+    The same command continues a simulation that was stopped. Exit status 130 and 143: stopped by Ctrl-C or SIGTERM.
+
     Args:
         output: folder for the subject files and datalist.json.
         subjects: number of subjects.
@@ -44,7 +47,7 @@ def simulate_cohort(
             the subjects.
         contrast_spread: variation of pulse sequences and field strengths, from 0 (each modality's standard) to 1.
         nifti: also write nifti/<subject>/<modality>.nii.gz.
-        overwrite: replace an earlier cohort in output.
+        overwrite: simulate all subjects again, and replace another cohort in output.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     datalist = cohort.simulate_cohort(
@@ -66,4 +69,5 @@ def simulate_cohort(
 
 
 if __name__ == "__main__":
-    run_command(simulate_cohort)
+    with exit_when_stopped("Finished subjects are kept; run the same command again to go on."):
+        run_command(simulate_cohort)

@@ -36,6 +36,15 @@ def write_datalist(
             integer.
         OSError: the file cannot be written.
     """
+    text = datalist_text(path, sections=sections, modalities=modalities)
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def datalist_text(
+    path: str | os.PathLike, *, sections: Mapping[str, Sequence[Mapping[str, Any]]], modalities: Sequence[str]
+) -> str:
+    """Return what `write_datalist` would write; see there for the arguments and errors."""
     folder = Path(path).absolute().parent
     unknown = sorted(set(sections) - set(SECTIONS))
     if unknown:
@@ -49,8 +58,7 @@ def write_datalist(
             for entry in content[name]
         ]
     content |= {"modalities": list(modalities), "schema": SCHEMA_VERSION}
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
+    return json.dumps(content, indent=4) + "\n"
 
 
 def read_datalist(path: str | os.PathLike, section: str) -> list[dict[str, Any]]:

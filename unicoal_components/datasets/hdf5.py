@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from .. import __version__
-from ..files.atomic import atomic_path
+from ..files.hdf5_image import image_of, write_image
 from .attributes import Box, grid_of, numbers_of
 from .open_subject import damage_named, open_subject
 
@@ -86,7 +86,7 @@ def write_subject(
     affine = np.asarray(affine, dtype=np.float64)
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
         raise ValueError(f"cannot write '{path}': affine must be a finite 4x4 matrix, got shape {affine.shape}.")
-    with atomic_path(path) as partial, h5py.File(partial, "w") as file:
+    with h5py.File.in_memory() as file:
         file.attrs["schema"] = SCHEMA_VERSION
         file.attrs["software"] = f"unicoal_components {__version__}"
         file.attrs["affine"] = affine
@@ -102,6 +102,8 @@ def write_subject(
                 dataset.attrs["thin_axes"] = np.array(axes[name], dtype=np.int64)
             dataset.attrs["intensity_low"], dataset.attrs["intensity_high"] = map(float, intensity[name])
             dataset.attrs["source"] = str(sources[name])
+        image = image_of(file)
+    write_image(path, image)
 
 
 def _checked_names(

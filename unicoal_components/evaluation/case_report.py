@@ -214,17 +214,16 @@ class CaseReport:
         if engine is not None and psnr:
             engine.state.metrics[MEAN_PSNR] = float(np.mean(psnr))
 
-    def finish(self, *, viewer: str | os.PathLike | None = None, viewer_cases: int = 3) -> None:
+    def finish(self, *, viewer_cases: int = 3) -> None:
         """Write `report.html`, and the tables if no case was left to evaluate.
 
         Args:
-            viewer: `niivue.umd.js`, see `write_report`.
             viewer_cases: number of cases to view in three planes.
         """
         if not self._written:  # all cases were evaluated before, so no engine ran
             self.write()
         if rank() == 0:
-            path = write_report(self.output_dir, viewer=viewer, viewer_cases=viewer_cases)
+            path = write_report(self.output_dir, viewer_cases=viewer_cases)
             logger.info("Open %s", path)
 
 

@@ -200,6 +200,7 @@ def test_parts_of_a_series_are_read_one_by_one(dicom_series):
         ({"thickness": 3.0, "spacing": 4.5}, "3.00 mm at a distance of 4.50 mm.*1.50 mm"),
         ({"tags": {"Modality": "CT"}}, "Modality CT, not MR"),
         ({"tags": {"SyntheticData": "YES"}}, "itself synthetic"),
+        ({"each": lambda i, dataset: setattr(dataset, "PatientID", f"P{i > 2}")}, "name 2 patients"),
         ({"tags": {"ImagesInAcquisition": 9}}, "6 slices, but ImagesInAcquisition is 9"),
         ({"each": lambda i, dataset: setattr(dataset, "InstanceNumber", i + 1 + (i > 3))}, "gaps in InstanceNumber"),
     ],

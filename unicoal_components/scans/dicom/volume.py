@@ -19,6 +19,9 @@ from .series import DicomSeries
 BIG_GAP = 0.2
 """Fraction of the slice thickness; a larger gap between slices gives a warning."""
 
+PATIENT = ("PatientID", "PatientName", "PatientBirthDate")
+"""Elements that are the same in all slices of one patient."""
+
 
 @dataclass(frozen=True, eq=False)
 class DicomVolume:
@@ -167,6 +170,9 @@ def _warnings(source: Sequence[Dataset], spacing: float, series: DicomSeries) ->
         yield f"its SpecificCharacterSet, {charset!s}, is unknown; names and descriptions may be misread"
     if first.get("SyntheticData") == "YES":
         yield "it is itself synthetic (SyntheticData YES); give the acquired series"
+    patients = {tuple(str(one.get(tag) or "") for tag in PATIENT) for one in source}
+    if len(patients) > 1:
+        yield f"its slices name {len(patients)} patients; it may be mixed from several series"
     numbers = sorted({number for one in source if (number := int_or_none(one.get("InstanceNumber"))) is not None})
     steps = np.diff(numbers)
     if not series.part and len(steps) and steps.max() > steps.min():
