@@ -32,9 +32,10 @@ SPLIT_BY = (
 
 NEEDED = frozenset(
     """
-    SeriesInstanceUID SOPClassUID Rows Columns NumberOfFrames SamplesPerPixel PhotometricInterpretation BitsAllocated
-    BitsStored HighBit PixelRepresentation PixelData ImagePositionPatient ImageOrientationPatient PixelSpacing
-    RescaleSlope RescaleIntercept SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence PlanePositionSequence
+    TransferSyntaxUID SeriesInstanceUID SOPClassUID Rows Columns NumberOfFrames SamplesPerPixel
+    PhotometricInterpretation BitsAllocated BitsStored HighBit PixelRepresentation PixelData ImagePositionPatient
+    ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept SharedFunctionalGroupsSequence
+    PerFrameFunctionalGroupsSequence PlanePositionSequence
     PlaneOrientationSequence PixelMeasuresSequence PixelValueTransformationSequence
     """.split()  # noqa: SIM905
 )
@@ -141,6 +142,7 @@ def _read_header(path: Path, modified: int, size: int) -> Dataset | str | None:
         try:
             check_inflated(file)
             header = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(TAGS))
+            convert_values(header.file_meta)
             convert_values(header)
         except Exception as error:  # of damaged files: EOFError, AttributeError, RecursionError, struct.error, ...
             return (str(error) or type(error).__name__) if head[128:] == b"DICM" else None
