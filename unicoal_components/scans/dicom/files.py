@@ -77,6 +77,9 @@ TAGS = [
 ]
 """Elements that are read from each header."""
 
+SUFFIXES = (".dcm", ".dicom", ".ima")
+"""Suffixes of files that must be DICOM; other files may be anything."""
+
 INFLATED = 1 << 31
 """Largest size in bytes of a file with the deflated transfer syntax, once it is inflated."""
 
@@ -197,10 +200,16 @@ def header_errors(path: Path) -> Iterator[None]:
 
 
 def image_header(path: Path) -> Dataset | None:
-    """Return the header of an image; `None` for other objects and files."""
+    """Return the header of an image; `None` for other objects and files.
+
+    Raises:
+        OSError: the file is damaged, or by its name DICOM but not by its content.
+    """
     header = _header(path) if path.is_file() else None
     if isinstance(header, str):
         raise _damaged(path, header)
+    if header is None and path.suffix.lower() in SUFFIXES:
+        raise _damaged(path, "it does not begin as DICOM does")
     if header is None:
         return None
     meta = str(getattr(header, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
