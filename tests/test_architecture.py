@@ -31,7 +31,7 @@ ALLOWED = {
     "inference": {"files", "geometry", "slices", "scans"},
     "evaluation": {"files", "runtime", "slices", "scans", "datasets", "networks", "metrics", "report"},
 }
-EVERYWHERE = {"keys", "errors", "_version", "__version__"}
+EVERYWHERE = {"keys", "errors", "interruption", "_version", "__version__"}
 MAX_LINES = 300
 MAX_MODULES = 20
 

@@ -12,6 +12,8 @@ from ._version import __version__ as __version__
 _MODULES = {
     "check_config": "configuration",
     "raw_parts": "configuration",
+    "RaiseErrors": "error_report",
+    "ignore_in_worker": "interruption",
     "user_values": "configuration",
     "CaseSampler": "datasets.case_sampler",
     "CaseDataset": "datasets.cases",

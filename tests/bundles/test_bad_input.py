@@ -226,7 +226,7 @@ def test_an_unknown_modality_is_named_at_inference(infer, tmp_path, role, name):
     matches(infer(**{role: name}), rf"{role} is '{name}'; this network knows \['t1', 't2', 'pd', 'flair'\]")
 
 
-@pytest.mark.parametrize("factor", [0.5, 0, -4, "four"])
+@pytest.mark.parametrize("factor", [0.5, 0, -4])
 def test_a_factor_below_one_is_named_at_inference(infer, tmp_path, factor):
     save(tmp_path / "scan.nii.gz", brain())
     matches(infer(factor=factor), rf"factor is '?{factor}'?; it must be a finite real number >= 1")
@@ -249,6 +249,9 @@ def test_a_factor_below_one_is_named_at_inference(infer, tmp_path, factor):
         ({"phase": "centered"}, "phase is 'centered'"),
         ({"resolution": 100}, "resolution must be a power of two"),
         ({"position_embedding": "sine"}, "position_embedding must be 'linear' or 'fourier'"),
+        ({"seed": "x"}, "seed is 'x'; it must be a number"),
+        ({"learning_rate": "fast"}, r"learning_rate is 'fast'; it must be a number. The bundle has 0\.006"),
+        ({"resume": "yes"}, "resume is 'yes'; it must be true or false"),
         ({"batch_size": 64}, "not one whole batch of 64 images; lower batch_size, or raise"),
         ({"sam_weight": 1.0}, "SAM checkpoint.*sam_weight"),
     ],
@@ -327,6 +330,13 @@ def test_a_misspelled_key_of_an_overlay_file_is_named(train, infer, tmp_path):
     overlay.write_text(json.dumps({"learning_rates": 0.1}))
     matches(train(str(overlay)), r"'learning_rates' \(did you mean 'learning_rate'\?\)")
     matches(infer(factr=4), r"'factr' \(did you mean 'factors?'\?\)")
+
+
+def test_an_overlay_alone_is_named_with_the_command(bundle):
+    words = bundle.mistake("evaluate.json")
+    matches(
+        words, r"evaluate\.json' is an overlay.*--config_file \"\['.*configs/train\.json','.*configs/evaluate\.json'\]"
+    )
 
 
 def test_an_overlay_of_another_bundle_is_named(train, bundle, tmp_path):

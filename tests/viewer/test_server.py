@@ -50,7 +50,7 @@ def test_page_scene_and_volumes_are_served(served):
 @pytest.mark.parametrize(
     "path",
     [
-        *("/", "//", "/wrong/", "/wrong/scene-0", "/%C3%A9/", "/{token}/scene-2", "/{token}/scene-x"),
+        *("/", "//", "/{token}", "/wrong/", "/wrong/scene-0", "/%C3%A9/", "/{token}/scene-2", "/{token}/scene-x"),
         *("/{token}/volume-0-9-9", "/{token}/../../etc/passwd", "/{token}/%2e%2e/etc/passwd"),
     ],
 )

@@ -1,5 +1,6 @@
 """Files of weights: write them atomically, read and load them with helpful errors."""
 
+import io
 import json
 import logging
 import pickle
@@ -34,17 +35,21 @@ LAYER = re.compile(r"synthesis\.layers\.(\d+)\.conv\.weight")
 
 
 def save_weights(content: Mapping[str, Any], path: str | Path, *, record: Mapping[str, Any] | None = None) -> None:
-    """Write a state dict atomically: if the process is killed, the file is the old or the complete new one.
+    """Write a state dict atomically: if the process is killed or the disk is full, the old file stays.
 
     Args:
         content: the state dict.
         path: file to write.
         record: content of the JSON record beside the weights, which is written with their checksum and put in place
             at the same moment; `None` = no record.
+
+    Raises:
+        OSError: the file cannot be written; the message names it.
     """
+    buffer = io.BytesIO()  # on a full disk torch.save reports neither the file nor the cause
+    torch.save(dict(content), buffer)
     with atomic_path(path) as partial:
-        with open(partial, "wb") as file:  # torch.save would hide the OSError of a path
-            torch.save(dict(content), file)
+        partial.write_bytes(buffer.getbuffer())
         if record is not None:
             _write_record(record_path(path), record, partial)
 

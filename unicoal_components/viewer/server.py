@@ -74,9 +74,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: ViewerServer
 
     def do_GET(self) -> None:
-        _, token, name = (*self.path.split("/", 2), "", "")[:3]
+        token, slash, name = self.path[1:].partition("/")
         own = self.headers.get("Host") == f"{HOST}:{self.server.server_port}"  # no other site's name for this address
-        if not own or not secrets.compare_digest(token.encode(), self.server.token.encode()):
+        if not own or not slash or not secrets.compare_digest(token.encode(), self.server.token.encode()):
             self._answer(404, "text/plain", b"not found")
             return
         try:
