@@ -210,8 +210,8 @@ def _check_voxels(path: str | os.PathLike, volume: np.ndarray) -> None:
     broken = int(np.count_nonzero(~np.isfinite(volume)))
     if broken:
         raise ValueError(
-            f"scan '{path}' has {broken} NaN or infinite voxels. Export it again, or replace them (background by 0). If "
-            "NaN is its background, an inference takes it as 0 with --nan_background true."
+            f"scan '{path}' has {broken} NaN or infinite voxels. Export it again, or replace them (background by 0). "
+            "If NaN is its background, an inference takes it as 0 with --nan_background true."
         )
     if not volume.any():
         raise ValueError(f"scan '{path}' is empty: every voxel is 0. Export it again, or exclude this subject.")
