@@ -22,6 +22,7 @@ from unicoal_components.files.atomic import atomic_path
 from unicoal_components.files.checksum import record_path
 from unicoal_components.networks.generator import Generator
 from unicoal_components.networks.official import generator_from_official, generator_settings
+from unicoal_components.runtime.weights import check_archive
 
 logger = logging.getLogger("import_official")
 
@@ -76,6 +77,7 @@ def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
             file.read(1)
     except OSError as error:
         raise OSError(f"the checkpoint '{path}' cannot be opened: {error.strerror}. Make it readable.") from error
+    check_archive(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -154,8 +154,14 @@ def dicom_enhanced(folder: Path) -> Path:
 def subject(folder: Path, name: str = "p01.h5") -> Path:
     """Write a subject file."""
     stacks = {name: (voxels().T // 4).astype(np.uint8) for name in ("t1", "t2")}
-    facts = {"intensity": dict.fromkeys(stacks, (0.0, 900.0)), "sources": dict.fromkeys(stacks, "scan.nii")}
-    write_subject(folder / name, volumes=stacks, affine=AFFINE, history='{"recipe": {}, "modalities": {}}', **facts)
+    write_subject(
+        folder / name,
+        volumes=stacks,
+        affine=AFFINE,
+        intensity=dict.fromkeys(stacks, (0.0, 900.0)),
+        sources=dict.fromkeys(stacks, "scan.nii"),
+        history='{"recipe": {}, "modalities": {}}',
+    )
     return folder / name
 
 

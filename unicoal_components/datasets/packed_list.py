@@ -37,7 +37,7 @@ def read_packed_list(path: str | os.PathLike) -> dict[str, Any]:
         OSError: the file is damaged.
     """
     with damage_named(path, is_set=True), h5py.File(path, "r") as file:
-        if file.attrs.get("content") != CONTENT:
+        if not isinstance(content := file.attrs.get("content"), str) or content != CONTENT:
             raise ValueError(
                 f"datalist '{path}' is an HDF5 file but not a packed training set, perhaps a subject file; give a "
                 "datalist.json, or a file written by scripts/pack_training_set.py."

@@ -16,6 +16,8 @@ CPU = torch.device("cpu")
 class MemoryFallback:
     """Batch size and device of a computation in batches, which give way when the memory is used up.
 
+    Used in a `with` block, after which the network is where it was.
+
     Args:
         network: network that computes; moved to the CPU if batches of 1 are still too large, if it is a module.
         batch_size: size of the batches to begin with.
@@ -31,6 +33,14 @@ class MemoryFallback:
         self.batch_size = batch_size
         self.device = device
         self._began = device, batch_size
+
+    def __enter__(self) -> "MemoryFallback":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Move the network back to the device where it was, for the next volume."""
+        if self.device != self._began[0]:
+            self._move(self._began[0])
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
@@ -49,6 +59,7 @@ class MemoryFallback:
         except torch.OutOfMemoryError:
             if self.device == CPU:
                 raise
+        if not self.completed:  # no longer in the error's context, which keeps the tensors of the batch
             self._give_way()
 
     def _give_way(self) -> None:
@@ -65,11 +76,6 @@ class MemoryFallback:
         logger.warning("The memory of %s is used up; the rest of this volume is computed on the CPU.", self.device)
         self._move(CPU)
         self.batch_size = self._began[1]
-
-    def restore(self) -> None:
-        """Move the network back to the device where it was, for the next volume."""
-        if self.device != self._began[0]:
-            self._move(self._began[0])
 
     def _move(self, device: torch.device) -> None:
         if isinstance(self.network, nn.Module):

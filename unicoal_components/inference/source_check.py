@@ -97,7 +97,7 @@ def source_doubts(voxels: np.ndarray, affine: np.ndarray, modality: str | None) 
     depth = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
     deep = depth > INNER * depth.max()
     low, high = np.quantile(view[deep], [0.05, 0.95])
-    if high - low < UNIFORM * max(abs(low), abs(high)):
+    if high - low <= UNIFORM * max(abs(low), abs(high)):
         return ["it is nearly uniform inside, as a phantom; the network was trained on heads"]
     inside = unit[deep]
     skewness = float(np.mean((inside - inside.mean()) ** 3) / inside.std() ** 3)

@@ -166,9 +166,11 @@ class VolumeInferer(Inferer):
         shared = {"modality": modality, "same_modality": same, "source_modality": source_modality}
         shared |= {"factor": stack.new_tensor([number]), "thickness": thickness}
         conditions = [{"z": code, **shared} for code in self._codes(z, stack)]
-        now = MemoryFallback(network, self.batch_size, stack.device)
         start = 0
-        with tqdm(total=len(depths), desc="slices", unit="slice", disable=not self.progress) as progress:
+        with (
+            MemoryFallback(network, self.batch_size, stack.device) as now,
+            tqdm(total=len(depths), desc="slices", unit="slice", disable=not self.progress) as progress,
+        ):
             while start < len(depths):
                 batch = slice(start, start + now.batch_size)
                 with now.attempt():
@@ -179,7 +181,6 @@ class VolumeInferer(Inferer):
                     start = batch.stop
                 if on_disk is not None:
                     release(on_disk)
-        now.restore()
         return output[None]
 
     def _codes(self, z: Tensor | None, like: Tensor) -> list[Tensor | None]:

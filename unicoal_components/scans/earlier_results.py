@@ -23,7 +23,7 @@ def is_result(path: Path) -> bool:
     """Return whether a file or folder was written by an earlier run: an image, a record, or a DICOM series."""
     if path.is_dir():
         return is_derived_series(path)
-    return _is_image(path) if is_nifti(path) else _is_record(path)
+    return _is_image(path) if is_nifti(path) else path.suffix == ".json" and _is_record(path)
 
 
 def check_replaceable(paths: Iterable[Path]) -> None:

@@ -154,14 +154,19 @@ def _report_skipped(folder: Path, images: list[str]) -> None:
     skipped: dict[str, list[str]] = {}
     for entry in entries:
         if str(entry) not in processed:
-            skipped.setdefault("earlier results" if _is_earlier(entry) else "not images", []).append(entry.name)
+            skipped.setdefault(_reason(entry), []).append(entry.name)
     for reason, names in skipped.items():
         more = f" and {len(names) - 10} more" if len(names) > 10 else ""
         logger.warning("folder '%s': %s, not processed: %s%s.", folder, reason, ", ".join(names[:10]), more)
 
 
-def _is_earlier(entry: Path) -> bool:
-    return (entry.is_dir() or entry.name.lower().endswith((*FOLDER_SUFFIXES, ".json"))) and is_result(entry)
+def _reason(entry: Path) -> str:
+    """Return why an entry of a folder is not processed."""
+    if is_result(entry):
+        return "earlier results"
+    if has_dicom(entry) if entry.is_dir() else is_dicom(entry):
+        return "DICOM beside image files"
+    return "folders without DICOM" if entry.is_dir() else "not images"
 
 
 def _studies_in(folder: Path) -> list[Path]:

@@ -104,9 +104,9 @@ def check_affine(affine: np.ndarray, path: str | os.PathLike) -> None:
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if not usable(affine) or spacing.min() < POSSIBLE[0] or spacing.max() > POSSIBLE[1]:
         raise ValueError(
-            f"scan '{path}' has an unusable affine, voxel spacing {np.round(spacing, 6).tolist()} mm: it must be finite, "
-            f"invertible and between {POSSIBLE[0]:g} and {POSSIBLE[1]:g} mm. Export the scan again from its DICOM series, "
-            "or correct its header."
+            f"scan '{path}' has an unusable affine, voxel spacing {np.round(spacing, 6).tolist()} mm: it must be "
+            f"finite, invertible and between {POSSIBLE[0]:g} and {POSSIBLE[1]:g} mm. Export the scan again from its "
+            "DICOM series, or correct its header."
         )
 
 
@@ -210,8 +210,8 @@ def _check_voxels(path: str | os.PathLike, volume: np.ndarray) -> None:
     broken = int(np.count_nonzero(~np.isfinite(volume)))
     if broken:
         raise ValueError(
-            f"scan '{path}' has {broken} NaN or infinite voxels. Export it again; or if NaN is its background, replace "
-            "it by 0, or have it taken as 0 in an inference (--nan_background true)."
+            f"scan '{path}' has {broken} NaN or infinite voxels. Export it again, or replace them (background by 0). "
+            "If NaN is its background, an inference takes it as 0 with --nan_background true."
         )
     if not volume.any():
         raise ValueError(f"scan '{path}' is empty: every voxel is 0. Export it again, or exclude this subject.")

@@ -32,9 +32,10 @@ SPLIT_BY = (
 
 NEEDED = frozenset(
     """
-    SeriesInstanceUID SOPClassUID Rows Columns NumberOfFrames SamplesPerPixel PhotometricInterpretation BitsAllocated
-    BitsStored HighBit PixelRepresentation PixelData ImagePositionPatient ImageOrientationPatient PixelSpacing
-    RescaleSlope RescaleIntercept SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence PlanePositionSequence
+    TransferSyntaxUID SeriesInstanceUID SOPClassUID Rows Columns NumberOfFrames SamplesPerPixel
+    PhotometricInterpretation BitsAllocated BitsStored HighBit PixelRepresentation PixelData ImagePositionPatient
+    ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept SharedFunctionalGroupsSequence
+    PerFrameFunctionalGroupsSequence PlanePositionSequence
     PlaneOrientationSequence PixelMeasuresSequence PixelValueTransformationSequence
     """.split()  # noqa: SIM905
 )
@@ -76,6 +77,9 @@ TAGS = [
 ]
 """Elements that are read from each header."""
 
+SUFFIXES = (".dcm", ".dicom", ".ima")
+"""Suffixes of files that must be DICOM; other files may be anything."""
+
 INFLATED = 1 << 31
 """Largest size in bytes of a file with the deflated transfer syntax, once it is inflated."""
 
@@ -99,11 +103,12 @@ def has_dicom(folder: str | os.PathLike) -> bool:
 
 def is_derived_series(folder: Path) -> bool:
     """Return whether a folder holds a synthetic series and nothing else, as `write_derived_series` writes it."""
-    files = list(folder.iterdir()) if folder.is_dir() else []
-    if not files or not all(file.suffix == ".dcm" and is_dicom(file) for file in files):
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    if not files or not all(file.suffix == ".dcm" and file.is_file() for file in files):
         return False
-    header = _header(min(files))
-    return isinstance(header, Dataset) and header.get("SyntheticData") == "YES"
+    header = _header(files[0])
+    is_synthetic = isinstance(header, Dataset) and header.get("SyntheticData") == "YES"
+    return is_synthetic and all(map(is_dicom, files))
 
 
 def study_uid(path: str | os.PathLike) -> str | None:
@@ -140,6 +145,7 @@ def _read_header(path: Path, modified: int, size: int) -> Dataset | str | None:
         try:
             check_inflated(file)
             header = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(TAGS))
+            convert_values(header.file_meta)
             convert_values(header)
         except Exception as error:  # of damaged files: EOFError, AttributeError, RecursionError, struct.error, ...
             return (str(error) or type(error).__name__) if head[128:] == b"DICM" else None
@@ -194,10 +200,16 @@ def header_errors(path: Path) -> Iterator[None]:
 
 
 def image_header(path: Path) -> Dataset | None:
-    """Return the header of an image; `None` for other objects and files."""
+    """Return the header of an image; `None` for other objects and files.
+
+    Raises:
+        OSError: the file is damaged, or by its name DICOM but not by its content.
+    """
     header = _header(path) if path.is_file() else None
     if isinstance(header, str):
         raise _damaged(path, header)
+    if header is None and path.suffix.lower() in SUFFIXES:
+        raise _damaged(path, "it does not begin as DICOM does")
     if header is None:
         return None
     meta = str(getattr(header, "file_meta", {}).get("MediaStorageSOPClassUID", ""))

@@ -103,7 +103,7 @@ def _without_copies(
     kept: dict[Any, int] = {}
     copies = []
     for index, (header, (path, frame)) in enumerate(zip(headers, names, strict=True)):
-        key = (header.get("SOPInstanceUID"), frame, str(header.get("ImagePositionPatient")))
+        key = (str(header.get("SOPInstanceUID") or ""), frame, str(header.get("ImagePositionPatient")))
         if key[0] and key in kept and np.array_equal(pixels[index], pixels[kept[key]]):
             copies.append(f"'{path.name}' is a copy of '{names[kept[key]][0].name}' and was left out")
         else:
