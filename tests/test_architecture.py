@@ -28,6 +28,7 @@ ALLOWED = {
     "simulation": {"files", "scans", "datasets", "preparation"},
     "training": {"files", "runtime", "slices", "datasets", "losses", "metrics"},
     "inference": {"files", "geometry", "slices", "scans"},
+    "commands": {"files", "runtime", "scans", "datasets", "preparation", "simulation", "report", "command_line"},
     "evaluation": {"files", "runtime", "slices", "scans", "datasets", "networks", "metrics", "report"},
 }
 EVERYWHERE = {"keys", "errors", "_version", "__version__"}

@@ -22,13 +22,32 @@ def cause_of(error: BaseException) -> str:
         ...     cause_of(wrapper)
         'factor is 0.5; it must be at least 1.'
     """
-    chain = [error]
-    while (cause := chain[-1].__cause__) is not None:
-        chain.append(cause)
-    cause = next((layer for layer in chain if _is_user_error(type(layer))), chain[-1])
+    cause = _cause(error)
     if isinstance(cause, TypeError) and "argument" in str(cause):
         return f"{cause}. Correct or remove that entry of the configuration."
     return _last_user_error(str(cause)) or (str(cause) if _is_user_error(type(cause)) else repr(cause))
+
+
+def user_error(error: BaseException) -> str | None:
+    """Return the message of the user error among the layers of an exception; `None` if there is only a fault of ours.
+
+    Example:
+        >>> user_error(ValueError("factor is 0.5.")), user_error(IndexError(3))
+        ('factor is 0.5.', None)
+    """
+    cause = _cause(error)
+    entry_of_configuration = isinstance(cause, TypeError) and cause is not error
+    if _is_user_error(type(cause)) or entry_of_configuration or _last_user_error(str(cause)):
+        return cause_of(error)
+    return None
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the outermost user error among the causes, or else the innermost error."""
+    chain = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    return next((layer for layer in chain if _is_user_error(type(layer))), chain[-1])
 
 
 def _last_user_error(text: str) -> str | None:

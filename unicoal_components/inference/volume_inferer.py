@@ -1,6 +1,7 @@
 """MONAI inferer that synthesizes a thin volume from a thick stack, by slices, windows and batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -62,7 +63,8 @@ class VolumeInferer(Inferer):
         z_dim: length of a latent code; required for several samples.
         seed: seed of the latent codes; the same seed gives the same output.
         with_error: also request the expected error of the network, as the last channel of the output.
-        progress: show a progress bar over the thin slices.
+        progress: show a progress bar over the thin slices; or a function that gets the batches, shows them otherwise
+            and yields them.
 
     Raises:
         ValueError: an argument is outside its range.
@@ -82,7 +84,7 @@ class VolumeInferer(Inferer):
         z_dim: int | None = None,
         seed: int = 0,
         with_error: bool = False,
-        progress: bool = False,
+        progress: bool | Callable[[range], Iterable[int]] = False,
     ) -> None:
         super().__init__()
         if slice_group_size < 2 or slice_group_size % 2:
@@ -165,7 +167,9 @@ class VolumeInferer(Inferer):
         shared |= {"factor": stack.new_tensor([number]), "thickness": thickness}
         conditions = [{"z": code, **shared} for code in self._codes(z, stack)]
         starts = range(0, len(depths), self.batch_size)
-        for start in tqdm(starts, desc="slices", unit="batch", disable=not self.progress):
+        bar = partial(tqdm, desc="slices", unit="batch", disable=not self.progress)
+        shown = self.progress if callable(self.progress) else bar
+        for start in shown(starts):
             batch = slice(start, start + self.batch_size)
             self._fill(output[:, batch], stack, depths[batch], network, conditions)
             if on_disk is not None:
