@@ -33,7 +33,12 @@ class BuildWithBundles(build_py):
         """Return the weights of a bundle unless they are those of `HOME`, which the package then takes."""
         weights = bundle / WEIGHTS
         shared = BUNDLES / HOME / WEIGHTS
-        same = bundle.name != HOME and shared.is_file() and weights.is_file() and filecmp.cmp(weights, shared, shallow=False)
+        same = (
+            bundle.name != HOME
+            and shared.is_file()
+            and weights.is_file()
+            and filecmp.cmp(weights, shared, shallow=False)
+        )
         return [] if same or not weights.is_file() else [weights]
 
 

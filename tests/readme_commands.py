@@ -51,11 +51,20 @@ def commands_of(document: Path) -> list[str]:
 
 def commands(text: str) -> list[str]:
     """Give every command: lines of code blocks, and words between backticks that begin as a command does."""
-    prose = FENCE.sub(lambda fence: "" if fence[1] in ("python", "text") else _indented(fence[2]), text)
-    blocks = [line.strip() for line in _joined(_code_lines(prose))]
+    prose = _prose(text)
     rest = "\n".join(line for line in prose.splitlines() if not line.startswith("    "))
     spans = [" ".join(span.split()) for span in INLINE.findall(rest)]
-    return blocks + [span for span in spans if _begins_as_command(span)]
+    return blocks(text) + [span for span in spans if _begins_as_command(span)]
+
+
+def blocks(text: str) -> list[str]:
+    """Give the commands in code blocks."""
+    return [line.strip() for line in _joined(_code_lines(_prose(text)))]
+
+
+def _prose(text: str) -> str:
+    """Give the text with fenced commands indented, and without fenced code."""
+    return FENCE.sub(lambda fence: "" if fence[1] in ("python", "text") else _indented(fence[2]), text)
 
 
 def python_blocks(text: str) -> list[str]:

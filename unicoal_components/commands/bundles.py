@@ -48,21 +48,25 @@ def bundle_folder(bundle: str) -> Path:
     raise ValueError(f"bundle '{bundle}' is unknown; give one of {', '.join(NAMES)}, or the folder of a bundle.")
 
 
-def weights_of(folder: Path) -> Path:
-    """Return the weights of a bundle; an installed package has one file of weights for all its bundles.
+def weights_path(folder: Path) -> Path:
+    """Return the place of a bundle's weights; an installed package has one file for all its bundles."""
+    own = folder / WEIGHTS
+    is_installed = folder.parent == PACKAGE / "bundles"
+    return folder.parent / HOME / WEIGHTS if is_installed and not own.is_file() else own
+
+
+def weights_of(folder: Path, given: str | None = None) -> Path:
+    """Return the given weights, or those of a bundle.
 
     Raises:
-        FileNotFoundError: there are none.
+        FileNotFoundError: they are not there.
     """
-    own = folder / WEIGHTS
-    shared = folder.parent / HOME / WEIGHTS
-    if own.is_file():
-        return own
-    if folder.parent == PACKAGE / "bundles" and shared.is_file():
-        return shared
-    raise FileNotFoundError(
-        f"there are no weights: '{own}' is missing. Give a file with --weights, or train them with 'unicoal train'."
-    )
+    path = weights_path(folder) if given is None else Path(given)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there are no weights '{path}'. Give a file with --weights, or train them with 'unicoal train'."
+        )
+    return path
 
 
 def config_values(configs: Sequence[Path]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`unicoal evaluate`: the evaluation of a bundle."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -59,10 +58,12 @@ def evaluate(
     """
     folder = bundle_folder(bundle)
     configs = configs_of(folder, ["train.json", "evaluate.json"], config)
-    place = Path(weights) if weights else weights_of(folder)
-    if not place.is_file():
-        raise FileNotFoundError(f"weights '{place}' are not there; give a file, or omit --weights for the shipped.")
-    values = {"bundle_root": folder, "dataset_dir": data, "output_dir": output, "ckpt_path": place}
+    values = {
+        "bundle_root": folder,
+        "dataset_dir": data,
+        "output_dir": output,
+        "ckpt_path": weights_of(folder, weights),
+    }
     if source is not None or to is not None or factor is not None:
         values["test_cases"] = _cases(source, to, factor, axis, config_values(configs)["modalities"])
     run_or_show(BundleRun(configs, values | given(device, set)), show)

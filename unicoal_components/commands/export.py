@@ -46,7 +46,7 @@ def export(*, output: str, weights: str | None = None, config: Configs = (), bun
         raise ValueError(f"output '{output}' has an unknown suffix; it must be one of {formats}.")
     folder = bundle_folder(bundle)
     configs = configs_of(folder, ["inference.json"], config)
-    place = Path(weights) if weights else weights_of(folder)
+    place = weights_of(folder, weights)
     importable(folder.absolute())
     with atomic_path(path) as partial:
         if path.suffix == ".ts":

@@ -122,9 +122,7 @@ def run_inference(
     found = _bids_sources(dataset, known, source) if dataset else find_sources(input, modality=source, known=known)
     output = Path(options.output or (dataset / "derivatives" / "unicoal" if dataset else OUTPUT))
     task = {"output_spacing": spacing} if spacing is not None else {"factor": 1.0 if factor is None else factor}
-    weights = Path(options.weights) if options.weights else weights_of(folder)
-    if not weights.is_file():
-        raise FileNotFoundError(f"weights '{weights}' are not there; give a file, or omit --weights for the shipped.")
+    weights = weights_of(folder, options.weights)
     fixed = {"bundle_root": folder, "ckpt_path": weights, "output_dir": output / SCRATCH if dataset else output}
     values = fixed | task | options.values()
     changes_grid = spacing is not None or (factor or 1) > 1
@@ -134,8 +132,7 @@ def run_inference(
     if options.show:
         return _show(runs, dataset, output)
     failures = dict(found.failures)
-    for path, reason in failures.items():
-        logger.error("FAILED '%s': %s", path, reason)
+    _tell(failures)
     try:
         total = _run_all(runs, failures)
     finally:
@@ -229,12 +226,17 @@ def _run(run: BundleRun, progress: Any, *, tell: bool) -> Mapping[str, str]:
         failures = getattr(evaluator, "failures", {})
         if not failures or user_error(error) is None:
             raise
-        for path, reason in failures.items():
-            logger.error("FAILED '%s': %s", path, reason)
+        if isinstance(run.values["input"], str):  # of several scans, each was told when it failed
+            _tell(failures)
         return failures
     finally:
         workflow.finalize()
     return {}
+
+
+def _tell(failures: Mapping[str, str]) -> None:
+    for path, reason in failures.items():
+        logger.error("FAILED '%s': %s", path, reason)
 
 
 def _hidden_bars(configs: Sequence[Path]) -> dict[str, Any]:

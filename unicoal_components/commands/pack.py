@@ -17,7 +17,7 @@ from .._version import __version__
 from ..command_line import Words
 from ..datasets.training_record import record_path
 from ..files.atomic import atomic_path
-from .bundles import NAMES, PACKAGE, bundles_folder
+from .bundles import NAMES, PACKAGE, bundles_folder, weights_path
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def packed_files(bundles: Path, name: str, largest_weights: float | None) -> tup
     paths = [path.relative_to(bundle) for pattern in SOURCES for path in _matching(bundle, pattern)]
     files = {path.as_posix(): (bundle / path).read_bytes() for path in paths}
     if largest_weights is not None:
-        files[WEIGHTS] = read_weights(weights_of(bundle), largest_weights)
+        files[WEIGHTS] = read_weights(weights_path(bundle), largest_weights)
         record = record_path(bundle / WEIGHTS)
         if record.is_file():  # the training subjects of the weights, for evaluations
             files[record.relative_to(bundle).as_posix()] = record.read_bytes()
@@ -149,4 +149,6 @@ def _matching(bundle: Path, pattern: str) -> list[Path]:
 
 
 def _modules() -> list[Path]:
-    return [path for pattern in MODULES for path in PACKAGE.rglob(pattern)]
+    """Return the files of the package, without the bundles in an installed one."""
+    found = [path for pattern in MODULES for path in PACKAGE.rglob(pattern)]
+    return [path for path in found if not path.is_relative_to(PACKAGE / "bundles")]

@@ -46,7 +46,7 @@ def train(
     Args:
         data: folder with datalist.json.
         output: folder for the weights, checkpoints and curves.
-        pretrained: weights to start from: shipped, none, or a file.
+        pretrained: weights to start from: shipped, none, or a file; with a network of another size, give none.
         epochs: number of epochs; the learning rate falls in their last two thirds.
         learning_rate: learning rate of Adam.
         config: JSON files with values on top of the bundle's `train.json`.
@@ -58,7 +58,7 @@ def train(
     folder = bundle_folder(bundle)
     values = {"bundle_root": folder, "dataset_dir": data, "output_dir": output, "ckpt_path": Path(output) / "model.pt"}
     if pretrained != SCRATCH:
-        values["pretrained"] = weights_of(folder) if pretrained == SHIPPED else Path(pretrained)
+        values["pretrained"] = weights_of(folder, None if pretrained == SHIPPED else pretrained)
     if epochs is not None:
         values |= {"max_epochs": epochs, "constant_epochs": epochs // 3, "decay_epochs": epochs - epochs // 3}
     if learning_rate is not None:
