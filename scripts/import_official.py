@@ -18,10 +18,11 @@ from typing import Any
 import torch
 
 from unicoal_components.command_line import Words, run_command
-from unicoal_components.datasets.training_record import record_path
 from unicoal_components.files.atomic import atomic_path
+from unicoal_components.files.checksum import record_path
 from unicoal_components.networks.generator import Generator
 from unicoal_components.networks.official import generator_from_official, generator_settings
+from unicoal_components.runtime.weights import check_archive
 
 logger = logging.getLogger("import_official")
 
@@ -53,7 +54,7 @@ def import_official(
         raise ValueError(f"'{checkpoint}' cannot be imported: {error}. {HINT}") from error
     with atomic_path(output) as partial, open(partial, "wb") as file:
         torch.save(network.state_dict(), file)
-    record_path(output).unlink(missing_ok=True)  # record of the replaced weights
+        record_path(output).unlink(missing_ok=True)  # record of the weights to be replaced
     logger.info("wrote %s, %.2f million parameters", output, sum(p.numel() for p in network.parameters()) / 1e6)
     if names is None:
         logger.info("note: add the names of the %d modalities in the run's order", settings["num_modalities"])
@@ -76,6 +77,7 @@ def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
             file.read(1)
     except OSError as error:
         raise OSError(f"the checkpoint '{path}' cannot be opened: {error.strerror}. Make it readable.") from error
+    check_archive(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

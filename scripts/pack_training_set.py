@@ -11,6 +11,7 @@ import logging
 from unicoal_components.command_line import Words, run_command
 from unicoal_components.datasets.packed_set import MEGABYTE, check_packed_set
 from unicoal_components.datasets.packed_set import pack_training_set as write_packed_set
+from unicoal_components.interruption import exit_when_stopped
 
 logger = logging.getLogger("pack_training_set")
 
@@ -62,4 +63,5 @@ def pack_training_set(
 
 
 if __name__ == "__main__":
-    run_command(pack_training_set)
+    with exit_when_stopped():
+        run_command(pack_training_set)

@@ -79,8 +79,8 @@ def main(
         )
     path = Path(output) / f"{settings['kind']}.pt"
     how = {"config_file": files, "options": dict(options or {}), "seed": config["seed"], "pretrained": pretrained}
-    save_baseline(model, path, settings=settings | how | result)
     subjects = training_subjects(data=config["train::data"], pretrained=pretrained)
+    save_baseline(model, path, settings=settings | how | result)
     write_record(path, subjects=subjects, images_seen=result["images_seen"], selected_by={})
 
 

@@ -1,8 +1,13 @@
 """Fixtures that several folders of tests share."""
 
+import errno
+import os
+import re
 import shutil
+import subprocess
 import warnings
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +156,25 @@ def dicom_series(tmp_path) -> FakeSeries:
     return FakeSeries(tmp_path)
 
 
+@pytest.fixture
+def full_disk(monkeypatch):
+    """A context in which files of the given names cannot be written for lack of space: `with full_disk("p1.h5"):`."""
+
+    @contextmanager
+    def fill(*names):
+        def replace(source, target):
+            if Path(target).name in names:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return replace_file(source, target)
+
+        replace_file = os.replace
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", replace)
+            yield
+
+    return fill
+
+
 @pytest.fixture(scope="session")
 def dcm2niix() -> str:
     """The program of this name, from its Python package or the system."""
@@ -171,3 +195,65 @@ def real_dicom(tmp_path_factory) -> Path:
     with zipfile.ZipFile(archive) as content:
         content.extractall(folder)
     return folder
+
+
+class Browser:
+    """Opens pages in a headless browser."""
+
+    OPTIONS = (
+        *("--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--hide-scrollbars"),
+        *("--window-size=1300,1000", "--timeout=60000"),
+    )
+
+    def __init__(self, program, home):
+        self.program, self.home = program, home
+        self.console = []
+
+    def visit(self, address, *options):
+        """Return the `data-` attributes of the root element after the page's scripts ran."""
+        run = subprocess.run(
+            [self.program, *self.OPTIONS, f"--user-data-dir={self.home}", "--dump-dom", *options, address],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            env=os.environ | {"HOME": str(self.home)},
+        )
+        self.console = [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+        root = re.search("<html[^>]*>", run.stdout)
+        return dict(re.findall(r'data-([a-z]+)="([^"]*)"', root[0])) if root else {}
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory) -> Browser:
+    """A browser, where one is installed."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    program = next((found for name in names if (found := shutil.which(name))), None)
+    return Browser(program or pytest.skip("no browser is installed"), tmp_path_factory.mktemp("browser"))
+
+
+@pytest.fixture
+def acting():
+    """Maker of a page with a script at its end, which runs when the viewer is ready.
+
+    `note(name, value)` leaves a `data-` attribute; `set(id, value, type="input")` is what a user does to a control.
+    """
+
+    def with_script(page: str, script: str) -> str:
+        tools = """
+const find = (id) => document.getElementById(id);
+const note = (name, value) => document.documentElement.setAttribute("data-" + name, value);
+const set = (id, value, type = "input") => { find(id).value = value; find(id).dispatchEvent(new Event(type)); };
+const ready = async () => {
+  while (!document.documentElement.dataset.ready) await new Promise((done) => setTimeout(done, 20));
+};
+const drawn = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+"""
+        before, end, after = page.rpartition("</body>")
+        # the page counts as loaded, and the browser ends, when the open document of a frame is closed
+        script = f"""<iframe id="waiting" hidden></iframe><script>(async () => {{ {tools}
+find("waiting").contentDocument.open();
+try {{ await ready(); {script} note("done", "yes"); }} finally {{ find("waiting").contentDocument.close(); }}
+}})();</script>"""
+        return before + script + end + after
+
+    return with_script

@@ -21,17 +21,29 @@ ALLOWED = {
     "networks": {"signal"},
     "losses": {"signal"},
     "metrics": {"slices"},
-    "report": {"files", "metrics"},
+    "report": {"files", "metrics", "viewer"},
+    "viewer": {"files", "geometry", "scans"},
     "scans": {"files", "geometry"},
     "datasets": {"files", "geometry", "slices"},
     "preparation": {"files", "runtime", "geometry", "slices", "scans", "datasets"},
     "simulation": {"files", "scans", "datasets", "preparation"},
     "training": {"files", "runtime", "slices", "datasets", "losses", "metrics"},
     "inference": {"files", "geometry", "slices", "scans"},
-    "commands": {"files", "runtime", "scans", "datasets", "preparation", "simulation", "report", "command_line"},
+    "commands": {
+        "files",
+        "runtime",
+        "scans",
+        "datasets",
+        "preparation",
+        "simulation",
+        "report",
+        "viewer",
+        "command_line",
+        "typed_values",
+    },
     "evaluation": {"files", "runtime", "slices", "scans", "datasets", "networks", "metrics", "report"},
 }
-EVERYWHERE = {"keys", "errors", "_version", "__version__"}
+EVERYWHERE = {"keys", "errors", "interruption", "_version", "__version__"}
 MAX_LINES = 300
 MAX_MODULES = 20
 

@@ -31,7 +31,7 @@ from unicoal_components.losses.objective import SynthesisObjective
 from unicoal_components.losses.sam import SAMFeatureLoss
 from unicoal_components.networks.discriminator import Discriminator
 from unicoal_components.networks.generator import Generator
-from unicoal_components.preparation.cohort import prepare_subject
+from unicoal_components.preparation.subject import prepare_subject
 from unicoal_components.preparation.subject_files import SubjectFiles
 from unicoal_components.slices.slice_group import slice_centers
 from unicoal_components.slices.slice_profile import profile_weights

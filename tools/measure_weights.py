@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from monai.bundle import ConfigParser
+from torch import nn
 from tqdm import tqdm
 
 from unicoal_components.command_line import Numbers, run_command
@@ -57,9 +58,9 @@ def main(
         output: JSON file for the rows.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    measured = Measurement(bundle=Path(bundle), weights=weights, step=step)
+    measured = Measurement.of_bundle(Path(bundle), weights=weights, step=step)
     rows: list[Row] = []
-    for entry in tqdm(read_datalist(datalist, section), desc="persons"):
+    for entry in tqdm(read_datalist(datalist, section), desc="subjects"):
         rows += measured.within(entry["subject"], entry["path"], factors)
         rows += measured.across(entry["subject"], entry["path"])
     for line in (*table(rows), "", *table(means(rows))):
@@ -70,23 +71,28 @@ def main(
 
 
 class Measurement:
-    """Measurement of a bundle's weights on subjects.
+    """Measurement of a network on subjects.
 
     Args:
-        bundle: folder of the bundle.
-        weights: file of weights; `None` = the bundle's own.
+        network: network with the generator's interface.
+        modalities: names of its modalities, in their order.
+        resolution: in-plane size of its images, in pixels.
         step: distance of the measured slices, in slices.
     """
 
-    def __init__(self, *, bundle: Path, weights: str | None, step: int) -> None:
+    def __init__(self, network: nn.Module, *, modalities: Sequence[str], resolution: int, step: int) -> None:
+        self.network, self.modalities, self.step = network.eval(), list(modalities), step
+        self.with_error = bool(getattr(network, "error_output", False))
+        self.inferer = VolumeInferer(resolution=resolution, with_error=self.with_error)
+
+    @classmethod
+    def of_bundle(cls, bundle: Path, *, weights: str | None, step: int) -> "Measurement":
+        """Return the measurement of a bundle's network with `weights`; `None` = the bundle's own."""
         config = ConfigParser(json.loads((bundle / "configs" / "inference.json").read_text(encoding="utf-8")))
         config["network_def"]["_target_"] = "unicoal_components.Generator"
-        self.modalities: list[str] = config["modalities"]
         network = config.get_parsed_content("network_def")
-        self.network = load_weights(network=network, path=weights or bundle / "models" / "model.pt")
-        self.with_error = bool(self.network.error_output)
-        self.inferer = VolumeInferer(resolution=config["resolution"], with_error=self.with_error)
-        self.step = step
+        network = load_weights(network=network, path=weights or bundle / "models" / "model.pt")
+        return cls(network, modalities=config["modalities"], resolution=config["resolution"], step=step)
 
     def within(self, subject: str, path: str, factors: Sequence[float]) -> Iterator[Row]:
         """Measure super-resolution of every modality along every thin axis, on slices that are not in the input."""

@@ -33,7 +33,7 @@ from tqdm import tqdm
 from verify_checks import CHECKS, Bundle, Skipped, run_check
 
 from unicoal_components.command_line import Words, run_command
-from unicoal_components.configuration import cause_of
+from unicoal_components.errors import cause_of
 from unicoal_components.files.atomic import atomic_path
 from unicoal_components.files.writable import check_writable
 

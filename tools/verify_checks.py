@@ -162,7 +162,7 @@ def check_overlays(bundle: Bundle) -> str:
                 problems.append(f"{name}.json: '{key}' is a path; set a value by its name")
             elif key not in known:
                 problems.append(f"{name}.json: '{key}' is not in {' or '.join(f'{base}.json' for base in bases)}")
-        if '"_target_"' in bundle.text(name):
+        if '"_target_"' in json.dumps({key: value for key, value in overlay.items() if key != "run"}):
             problems.append(f"{name}.json: _target_ is wiring; an overlay only sets values")
     _raise_if(problems)
     return f"{len(bundle.overlays())} overlays"

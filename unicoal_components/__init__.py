@@ -12,6 +12,8 @@ from ._version import __version__ as __version__
 _MODULES = {
     "check_config": "configuration",
     "raw_parts": "configuration",
+    "RaiseErrors": "error_report",
+    "ignore_in_worker": "interruption",
     "user_values": "configuration",
     "CaseSampler": "datasets.case_sampler",
     "CaseDataset": "datasets.cases",
@@ -52,6 +54,7 @@ _MODULES = {
     "SaveStackd": "inference.save_stack",
     "LoadStackd": "inference.load_stack",
     "SetTaskd": "inference.task",
+    "CheckSourced": "inference.source_check",
 }
 """Module of each name, relative to this package."""
 

@@ -1,15 +1,14 @@
 """Command line of functions: options by cyclopts from type hints and docstrings, errors of the user as one line."""
 
 import ast
-import signal
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter, Token, UnusedCliTokensError
 
 from .errors import user_error
+from .interruption import exit_when_stopped
 
 DEBUG = "--debug"
 OPTIONS = "Options"
@@ -62,14 +61,11 @@ def run_app(app: App, arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG in words
     words = [word for word in words if word != DEBUG]
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
     try:
-        status = app(words, exit_on_error=False, print_error=False)
+        with exit_when_stopped():
+            status = app(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         _exit(f"{_told(error)} See --help.", 2)
-    except Terminated:
-        _exit("stopped by SIGTERM.", 143)
     except KeyboardInterrupt:
         _exit("stopped.", 130)
     except Exception as error:
@@ -79,14 +75,6 @@ def run_app(app: App, arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(f"error: {message}") from error
     if isinstance(status, int) and status:
         raise SystemExit(status)
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, with which batch systems stop a job: everything is left as it is after Ctrl-C."""
-
-
-def _terminate(number: int, frame: object) -> NoReturn:
-    raise Terminated
 
 
 def _told(error: CycloptsError) -> str:

@@ -1,23 +1,27 @@
-"""Checks of a bundle's configuration: MONAI silently adds misspelled keys and hides the causes of errors."""
+"""Checks of a bundle's configuration: MONAI silently adds misspelled keys and changes values."""
 
 import difflib
 import inspect
 import itertools
 import json
+import os
 import sys
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
+from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser, ConfigWorkflow, run
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 from monai.utils import ensure_tuple
 
-from .errors import cause_of
+from .error_report import report, report_errors
 from .files.writable import check_writable
-from .scans.image_paths import Input, check_images
+from .interruption import handle_signals
+from .scans.image_paths import Input, check_images, list_images
+from .typed_values import PATHS, check_kind, is_plain, literal, meant, typed_options
 
 BASE_FILES = ("train.json", "inference.json")
 SECTIONS = ("train", "validate")
@@ -26,44 +30,92 @@ _checked: list[weakref.ref[ConfigWorkflow]] = []  # workflow of this process, if
 MONAI_KEYS = {"_meta_", "monai_bundle"}.union(*(settings["configs"] for settings in TRACKING.values()))
 
 
-def check_config(*, output_dir: str | None = None, input: Input | None = None) -> None:
-    """Check files and keys of the running workflow against those of its bundle, and print causes of errors last.
+def check_config() -> None:
+    """Check the running workflow before anything is computed: its files, keys, values, input and output folder.
 
     Options of `python -m monai.bundle run` and overlays may only set keys of the bundle's own `train.json` or
     `inference.json`, at the top level and in the sections `train` and `validate`; below are the arguments of
     components, which reject unknown names themselves. An overlay may be anywhere except in another bundle, for whose
-    task it is meant. A configuration cannot pass itself to one of its items, so the workflow and its files are
-    looked up among the callers; if there is none (a config parsed by other means), nothing is checked.
+    task it is meant. Paths and names are taken as they were typed (`typed_values`). As a command it also reports errors
+    in one paragraph (`error_report`), and stops at signals (`interruption`).
 
-    Args:
-        output_dir: folder that must be writable; `None` = not checked.
-        input: scan, folder or list of them, that must exist, see `list_images`; `None` = not checked.
+    A configuration cannot pass itself to one of its items, so the workflow and its files are looked up among the
+    callers; if there is none (a config parsed by other means), nothing is checked.
 
     Raises:
-        ValueError: a key is unknown; the message names it and the closest known one. Or an overlay is another bundle's.
+        ValueError: a key is unknown (the message names it and the closest known one), or a value of the wrong kind. Or
+            an overlay is another bundle's, or is alone.
         OSError: the folder cannot be written, or there are no scans.
     """
     workflow = _running_workflow()
     _checked.clear()
-    if workflow is not None:
-        _checked.append(weakref.ref(workflow))
-        _check_workflow(workflow)
-    if input is not None:
-        check_images(input)
-    if output_dir is not None:
-        check_writable(output_dir)
-
-
-def _check_workflow(workflow: ConfigWorkflow) -> None:
-    if sys.excepthook is sys.__excepthook__:
-        sys.excepthook = show_cause_last
-    folder = Path(workflow.config_root_path)
-    check_files(_config_files(), folder=folder)
+    if workflow is None:
+        return
+    _checked.append(weakref.ref(workflow))
+    if _is_command():
+        handle_signals()
+        report_errors()
+    folder, parser = Path(workflow.config_root_path), workflow.parser
+    files = _config_files()
+    check_files(files, folder=folder)
     bases = [
         json.loads(path.read_text(encoding="utf-8")) for path in map(folder.joinpath, BASE_FILES) if path.is_file()
     ]
-    known = MONAI_KEYS.union(_tracking_keys(), *map(_keys, bases))
-    check_keys(_keys(workflow.parser.get()), known, folder=folder)
+    if "network_def" not in parser:
+        raise ValueError(
+            f"'{files[-1] if files else folder}' is an overlay, which only changes values. Give it after the bundle's "
+            f"own: --config_file \"['{folder / BASE_FILES[0]}','{files[-1] if files else 'overlay.json'}']\"."
+        )
+    _take_as_typed(parser, defaults={name: value for base in bases for name, value in base.items()})
+    check_keys(_keys(parser.get()), MONAI_KEYS.union(_tracking_keys(), *map(_keys, bases)), folder=folder)
+    for base in bases:
+        for name in _user_names(base):
+            check_kind(name, parser.get(name), default=base[name])
+    _check_places(parser)
+
+
+def _take_as_typed(parser: ConfigParser, *, defaults: Mapping[str, Any]) -> None:
+    """Set the options of the command line to what was typed, and plain paths to what is written in files."""
+    given: dict[str, Any] = {}
+    args_file = _given("args_file")
+    for file in [*_config_files(), *([Path(args_file)] if isinstance(args_file, str) else [])]:
+        given |= {name: value for name, value in ConfigParser.load_config_file(file).items() if name in PATHS}
+    override = {name: value for name, value in (_given("override") or {}).items() if name in defaults}
+    given |= {name: value for name, value in override.items() if name in PATHS}
+    values = {name: literal(value) for name, value in given.items() if is_plain(value)}
+    typed = typed_options(sys.argv[1:])
+    for name in override.keys() & typed.keys():
+        if DefaultParseValue(typed[name]) == override[name]:  # else the option was not from the command line
+            values[name] = meant(name, typed[name], default=defaults[name], parse=DefaultParseValue)
+    changed = {name: value for name, value in values.items() if value != parser.get(name)}
+    if changed:
+        parser.update(changed)
+        parser.parse(reset=True)
+
+
+def _check_places(parser: ConfigParser) -> None:
+    """Check input and output folder, which errors are reported into from then on."""
+    output_dir = parser.get_parsed_content("output_dir")
+    images: Any = parser.get_parsed_content("input") if "input" in parser else None
+    if _is_command():
+        hidden = _paths_of(images) if images is not None and parser.get("deidentify") is True else ()
+        report_errors(folder=output_dir, debug=parser.get("debug") is True, hidden=hidden)
+    if images is not None:
+        check_images(images)
+    check_writable(output_dir)
+
+
+def _paths_of(images: Input) -> set[str]:
+    """Return all spellings of the input's paths."""
+    given = [images] if isinstance(images, str | os.PathLike) else list(images)
+    paths = {os.fspath(path) for path in (*given, *(item["image"] for item in list_images(images)))}
+    return paths | {os.path.abspath(path) for path in paths} | {os.path.realpath(path) for path in paths}
+
+
+def _is_command() -> bool:
+    """Return whether this process is `python -m monai.bundle`, or another command that reports errors by `report`."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return sys.excepthook is report or (spec is not None and spec.name == "monai.bundle.__main__")
 
 
 def user_values() -> dict[str, Any]:
@@ -77,8 +129,7 @@ def user_values() -> dict[str, Any]:
     if workflow is None:
         return {}
     content = json.loads((Path(workflow.config_root_path) / BASE_FILES[0]).read_text(encoding="utf-8"))
-    names = [name for name in itertools.takewhile(lambda name: name != "imports", content) if name != "_desc_"]
-    return {name: workflow.parser.get_parsed_content(name) for name in names}
+    return {name: workflow.parser.get_parsed_content(name) for name in _user_names(content)}
 
 
 def raw_parts(*, names: Sequence[str]) -> dict[str, Any]:
@@ -120,11 +171,9 @@ def check_keys(keys: Iterable[str], known: set[str], *, folder: Path) -> None:
     )
 
 
-def show_cause_last(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Print an uncaught error as Python does, and repeat its cause at the end."""
-    sys.__excepthook__(kind, error, traceback)
-    if error.__cause__ is not None:
-        sys.stderr.write(f"\nerror: {cause_of(error)}\n")
+def _user_names(config: Mapping[str, Any]) -> list[str]:
+    """Return the names of the values that users set: those above `imports`."""
+    return [name for name in itertools.takewhile(lambda name: name != "imports", config) if name != "_desc_"]
 
 
 def _keys(config: Mapping[str, Any]) -> set[str]:

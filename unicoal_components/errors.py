@@ -22,10 +22,30 @@ def cause_of(error: BaseException) -> str:
         ...     cause_of(wrapper)
         'factor is 0.5; it must be at least 1.'
     """
-    cause = _cause(error)
-    if isinstance(cause, TypeError) and "argument" in str(cause):
+    chain = _chain(error)
+    cause = next((layer for layer in chain if _is_user_error(type(layer))), chain[-1])
+    if _is_unknown_argument(cause):
         return f"{cause}. Correct or remove that entry of the configuration."
     return _last_user_error(str(cause)) or (str(cause) if _is_user_error(type(cause)) else repr(cause))
+
+
+def is_user_error(error: BaseException) -> bool:
+    """Return whether a user error is among the layers of an exception, see `cause_of`."""
+    chain = _chain(error)
+    return _is_unknown_argument(chain[-1]) or any(
+        _is_user_error(type(layer)) or _last_user_error(str(layer)) is not None for layer in chain
+    )
+
+
+def _is_unknown_argument(error: BaseException) -> bool:
+    return isinstance(error, TypeError) and "argument" in str(error)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    chain = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    return chain
 
 
 def user_error(error: BaseException) -> str | None:
@@ -35,19 +55,7 @@ def user_error(error: BaseException) -> str | None:
         >>> user_error(ValueError("factor is 0.5.")), user_error(IndexError(3))
         ('factor is 0.5.', None)
     """
-    cause = _cause(error)
-    entry_of_configuration = isinstance(cause, TypeError) and cause is not error
-    if _is_user_error(type(cause)) or entry_of_configuration or _last_user_error(str(cause)):
-        return cause_of(error)
-    return None
-
-
-def _cause(error: BaseException) -> BaseException:
-    """Return the outermost user error among the causes, or else the innermost error."""
-    chain = [error]
-    while (cause := chain[-1].__cause__) is not None:
-        chain.append(cause)
-    return next((layer for layer in chain if _is_user_error(type(layer))), chain[-1])
+    return cause_of(error) if is_user_error(error) else None
 
 
 def _last_user_error(text: str) -> str | None:

@@ -5,6 +5,7 @@ import json
 import os
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -19,7 +20,7 @@ import torch
 from monai.utils import set_determinism
 
 from unicoal_components.commands.pack import pack
-from unicoal_components.configuration import cause_of
+from unicoal_components.errors import cause_of
 from unicoal_components.networks.generator import Generator
 from unicoal_components.simulation.cohort import simulate_cohort
 
@@ -157,6 +158,7 @@ def importable(bundle, patch):
     patch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
     patch.setattr(sys, "path", [sys.path[0], str(bundle.root), *sys.path[1:]])
     patch.setattr(sys, "excepthook", sys.excepthook)
+    patch.setattr(signal, "signal", lambda number, handler: handler)  # pytest's own stay
     forget_scripts()
     try:
         yield

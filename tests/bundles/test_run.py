@@ -203,6 +203,17 @@ def test_inference_on_a_folder_writes_thin_volumes_where_the_thick_ones_lie(run_
         assert np.corrcoef(at_thick.ravel(), before.get_fdata().ravel())[0, 1] > 0.8
 
 
+@pytest.mark.parametrize(
+    ("name", "output"), [("100307", "out#1"), ("2023_01", "20230101"), ("ü $x", "$y"), ("a#1", "@z")]
+)
+def test_paths_are_taken_as_typed(run_here, trained, save_scan, tmp_path, name, output):
+    (tmp_path / name).mkdir()
+    save_scan(tmp_path / name / "scan#2.nii.gz")
+    run_here("inference", elsewhere=tmp_path, ckpt_path=trained / "model.pt", input=name, output_dir=output)
+    written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert written == sorted([f"{name}/scan#2.nii.gz", *(f"{output}/scan#2_t2.{end}" for end in ("json", "nii.gz"))])
+
+
 def test_a_misspelled_option_ends_in_one_line_that_corrects_it(run, cohort, tmp_path):
     process = run("train", dataset_dir=cohort, output_dir=tmp_path / "output", max_epoch=3)
     assert process.returncode != 0

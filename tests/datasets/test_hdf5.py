@@ -231,15 +231,10 @@ def test_upper_case_modalities_are_refused(tmp_path):
         write(tmp_path / "p01.h5", volumes(names=("T1",)))
 
 
-def test_a_failed_write_keeps_the_old_file_and_no_partial_one(tmp_path, monkeypatch):
+def test_a_failed_write_keeps_the_old_file_and_no_partial_one(tmp_path, full_disk):
     path = write(tmp_path / "p01.h5")
     before = path.read_bytes()
-
-    def full(*args, **kwargs):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(h5py.Group, "create_dataset", full)
-    with pytest.raises(OSError, match=r"cannot write .*p01\.h5.*No space left"):
+    with full_disk("p01.h5"), pytest.raises(OSError, match=r"cannot write .*p01\.h5.*No space left"):
         write(path)
     assert path.read_bytes() == before
     assert [item.name for item in tmp_path.iterdir()] == ["p01.h5"]

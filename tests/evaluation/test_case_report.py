@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import re
 
 import nibabel as nib
 import numpy as np
@@ -21,6 +22,7 @@ from unicoal_components.evaluation.case_store import CaseStore
 from unicoal_components.evaluation.evaluation_record import EvaluationRecord
 from unicoal_components.evaluation.segmenter import segmenter_file
 from unicoal_components.files.atomic import atomic_path
+from unicoal_components.interruption import advice
 from unicoal_components.metrics.foreground import foreground
 from unicoal_components.metrics.measure import Column
 from unicoal_components.metrics.strict import StrictProtocol, strict_protocol
@@ -247,6 +249,7 @@ def test_a_stopped_evaluation_resumes_with_the_same_results(dataset, data, tmp_p
 
     with pytest.raises(KeyboardInterrupt):
         evaluate(dataset, tmp_path / "parts", network=first, resume=True)
+    assert re.fullmatch(rf"3 of \d+ cases are in '{tmp_path}/parts/cases'; the same command continues.", advice())
     second = Asked()
     _, report = evaluate(dataset, tmp_path / "parts", network=second, resume=True)
     assert (report.finished, second.count) == ({0, 1, 2}, 3)

@@ -1,8 +1,10 @@
 import pytest
 import torch
+from ignite.engine import Events
 from monai.data import DataLoader
 from monai.transforms import Lambda
 
+from unicoal_components import interruption
 from unicoal_components.inference.volume_evaluator import VolumeDataset, VolumeEvaluator
 from unicoal_components.training.prepare_batch import PrepareVolume
 
@@ -81,3 +83,13 @@ def test_other_errors_and_a_stop_by_the_user_pass():
     dataset = VolumeDataset(data=[{"image": "1"}], transform=stop)
     with pytest.raises(KeyboardInterrupt):
         dataset[0]
+
+
+def test_a_signal_stops_between_volumes_and_tells_how_many_are_done(monkeypatch):
+    monkeypatch.setattr(interruption._State, "requested", 0)
+    written, evaluator = evaluate(["1", "2", "3"])
+    evaluator.add_event_handler(Events.ITERATION_COMPLETED(once=2), lambda _: interruption.request(15))
+    with pytest.raises(interruption.Stopped):
+        evaluator.run()
+    assert written == [1, 2]
+    assert interruption.advice().startswith("2 of 3 scans are done")

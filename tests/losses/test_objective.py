@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -100,13 +101,17 @@ def test_a_sam_weight_without_its_loss_is_an_error():
         SynthesisObjective(sam_weight=1.0)
 
 
+def batch_without_background():
+    return {name: image.abs() for name, image in batch().items()}
+
+
 def error_of(fake, real):
     scale = torch.full_like(fake, 0.1, requires_grad=True)
     return (fake - real).abs(), scale
 
 
 def test_the_error_term_is_the_likelihood_of_a_laplace_distribution_up_to_a_constant():
-    images = batch()
+    images = batch_without_background()
     error = error_of(images["fake"], images["real"])
     terms = SynthesisObjective(adversarial_weight=0, l1_weight=3, error_weight=2).generator_terms(**images, error=error)
     laplace = torch.distributions.Laplace(0.0, error[1])
@@ -124,8 +129,19 @@ def test_the_error_term_moves_the_scale_alone():
     assert images["fake"].grad is None and error[1].grad.abs().max() > 0
 
 
+def test_a_pixel_that_is_blank_in_both_images_hardly_counts_in_the_error_term():
+    fake, real = torch.tensor([-1.0, -1.0, 0.5, -0.99]), torch.tensor([-0.99, 0.25, -1.0, -1.0])
+    images = {name: image.reshape(1, 1, 2, 2) for name, image in {"fake": fake, "real": real}.items()}
+    scale = torch.tensor([0.1, 0.2, 0.3, 0.4]).reshape(1, 1, 2, 2)
+    error = ((images["fake"] - images["real"]).abs(), scale)
+    objective = SynthesisObjective(adversarial_weight=0, error_weight=1)
+    found = objective.generator_terms(source=images["real"], **images, error=error)["generator_error"].item()
+    terms = [0.1 + math.log(0.1), 6.25 + math.log(0.2), 5 + math.log(0.3), 0.025 + math.log(0.4)]
+    assert found == pytest.approx((0.02 * terms[0] + terms[1] + terms[2] + 0.02 * terms[3]) / 2.04, rel=1e-4)
+
+
 def test_the_error_term_is_least_where_the_scale_is_the_mean_error():
-    images = batch()
+    images = batch_without_background()
     size = (images["fake"] - images["real"]).abs()
     objective = SynthesisObjective(adversarial_weight=0, error_weight=1)
 

@@ -196,7 +196,7 @@ def test_results_without_a_history_are_replaced_with_overwrite_only(tmp_path, ma
     (tmp_path / "out").mkdir()
     make(tmp_path / "out")
     before = (tmp_path / "out" / name).read_bytes()
-    with pytest.raises(ValueError, match=rf"out'.*'{name}'.*--overwrite"):
+    with pytest.raises(ValueError, match=rf"out/{name}'.*--overwrite"):
         prepare_cohort(cohort(tmp_path), modalities=["t1"], output=tmp_path / "out")
     assert (tmp_path / "out" / name).read_bytes() == before
     report = prepare_cohort(cohort(tmp_path), modalities=["t1"], output=tmp_path / "out", overwrite=True)

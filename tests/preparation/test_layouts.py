@@ -66,6 +66,9 @@ def test_brats_2023_time_points_belong_to_one_person(tmp_path):
     subjects = find_layout(tmp_path, layout="brats")
     assert [item.subject for item in subjects] == list(cases)
     assert [item.person for item in subjects] == ["BraTS-GLI-00005", "BraTS-GLI-00005", "BraTS-GLI-00006"]
+    assert {item.subject: f"{item.person}-{item.session}" for item in subjects} == {
+        item.subject: item.subject for item in subjects
+    }
     assert {name: path.name for name, path in subjects[0].files.items()} == {
         "t1": "BraTS-GLI-00005-000-t1n.nii.gz",
         "t1c": "BraTS-GLI-00005-000-t1c.nii.gz",
@@ -90,7 +93,12 @@ def test_bids_sessions_are_subjects_of_one_person(tmp_path):
         "sub-01_ses-b": {"flair": "sub-01/ses-b/anat/sub-01_ses-b_FLAIR.nii.gz"},
         "sub-02": {"t2": "sub-02/anat/sub-02_T2w.nii"},
     }
-    assert [item.person for item in find_layout(tmp_path, layout="bids")] == ["sub-01", "sub-01", "sub-02"]
+    visits = {item.subject: (item.person, item.session) for item in find_layout(tmp_path, layout="bids")}
+    assert visits == {
+        "sub-01_ses-a": ("sub-01", "ses-a"),
+        "sub-01_ses-b": ("sub-01", "ses-b"),
+        "sub-02": ("sub-02", None),
+    }
 
 
 def test_bids_scans_with_contrast_agent_are_a_modality_of_their_own(tmp_path):

@@ -91,6 +91,14 @@ def test_a_table_gives_files_relative_to_itself_and_sections_in_its_order(tmp_pa
     assert (second.subject, list(second.files), second.section) == ("007", ["t1"], "training")
 
 
+def test_a_table_may_name_person_and_session(tmp_path):
+    first, second = read_table(table(tmp_path, "subject,t1,session,person\na,1.nii,ses-1,anna\nb,2.nii,,\n"))
+    assert [(item.person, item.session, list(item.files)) for item in (first, second)] == [
+        ("anna", "ses-1", ["t1"]),
+        (None, None, ["t1"]),
+    ]
+
+
 def test_columns_can_be_chosen_and_a_byte_order_mark_is_ignored(tmp_path):
     path = table(tmp_path, "\ufeffsubject,t1,t2\na,1.nii,2.nii\n")
     (item,) = read_table(path, modalities=["t2"])

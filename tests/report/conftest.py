@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -165,7 +164,7 @@ def section(evaluation, name, *, panels=12, lines=False):
     What is one text to a reader is one line here, unless `lines` are asked for.
     """
     read = read_evaluation(evaluation.write())
-    page = report_page(read, viewer=Path("no viewer"), viewer_cases=0, panels=panels)
+    page = report_page(read, viewer_cases=0, panels=panels)
     found = re.search(f'<section id="{name}">.*?</section>', page, re.S)
     return found and (found[0] if lines else re.sub(r"\n\s*", " ", found[0]))
 

@@ -1,11 +1,12 @@
 """Selection of the worst, the median and the best case for the page, within its budget."""
 
-from pathlib import Path
+import json
+import re
 
 import pytest
 
 from unicoal_components.report.evaluation import read_evaluation
-from unicoal_components.report.viewer import LICENSE, viewed_cases, viewer_content
+from unicoal_components.report.viewer import viewed_cases, viewer_content
 
 
 @pytest.fixture
@@ -54,11 +55,21 @@ def test_the_first_case_is_taken_however_large(stored):
     assert [case.rank for case in viewed_cases(read_evaluation(stored.folder), count=3, budget=1)] == ["worst"]
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_code_in_the_working_directory_comes_with_its_license(stored, tmp_path, monkeypatch, there):
-    (tmp_path / "dist").mkdir()
-    monkeypatch.chdir(tmp_path / "dist")
-    Path("niivue.umd.js").write_text("")
-    (tmp_path / "LICENSE.md").write_text("theirs") if there else None
-    content = viewer_content(read_evaluation(stored.folder), viewer=Path("niivue.umd.js"), count=1)
-    assert content["license"] == ("theirs" if there else LICENSE.read_text(encoding="utf-8"))
+def test_input_methods_and_truth_are_columns_on_one_scale(stored):
+    content = viewer_content(read_evaluation(stored.folder), count=1)
+    (scene,) = re.findall(r'<script type="application/json" id="scene-0">(.*?)</script>', content["part"], re.S)
+    columns = json.loads(scene)["columns"]
+    assert [[layer["name"] for layer in column["layers"]] for column in columns] == [
+        ["input"],
+        ["ours", "cubic"],
+        ["truth"],
+    ]
+    layers = [layer for column in columns for layer in column["layers"]]
+    assert {(*layer["window"], layer["linked"], layer["type"]) for layer in layers} == {(0.0, 1.0, "all", "uint8")}
+
+
+def test_a_damaged_volume_is_named(stored):
+    path = stored.folder / "cases" / stored.stems()[0] / "truth.nii.gz"
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(OSError, match="truth.nii.gz"):
+        viewer_content(read_evaluation(stored.folder), count=1)

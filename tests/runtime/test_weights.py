@@ -1,11 +1,24 @@
+import errno
+import json
+import os
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from ignite.engine import Engine
 
+from unicoal_components.files.checksum import file_sha256 as sha256_of
 from unicoal_components.networks.generator import Generator
-from unicoal_components.runtime.weights import LoadWeights, load_weights, read_weights, save_weights, sizes
+from unicoal_components.runtime.weights import (
+    LoadWeights,
+    load_weights,
+    read_weights,
+    record_checksum,
+    save_weights,
+    sizes,
+)
 
 SIZES = {
     "resolution": 16,
@@ -119,7 +132,7 @@ def test_truncated_weights_are_an_error_that_names_the_file(tmp_path, kept):
     save_weights({"weight": torch.zeros(1000)}, tmp_path / "model.pt")
     content = (tmp_path / "model.pt").read_bytes()
     (tmp_path / "model.pt").write_bytes(content[: int(kept * len(content))])
-    with pytest.raises(ValueError, match=r"model\.pt cannot be read as weights .* Copy it again"):
+    with pytest.raises(ValueError, match=r"model\.pt .*Copy it again"):
         read_weights(tmp_path / "model.pt")
 
 
@@ -127,3 +140,68 @@ def test_weights_that_cannot_be_written_are_an_error_with_a_remedy(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="Choose an output folder"):
         save_weights({"weight": torch.zeros(1)}, tmp_path / "file" / "model.pt")
+
+
+def test_a_full_disk_names_the_file_and_keeps_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.pt"
+    save_weights({"epoch": 1}, path)
+
+    def full(self, content):
+        self.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(type(path), "write_bytes", full)
+    with pytest.raises(OSError, match=r"cannot write '.*checkpoint\.pt': No space left on device"):
+        save_weights({"epoch": 2}, path)
+    assert read_weights(path) == {"epoch": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_flipped_bit_of_weights_is_read_as_other_values(tmp_path):
+    path = tmp_path / "model.pt"
+    values = torch.linspace(-1, 1, 300)
+    save_weights({"weight": values, "epoch": 7}, path)
+    whole = path.read_bytes()
+    found = 0
+    for at in np.random.default_rng(0).integers(0, 8 * len(whole), 120):
+        content = bytearray(whole)
+        content[at // 8] ^= 1 << int(at % 8)
+        path.write_bytes(content)
+        try:
+            read = read_weights(path)
+        except ValueError as error:
+            assert str(path) in str(error)
+            found += 1
+        else:  # a date, a name of the archive, or padding
+            assert torch.equal(read["weight"], values)
+            assert read["epoch"] == 7
+    assert found > 50
+
+
+def test_a_record_holds_the_checksum_of_its_weights_and_other_weights_are_refused(tmp_path):
+    path, record = tmp_path / "model.pt", tmp_path / "model.training.json"
+    save_weights({"weight": torch.ones(2)}, path, record={"subjects": {}})
+    assert json.loads(record.read_text())["sha256"] == sha256_of(path)
+    assert read_weights(path)["weight"].tolist() == [1, 1]
+    save_weights({"weight": torch.zeros(2)}, path)
+    with pytest.raises(ValueError) as error:
+        read_weights(path)
+    assert all(text in str(error.value) for text in (str(path), str(record)))
+    assert record_checksum(path) == sha256_of(path)
+    assert json.loads(record.read_text()) == {"subjects": {}, "sha256": sha256_of(path)}
+    assert read_weights(path)["weight"].tolist() == [0, 0]
+
+
+def test_a_failed_record_leaves_the_old_weights_with_their_record(tmp_path):
+    path = tmp_path / "model.pt"
+    save_weights({"weight": torch.ones(2)}, path, record={"subjects": {}})
+    with pytest.raises(TypeError):
+        save_weights({"weight": torch.zeros(2)}, path, record={"subjects": object()})
+    assert read_weights(path)["weight"].tolist() == [1, 1]
+
+
+def test_the_shipped_weights_match_their_records():
+    folders = sorted((Path(__file__).parents[2] / "bundles").glob("*/models"))
+    assert len(folders) == 4
+    for folder in folders:
+        assert json.loads((folder / "model.training.json").read_text())["sha256"] == sha256_of(folder / "model.pt")

@@ -2,7 +2,8 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from unicoal_components.scans.image_paths import check_images, list_images, stem_of
+from unicoal_components.scans.file_names import stem_of
+from unicoal_components.scans.image_paths import check_images, list_images
 
 
 def paths(input):
@@ -106,8 +107,14 @@ def test_what_is_not_processed_in_a_folder_is_named(tmp_path, caplog):
     for name in ("a.nii.gz", "a.json", "b.mgz", "notes.pdf", "c.nii.bak", ".hidden"):
         (tmp_path / name).touch()
     (tmp_path / "more").mkdir()
+    slice_file(tmp_path / "study" / "1.dcm")
     check_images(tmp_path)
-    assert "c.nii.bak, more, notes.pdf" in caplog.text
+    for reason, names in {
+        "not images": "c.nii.bak, notes.pdf",
+        "folders without DICOM": "more",
+        "DICOM beside image files": "study",
+    }.items():
+        assert f"{reason}, not processed: {names}." in caplog.text
     assert not any(name in caplog.text for name in ("a.nii.gz", "a.json", "b.mgz", ".hidden"))
 
 

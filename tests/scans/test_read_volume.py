@@ -191,3 +191,29 @@ def test_a_file_without_orientation_is_read_with_a_warning(tmp_path, caplog):
     nib.save(image, tmp_path / "plain.nii")
     assert read_image(tmp_path / "plain.nii").voxels.shape == (5, 6, 7)
     assert "plain.nii" in caplog.text and "left and right" in caplog.text
+
+
+def test_nan_is_background_on_request_with_a_warning(tmp_path):
+    volume = scan()
+    volume[0] = np.nan
+    path = save(tmp_path / "brain.nii.gz", volume)
+    with pytest.raises(ValueError, match=r"brain\.nii\.gz.*--nan_background true"):
+        read_image(path)
+    read = read_image(path, nan_background=True)
+    np.testing.assert_array_equal(read.voxels, np.nan_to_num(volume))
+    assert "20.0 % of its voxels are NaN" in read.warnings[0]
+    volume[1, 0, 0] = np.inf
+    with pytest.raises(ValueError, match="infinite"):
+        read_image(save(tmp_path / "brain.nii.gz", volume), nan_background=True)
+
+
+def test_a_dicom_file_is_told_to_be_given_by_its_folder(tmp_path, dicom_series):
+    folder = dicom_series(3)
+    with pytest.raises(ValueError, match="folder"):
+        read_image(min(folder.iterdir()))
+    (tmp_path / "list").mkdir()
+    (tmp_path / "list" / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    with pytest.raises(ValueError, match=r"DICOMDIR.*folder"):
+        read_image(tmp_path / "list" / "DICOMDIR")
+    with pytest.raises(FileNotFoundError, match="DICOMDIR"):
+        read_image(tmp_path / "list")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from unicoal_components.scans.read_volume import Storage
+from unicoal_components.scans.storage import Storage
 from unicoal_components.scans.write_nifti import nifti_storage, stored
 
 

@@ -81,3 +81,11 @@ def test_the_random_phase_depends_on_the_seed(make):
 def test_invalid_options_are_refused(make, options, message):
     with pytest.raises(SystemExit, match=message):
         make(*options)
+
+
+def test_a_full_disk_is_named_and_leaves_the_file_of_before(make, tmp_path, full_disk):
+    before = make("--factor", 2).get_fdata()
+    with full_disk("thick.nii.gz"), pytest.raises(SystemExit, match=r"thick\.nii\.gz': No space left on device"):
+        make("--factor", 3)
+    np.testing.assert_array_equal(nib.load(tmp_path / "thick.nii.gz").get_fdata(), before)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["thick.nii.gz", "thin.nii.gz"]

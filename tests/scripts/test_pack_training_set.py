@@ -50,3 +50,11 @@ def test_wrong_options_are_named(run, datalist, tmp_path):
     assert "give --datalist and --output" in run("--datalist", datalist)
     assert "--check excludes --datalist" in run("--datalist", datalist, "--check", "set.h5")
     assert "does not exist" in run("--check", tmp_path / "none.h5")
+
+
+def test_a_full_disk_and_a_folder_that_cannot_be_written_are_named(run, datalist, tmp_path, full_disk):
+    before = sorted(tmp_path.iterdir())
+    with full_disk("set.h5"):
+        assert "set.h5': No space left on device" in run("--datalist", datalist, "--output", tmp_path / "set.h5")
+    assert f"cannot write '{tmp_path}/a.h5'" in run("--datalist", datalist, "--output", tmp_path / "a.h5" / "set.h5")
+    assert sorted(tmp_path.iterdir()) == before

@@ -92,7 +92,8 @@ def test_a_layout_is_prepared_with_all_its_modalities_in_processes_and_continued
     assert pictures == ["index.html", "sub-p1.png", "sub-p2.png", "sub-p3.png"]
 
 
-def test_stopped_by_a_batch_system_it_says_how_to_continue(scans, tmp_path):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_when_stopped_it_keeps_what_is_done_and_says_how_to_go_on(scans, tmp_path, number, status):
     process = subprocess.Popen(
         [sys.executable, str(SCRIPT), "--input", str(scans), "--modalities=flair", "--output", str(tmp_path / "out")],
         stderr=subprocess.PIPE,
@@ -100,10 +101,13 @@ def test_stopped_by_a_batch_system_it_says_how_to_continue(scans, tmp_path):
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
     said = process.stderr.read(20)  # the progress bar: the work has begun
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     said += process.communicate(timeout=300)[1]
-    assert process.returncode == 143, said
-    assert "stopped; finished subjects are kept." in said and "same command again" in said
+    assert process.returncode == status, said
+    last = said.splitlines()[-1]
+    assert f"stopped by {number.name}: " in last and f"3 subjects are done in '{tmp_path / 'out'}'" in last
+    assert "Traceback" not in said
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.name.startswith(".")]
     assert not (tmp_path / "out" / "datalist.json").exists()
 
 

@@ -176,7 +176,7 @@ def test_compiled_and_paper_size_cases_run_only_if_requested(benchmark):
         (["--against", "bad.json"], "compare is missing"),
         (["--repeats", "0"], "repeats is 0; it must be an integer of at least 1"),
         (["--batch", "two"], "batch is 'two'; it must be"),
-        (["--output", "bad.json/results.json"], "cannot write into"),
+        (["--output", "bad.json/results.json"], "cannot write '"),
     ],
 )
 def test_wrong_options_are_one_line_before_anything_is_run(modules, tmp_path, monkeypatch, options, message):

@@ -80,7 +80,7 @@ def test_a_packed_bundle_is_checked_with_the_code_that_it_holds(script, packed):
         (["--checks=onxx"], "checks: there is no 'onxx'; there are files, json"),
         (["--path=nowhere"], "path 'nowhere' is no bundle, it has no configs/metadata.json"),
         (["--path=bundles/sr", "--bundles=sr"], "give one of them"),
-        (["--output=LICENSE/results.json"], "cannot write into '.*LICENSE'"),
+        (["--output=LICENSE/results.json"], "cannot write '.*LICENSE'"),
     ],
 )
 def test_a_user_error_is_reported_before_anything_is_checked(script, monkeypatch, arguments, message):

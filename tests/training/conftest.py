@@ -113,9 +113,11 @@ def build_resumable(folder, *, max_epochs, workers=0, scores=None, resume=True, 
         LearningRateDecay(constant_epochs=1, decay_epochs=4),
         ValidationHandler(interval=1, validator=evaluator),
     ]
-    return build_trainer(
+    trainer = build_trainer(
         max_epochs=max_epochs, workers=workers, handlers=handlers, generator=network, average=average, **options
     )
+    trainer.evaluator = evaluator
+    return trainer
 
 
 @pytest.fixture

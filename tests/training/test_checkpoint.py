@@ -6,7 +6,9 @@ import pytest
 import torch
 from ignite.engine import Events
 
+from unicoal_components import interruption
 from unicoal_components.datasets.training_record import read_record, read_selected_by, write_record
+from unicoal_components.metrics.psnr import PSNR
 from unicoal_components.training.checkpoint import ResumeCheckpoint
 
 FIRST, SECOND, THIRD, FOURTH = ({"t1": name} for name in ("scan 1", "scan 2", "scan 3", "scan 4"))
@@ -236,3 +238,90 @@ def test_a_checkpoint_with_subjects_holds_nothing_but_tensors_numbers_and_names(
     run(engines, tmp_path, max_epochs=1, scores=[1.0], **subjects)
     content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert (content["subjects"], content["selected_by"]) == ({"a": FIRST}, {"v": SECOND})
+
+
+@pytest.fixture
+def stop(monkeypatch):
+    """Ask trainers to stop, as SIGTERM does; give a function that lets them train again."""
+    monkeypatch.setattr(interruption._State, "requested", 0)
+    monkeypatch.setattr(interruption._State, "since", 0.0)
+
+    def again():
+        interruption._State.requested = 0
+
+    return again
+
+
+def train_with_stop(trainer, engine, event):
+    """Train until `event` of `engine`, at which a signal comes."""
+    engine.add_event_handler(event, lambda _: interruption.request(15))
+    with pytest.raises(interruption.Stopped) as stopped:
+        trainer.run()
+    assert stopped.value.status == 143
+
+
+@pytest.mark.parametrize(("workers", "persistent"), [(0, False), (2, True)])
+@pytest.mark.parametrize("iteration", [1, 2, 4, 5])
+def test_a_signal_in_an_epoch_saves_it_and_the_restart_is_exact(
+    engines, tmp_path, stop, iteration, workers, persistent
+):
+    options = {"max_epochs": 2, "workers": workers, "persistent": persistent}
+    whole = engines.resumable(tmp_path / "whole", **options, key_train_metric={"psnr": PSNR()})
+    torch.manual_seed(7)
+    whole.run()
+
+    parts = engines.resumable(tmp_path / "parts", **options, key_train_metric={"psnr": PSNR()})
+    torch.manual_seed(7)
+    train_with_stop(parts, parts, Events.ITERATION_COMPLETED(once=iteration))
+    assert parts.state.iteration == iteration
+    assert f"epoch {(iteration - 1) // 3 + 1} is saved after iteration {iteration % 3} of 3" in interruption.advice()
+    stop()
+    torch.manual_seed(999)
+    again = engines.resumable(tmp_path / "parts", **options, key_train_metric={"psnr": PSNR()})
+    again.run()
+    assert_same(everything(whole), everything(again))
+    assert_same(*(torch.load(tmp_path / run / "checkpoint.pt", weights_only=True) for run in ("whole", "parts")))
+
+
+def test_a_signal_in_a_validation_repeats_that_alone(engines, tmp_path, stop, caplog):
+    scores = [1.0, 2.0]
+    whole = engines.resumable(tmp_path / "whole", max_epochs=2, scores=scores)
+    torch.manual_seed(7)
+    whole.run()
+
+    parts = engines.resumable(tmp_path / "parts", max_epochs=2, scores=scores)
+    evaluator = parts.evaluator
+    torch.manual_seed(7)
+    evaluator.add_event_handler(Events.ITERATION_COMPLETED(once=1), lambda _: interruption.request(15))
+    evaluator.add_event_handler(Events.ITERATION_COMPLETED(once=1), lambda _: interruption.check())
+    with pytest.raises(interruption.Stopped):
+        parts.run()
+    assert "before validation" in interruption.advice()
+    stop()
+    again = engines.resumable(tmp_path / "parts", max_epochs=2, scores=scores)
+    again.run()
+    assert again.state.iteration == 6
+    assert_same(everything(whole), everything(again))
+    for name in ("checkpoint.pt", "model.pt"):
+        assert_same(*(torch.load(tmp_path / run / name, weights_only=True) for run in ("whole", "parts")))
+
+
+def test_a_signal_at_the_end_of_an_epoch_leaves_it_complete(engines, tmp_path, stop):
+    trainer = engines.resumable(tmp_path, max_epochs=2)
+    train_with_stop(trainer, trainer, Events.EPOCH_COMPLETED(once=1))
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["epoch"] == 1
+    assert "epoch 1 is complete" in interruption.advice()
+
+
+def test_a_second_signal_inside_an_iteration_keeps_the_checkpoint_before(engines, tmp_path, stop):
+    trainer = engines.resumable(tmp_path, max_epochs=2)
+
+    def signal(engine):
+        interruption.request(15)
+        interruption.check()
+
+    trainer.add_event_handler(Events.ITERATION_STARTED(once=5), signal)
+    with pytest.raises(interruption.Stopped):
+        trainer.run()
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["iteration"] == 3
+    assert "is lost" in interruption.advice()

@@ -53,3 +53,11 @@ def test_an_optimizer_moves_each_group_at_its_rate(engines):
         torch.testing.assert_close(
             before[name] - parameter, torch.full_like(parameter, 0.25 if name.startswith(PATHS) else 0.5)
         )
+
+
+def test_the_prediction_of_the_error_can_have_a_rate_of_its_own(engines):
+    network = engines.generator(**DETAIL, error_output=True)
+    given = {"learning_rate": 0.0, "detail_learning_rate": 0.0}
+    found = rates(network, parameter_groups(network=network, **given, error_learning_rate=0.5))
+    assert {name for name, rate in found.items() if rate > 0} == {name for name in found if "error_tail" in name}
+    assert set(rates(network, parameter_groups(network=network, **given)).values()) == {0.0}

@@ -11,6 +11,7 @@ from ..command_line import new_app, run_app
 COMMANDS = {
     "synthesize": ("synthesize:synthesize", "Synthesize scans of other modalities."),
     "thin": ("synthesize:thin", "Make thin slices from thick ones."),
+    "view": ("view:view", "Show a result beside its input in a browser."),
     "prepare": ("prepare:prepare", "Turn scans into training data."),
     "simulate": ("simulate:simulate", "Simulate training data, without any scan."),
     "train": ("train:train", "Train a network."),

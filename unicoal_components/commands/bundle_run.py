@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..typed_values import PATHS
+
 MONAI_LOGGERS = ("monai.bundle.scripts", "monai.bundle.workflows", "ignite.engine.engine")
 READ_BY_MONAI = re.compile(r"[$@%#]")
 
@@ -36,7 +38,7 @@ class BundleRun:
         files = [str(path) for path in self.configs]
         words = ["python", "-m", "monai.bundle", "run", "--config_file", _typed(files[0] if len(files) == 1 else files)]
         for name, value in self.values.items():
-            typed = _typed(for_monai(value))
+            typed = _typed_path(value) if name in PATHS else _typed(for_monai(value))
             words += [f"--{name}={typed}"] if typed.startswith("-") else [f"--{name}", typed]
         return shlex.join(words)
 
@@ -92,6 +94,11 @@ def typed_value(word: str) -> Any:
 
     value = DefaultParseValue(word)
     return Expression(value) if isinstance(value, str) else value
+
+
+def _typed_path(value: Any) -> str:
+    """Return the word for a path or a list of paths, which the bundles take as it is typed."""
+    return repr([os.fspath(path) for path in value]) if isinstance(value, list | tuple) else os.fspath(value)
 
 
 def _typed(value: Any) -> str:

@@ -214,7 +214,7 @@ def _run(run: BundleRun, progress: Any, *, tell: bool) -> Mapping[str, str]:
 
     workflow = BundleRun(run.configs, dict(run.values) | _hidden_bars(run.configs)).workflow()
     inferer = workflow.parser.get_parsed_content("inferer")
-    inferer.progress = progress.batches
+    inferer.progress = progress.slices
     if tell:
         device = str(workflow.parser.get_parsed_content("device"))
         place = f"cpu, {torch.get_num_threads()} threads" if device == "cpu" else device

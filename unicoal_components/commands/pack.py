@@ -15,8 +15,8 @@ from zipfile import ZipFile, ZipInfo
 
 from .._version import __version__
 from ..command_line import Words
-from ..datasets.training_record import record_path
 from ..files.atomic import atomic_path
+from ..files.checksum import record_path
 from .bundles import NAMES, PACKAGE, bundles_folder, weights_path
 
 logger = logging.getLogger(__name__)

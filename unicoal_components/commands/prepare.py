@@ -63,7 +63,7 @@ def prepare(
         pattern: path of a scan below input, with {subject} and {modality}; * stands for anything. The default is
             {subject}/{modality}.nii.gz; a folder that matches is read as DICOM.
         table: CSV with the columns subject, one per modality (paths relative to the CSV), optionally section, person
-            (whose scans never go into different sections) and mask.
+            (whose scans never go into different sections), session and mask.
         modalities: names in the order that gives the class index, such as t1,t2,flair; by default all of a table or
             layout.
         names: spelling in file names where it differs, such as t1=T1w,t2=T2w.
@@ -92,22 +92,18 @@ def prepare(
     )
     wanted = _words(modalities)
     subjects = _subjects(input, layout, pattern, table, wanted, dict(names or {}))
-    try:
-        report = prepare_cohort(
-            _masked(subjects, input, mask, steps),
-            modalities=wanted or _all_modalities(subjects),
-            output=output,
-            split=split,
-            seed=seed,
-            allow_missing=allow_missing,
-            overwrite=overwrite,
-            steps=steps,
-            workers=workers,
-            quality=quality,
-        )
-    except KeyboardInterrupt:
-        logger.error("stopped; finished subjects are kept. Run the same command again to continue.")
-        raise
+    report = prepare_cohort(
+        _masked(subjects, input, mask, steps),
+        modalities=wanted or _all_modalities(subjects),
+        output=output,
+        split=split,
+        seed=seed,
+        allow_missing=allow_missing,
+        overwrite=overwrite,
+        steps=steps,
+        workers=workers,
+        quality=quality,
+    )
     _log_report(report, quality)
     return SOME_FAILED if report.failed else 0
 

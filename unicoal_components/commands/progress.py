@@ -1,7 +1,8 @@
 """One progress bar over the scans of several runs, with the time left."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 from tqdm import tqdm
 
@@ -20,11 +21,10 @@ class ScanProgress:
         self.bar = tqdm(total=total, desc=unit, bar_format=FORMAT, miniters=0)
         self._finished = 0
 
-    def batches(self, batches: Sequence[Any]) -> Iterator[Any]:
-        """Yield the batches of slices of a scan, and advance with them."""
-        for batch in batches:
-            yield batch
-            self.bar.update(1 / len(batches))
+    @contextmanager
+    def slices(self, total: int) -> Iterator[SimpleNamespace]:
+        """Yield the bar of a scan with so many slices, whose `update(slices)` advances this one."""
+        yield SimpleNamespace(update=lambda slices: self.bar.update(slices / total))
 
     def finish(self, scans: int) -> None:
         """Advance to the end of a run of so many scans, also of those that failed."""

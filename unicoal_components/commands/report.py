@@ -7,8 +7,8 @@ from ..report.html_report import write_report
 logger = logging.getLogger(__name__)
 
 
-def report(*, evaluation: str, viewer: str | None = None, viewer_cases: int = 3, panels: int = 12) -> None:
-    """Write the report of an evaluation again, for example after its viewer was installed.
+def report(*, evaluation: str, viewer_cases: int = 3, panels: int = 12) -> None:
+    """Write the report of an evaluation again, for example with more cases to view.
 
         unicoal report --evaluation OUT/evaluation
 
@@ -16,9 +16,8 @@ def report(*, evaluation: str, viewer: str | None = None, viewer_cases: int = 3,
 
     Args:
         evaluation: folder that an evaluation wrote, with run.json.
-        viewer: niivue.umd.js, by default the path to which npm writes it under the working directory.
         viewer_cases: number of cases whose volumes are in the page.
         panels: number of panels in the page; others are linked.
     """
-    path = write_report(evaluation, viewer=viewer, viewer_cases=viewer_cases, panels=panels)
+    path = write_report(evaluation, viewer_cases=viewer_cases, panels=panels)
     logger.info("wrote %s, %.1f MB", path, path.stat().st_size / 1e6)

@@ -26,11 +26,11 @@ def simulate(
 ) -> None:
     """Simulate subjects with T1, T2, PD and FLAIR, without any scan; the same seed gives the same bytes.
 
-    The anatomy is that of the MNI152 brain:
+    The same command continues a simulation that was stopped. The anatomy is that of the MNI152 brain:
 
         unicoal simulate --output DATA --subjects 20 --spacing 2
 
-    or that of label maps, each in another contrast:
+    or that of label maps:
 
         unicoal simulate --output DATA --label_map LABELS --brain_only 0.5 --lesions 8
 
@@ -48,7 +48,7 @@ def simulate(
             the subjects.
         contrast_spread: variation of pulse sequences and field strengths, from 0 (each modality's standard) to 1.
         nifti: also write nifti/<subject>/<modality>.nii.gz.
-        overwrite: replace an earlier cohort in output.
+        overwrite: simulate all subjects again, and replace another cohort in output.
     """
     datalist = cohort.simulate_cohort(
         output=output,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files.atomic import atomic_path
+from ..files.json_file import read_json
 from .open_subject import split_packed
 from .packed_list import is_hdf5, read_packed_list
 
@@ -35,6 +36,15 @@ def write_datalist(
             integer.
         OSError: the file cannot be written.
     """
+    text = datalist_text(path, sections=sections, modalities=modalities)
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def datalist_text(
+    path: str | os.PathLike, *, sections: Mapping[str, Sequence[Mapping[str, Any]]], modalities: Sequence[str]
+) -> str:
+    """Return what `write_datalist` would write; see there for the arguments and errors."""
     folder = Path(path).absolute().parent
     unknown = sorted(set(sections) - set(SECTIONS))
     if unknown:
@@ -48,8 +58,7 @@ def write_datalist(
             for entry in content[name]
         ]
     content |= {"modalities": list(modalities), "schema": SCHEMA_VERSION}
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
+    return json.dumps(content, indent=4) + "\n"
 
 
 def read_datalist(path: str | os.PathLike, section: str) -> list[dict[str, Any]]:
@@ -115,10 +124,7 @@ def _load(path: str | os.PathLike) -> dict:
         )
     if is_hdf5(path):
         return read_packed_list(path)
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"datalist '{path}' is not valid JSON: {error}.") from error
+    content = read_json(path)
     if not isinstance(content, dict):
         raise ValueError(f"datalist '{path}' holds one {type(content).__name__}; {EXPECTED_FORMAT}")
     if content.get("schema", SCHEMA_VERSION) != SCHEMA_VERSION:

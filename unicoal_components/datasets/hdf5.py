@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 
 from .. import __version__
-from ..files.atomic import atomic_path
+from ..files.hdf5_image import image_of, write_image
+from .attributes import Box, grid_of, numbers_of
 from .open_subject import damage_named, open_subject
 
 SCHEMA_VERSION = 1
@@ -21,7 +22,6 @@ CHUNK = 32
 AXIAL = (0,)
 """Thin axes of files without this attribute, from versions with thick slices along the first axis only."""
 
-Box = tuple[int, int, int, int, int, int]
 Window = tuple[int, int, int, int]
 
 
@@ -86,7 +86,7 @@ def write_subject(
     affine = np.asarray(affine, dtype=np.float64)
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
         raise ValueError(f"cannot write '{path}': affine must be a finite 4x4 matrix, got shape {affine.shape}.")
-    with atomic_path(path) as partial, h5py.File(partial, "w") as file:
+    with h5py.File.in_memory() as file:
         file.attrs["schema"] = SCHEMA_VERSION
         file.attrs["software"] = f"unicoal_components {__version__}"
         file.attrs["affine"] = affine
@@ -102,6 +102,8 @@ def write_subject(
                 dataset.attrs["thin_axes"] = np.array(axes[name], dtype=np.int64)
             dataset.attrs["intensity_low"], dataset.attrs["intensity_high"] = map(float, intensity[name])
             dataset.attrs["source"] = str(sources[name])
+        image = image_of(file)
+    write_image(path, image)
 
 
 def _checked_names(
@@ -175,7 +177,7 @@ def read_header(path: str | os.PathLike) -> SubjectHeader:
         ValueError: the file has no volume, volumes that are not uint8 `(D, H, W)` on one grid, or a newer schema.
     """
     with open_subject(path) as file, damage_named(path):
-        if int(file.attrs.get("schema", SCHEMA_VERSION)) > SCHEMA_VERSION:
+        if "schema" in file.attrs and numbers_of(file, "schema", path) > SCHEMA_VERSION:
             raise ValueError(
                 f"subject file '{path}' has schema {file.attrs['schema']}, this version reads up to {SCHEMA_VERSION}; "
                 "update unicoal_components."
@@ -190,12 +192,9 @@ def read_header(path: str | os.PathLike) -> SubjectHeader:
         shape = datasets[names[0]].shape
         for name, dataset in datasets.items():
             _check_dataset(path, name, dataset, shape)
-        affine = np.array(file.attrs["affine"], dtype=np.float64) if "affine" in file.attrs else None
-        spacing = tuple(map(float, file.attrs["spacing"])) if "spacing" in file.attrs else None
-        whole = (0, shape[0], 0, shape[1], 0, shape[2])
-        box = tuple(map(int, file.attrs.get("foreground_box", whole)))
+        affine, spacing, box = grid_of(file, path, shape)
         intensity = {
-            name: (float(item.attrs["intensity_low"]), float(item.attrs["intensity_high"]))
+            name: (float(numbers_of(item, "intensity_low", path)), float(numbers_of(item, "intensity_high", path)))
             for name, item in datasets.items()
             if "intensity_low" in item.attrs and "intensity_high" in item.attrs
         }

@@ -8,6 +8,8 @@ from types import TracebackType
 
 import h5py
 
+from ..files.hdf5_check import check_own
+
 MARK = "::"
 """Separator between the file of a packed set and the group of a subject."""
 
@@ -43,10 +45,13 @@ class PackedSubject(h5py.Group):
 
     def __init__(self, file: h5py.File, path: str | os.PathLike) -> None:
         _, name = split_packed(path)
+        _check_way(file, name or "", path)
         if name not in file:
             raise FileNotFoundError(
                 f"packed set '{file.filename}' has no subject '{name}'; read its subjects with read_datalist."
             )
+        if not isinstance(file[name], h5py.Group):
+            raise ValueError(f"'{name}' in packed set '{file.filename}' is no subject. {SET_AGAIN}")
         super().__init__(file[name].id)
         self.filename = os.fspath(path)
         self._file = file
@@ -74,7 +79,9 @@ def damage_named(path: str | os.PathLike, *, is_set: bool = False) -> Iterator[N
     """
     try:
         yield
-    except (OSError, RuntimeError) as error:
+    except FileNotFoundError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, OverflowError, MemoryError) as error:
         is_set = is_set or split_packed(path)[1] is not None
         raise OSError(
             f"cannot read subject file '{path}': it is truncated, damaged or not HDF5 ({error}). "
@@ -91,16 +98,31 @@ def open_subject(path: str | os.PathLike) -> h5py.File | PackedSubject:
     Raises:
         FileNotFoundError: the file, or the subject in the packed set, does not exist.
         OSError: the file is truncated or not HDF5.
+        ValueError: the file refers to other files, or a dataset claims more than the file or the memory holds.
     """
     location, group = split_packed(path)
     if not location.is_file():
         raise FileNotFoundError(f"subject file '{location}' does not exist; check the path in the datalist.")
     with damage_named(path):
         file = h5py.File(location, "r")
-    if group is None:
-        return file
     try:
-        return PackedSubject(file, path)
+        with damage_named(path):
+            subject = file if group is None else PackedSubject(file, path)
+            for name in subject:
+                check_own(subject, name, path)
+        return subject
     except BaseException:
         file.close()
         raise
+
+
+def _check_way(file: h5py.File, name: str, path: str | os.PathLike) -> None:
+    """Check the groups that lead to a subject of a packed set, see `check_own`."""
+    group = file
+    for part in filter(None, name.split("/")):
+        if part not in group:
+            return
+        check_own(group, part, path)
+        group = group[part]
+        if not isinstance(group, h5py.Group):
+            return

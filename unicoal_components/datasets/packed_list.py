@@ -6,6 +6,8 @@ from typing import Any
 
 import h5py
 
+from ..files.hdf5_check import check_own
+from .attributes import numbers_of
 from .open_subject import MARK, damage_named
 
 CONTENT = "packed training set"
@@ -30,27 +32,33 @@ def read_packed_list(path: str | os.PathLike) -> dict[str, Any]:
         order of the packed datalist; paths are relative to the set's folder. Also `modalities`.
 
     Raises:
-        ValueError: the file is another kind of HDF5 file, such as a subject file, or a packed set of a newer version.
+        ValueError: the file is another kind of HDF5 file, such as a subject file, a packed set of a newer version, or
+            refers to other files.
         OSError: the file is damaged.
     """
-    name = Path(path).name
     with damage_named(path, is_set=True), h5py.File(path, "r") as file:
-        if file.attrs.get("content") != CONTENT:
+        if not isinstance(content := file.attrs.get("content"), str) or content != CONTENT:
             raise ValueError(
                 f"datalist '{path}' is an HDF5 file but not a packed training set, perhaps a subject file; give a "
                 "datalist.json, or a file written by scripts/pack_training_set.py."
             )
-        if int(file.attrs["schema"]) > SCHEMA_VERSION:
+        if numbers_of(file, "schema", path) > SCHEMA_VERSION:
             raise ValueError(
                 f"packed set '{path}' has schema {file.attrs['schema']}, this version reads up to {SCHEMA_VERSION}; "
                 "update unicoal_components."
             )
-        sections: dict[str, Any] = {
-            section: [
-                {"subject": subject, "path": f"{name}{MARK}{section}/{subject}"}
-                | ({"repeat": int(item.attrs["repeat"])} if "repeat" in item.attrs else {})
-                for subject, item in group.items()
-            ]
-            for section, group in file.items()
-        }
+        sections: dict[str, Any] = {section: _subjects(file, section, path) for section in file}
         return sections | {"modalities": [str(word) for word in file.attrs["modalities"]]}
+
+
+def _subjects(file: h5py.File, section: str, path: str | os.PathLike) -> list[dict[str, Any]]:
+    """Return the entries of a section, without following links out of the file."""
+    entries: list[dict[str, Any]] = []
+    check_own(file, section, path)
+    group = file[section]
+    for subject in group:
+        check_own(group, subject, path)
+        item = group[subject]
+        repeat = {"repeat": int(numbers_of(item, "repeat", path))} if "repeat" in item.attrs else {}
+        entries.append({"subject": subject, "path": f"{Path(path).name}{MARK}{section}/{subject}"} | repeat)
+    return entries

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import __version__
-from ..files.atomic import atomic_path
+from ..files.hdf5_image import image_of, write_image
+from ..files.writable import check_writable
 from .datalist import read_datalist, read_modalities
 from .fingerprint import PACKED, scan_fingerprints
 from .hdf5 import CHUNK, dataset_name, foreground_box, read_header
@@ -60,7 +62,7 @@ def pack_training_set(
 
     All subjects are reduced in the same way, as little as possible (`reductions`). The group of a subject has the
     content of its file without the history. It keeps the fingerprints of the original scans, so that an evaluation
-    recognizes training subjects. Every dataset has a SHA-256 for `check_packed_set`.
+    recognizes training subjects. Every dataset has a SHA-256 for `check_packed_set`. The file is made in memory.
 
     Args:
         path: the file to write, such as `set.h5`.
@@ -81,20 +83,22 @@ def pack_training_set(
     if max_mb is not None and not (isinstance(max_mb, int | float) and max_mb > 0):
         raise ValueError(f"max_mb is {max_mb!r}; it must be a positive number of MB, or null for no limit.")
     ladder = reductions(largest_step)
-    limit = None if max_mb is None else int(max_mb * MEGABYTE)
+    limit = math.inf if max_mb is None else max_mb * MEGABYTE
+    check_writable(Path(path).absolute().parent)
     packer = _Packer({name: read_datalist(datalist, name) for name in sections}, read_modalities(datalist))
-    with atomic_path(path) as partial:
-        chosen = ladder[0]
-        if not packer.write(partial, chosen, limit) and limit is not None:
-            position = bisect_left(ladder, True, lo=1, key=lambda reduction: packer.write(partial, reduction, limit))
-            if position == len(ladder):
-                raise ValueError(
-                    f"'{path}' would have more than max_mb {max_mb:g} MB even with '{ladder[-1]}'; raise max_mb, or "
-                    "remove subjects from the datalist."
-                )
-            chosen = ladder[position]
-            packer.write(partial, chosen, None)  # the last attempt may have been another one
-    return PackedSet(Path(path), packer.counts(), Path(path).stat().st_size, chosen)
+    chosen = ladder[0]
+    image = packer.image(chosen, limit)
+    if not image:
+        position = bisect_left(ladder, True, lo=1, key=lambda reduction: bool(packer.image(reduction, limit)))
+        if position == len(ladder):
+            raise ValueError(
+                f"'{path}' would have more than max_mb {max_mb:g} MB even with '{ladder[-1]}'; raise max_mb, or remove "
+                "subjects from the datalist."
+            )
+        chosen = ladder[position]
+        image = packer.image(chosen)
+    write_image(path, image)
+    return PackedSet(Path(path), packer.counts(), len(image), chosen)
 
 
 class _Packer:
@@ -113,9 +117,10 @@ class _Packer:
     def counts(self) -> dict[str, int]:
         return {section: len(entries) for section, entries in self.content.items()}
 
-    def write(self, path: Path, reduction: Reduction, limit: int | None) -> bool:
-        """Write all subjects, or stop when the limit is exceeded; return whether it was met."""
-        with h5py.File(path, "w") as file:
+    def image(self, reduction: Reduction, limit: float = math.inf) -> bytes:
+        """Return the packed set; no bytes if it has more than `limit`."""
+        size = 0
+        with h5py.File.in_memory() as file:
             file.attrs["content"], file.attrs["schema"] = CONTENT, SCHEMA_VERSION
             file.attrs["software"] = f"unicoal_components {__version__}"
             file.attrs["modalities"] = self.modalities
@@ -124,14 +129,15 @@ class _Packer:
                 for section, entries in self.content.items():
                     group = file.create_group(section, track_order=True)
                     for entry in entries:
-                        self._add(group.create_group(entry["subject"], track_order=False), entry, reduction)
+                        size += self._add(group.create_group(entry["subject"], track_order=False), entry, reduction)
                         progress.update()
-                        if limit is not None and file.id.get_filesize() > limit:
-                            return False
-        return limit is None or path.stat().st_size <= limit
+                        if size > limit:
+                            return b""
+            image = image_of(file)
+        return image if len(image) <= limit else b""
 
-    def _add(self, group: h5py.Group, entry: Mapping[str, Any], reduction: Reduction) -> None:
-        """Copy one subject with the reduction applied."""
+    def _add(self, group: h5py.Group, entry: Mapping[str, Any], reduction: Reduction) -> int:
+        """Copy one subject with the reduction applied; return the bytes of its voxels."""
         path = entry["path"]
         header = read_header(path)
         with open_subject(path) as source, damage_named(path):
@@ -152,6 +158,7 @@ class _Packer:
             dataset = group.create_dataset(name, data=volume, chunks=chunks, compression="gzip")
             dataset.attrs.update(attributes[name])
             dataset.attrs[SHA256] = _sha256(volume)
+        return sum(dataset.id.get_storage_size() for dataset in group.values())
 
     def _head(self, path: str, volumes: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the head's mask `(D, H, W)`, computed only once."""

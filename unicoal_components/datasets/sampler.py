@@ -24,6 +24,9 @@ class SliceSampler(DistributedSampler):
         num_replicas: number of processes; `None` = that of torch.distributed if initialized, else 1.
         rank: index of this process; `None` = that of torch.distributed if initialized, else 0.
 
+    Attributes:
+        skip: pairs of this process that the next epoch leaves out, as an interrupted one has used them; 0 afterwards.
+
     Raises:
         ValueError: the dataset is empty, `num_samples` is not positive, or the rank is out of range.
     """
@@ -48,12 +51,14 @@ class SliceSampler(DistributedSampler):
         self.length = len(dataset)
         self.num_samples = math.ceil((num_samples or self.length) / num_replicas)  # of this process
         self.total_size = self.num_samples * num_replicas
+        self.skip = 0
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         start = self.epoch * self.total_size
+        skipped, self.skip = self.skip * self.num_replicas, 0
         order: np.ndarray | None = None
         current = -1
-        for position in range(start + self.rank, start + self.total_size, self.num_replicas):
+        for position in range(start + skipped + self.rank, start + self.total_size, self.num_replicas):
             number, offset = divmod(position, self.length)
             if order is None or number != current:
                 order, current = self._order(number), number

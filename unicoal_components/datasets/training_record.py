@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ..files.atomic import atomic_path
+from ..files.checksum import SHA256, file_sha256, record_path
+from ..files.json_file import read_json
 from .fingerprint import scan_fingerprints
 
 SCHEMA_VERSION = 1
 EARLIER = "earlier "
 
 Subjects = dict[str, dict[str, str]]
-
-
-def record_path(weights: str | os.PathLike) -> Path:
-    """Return the path of the record: `model.training.json` for `model.pt`."""
-    return Path(weights).with_suffix(".training.json")
 
 
 def training_subjects(*, data: Sequence[Mapping[str, str]], pretrained: str | os.PathLike | None = None) -> Subjects:
@@ -69,13 +66,10 @@ def own_name(name: str) -> str:
     return name
 
 
-def write_record(
-    weights: str | os.PathLike, *, subjects: Subjects, images_seen: int, selected_by: Subjects | None = None
-) -> None:
-    """Write the record of a file of weights.
+def training_record(*, subjects: Subjects, images_seen: int, selected_by: Subjects | None = None) -> dict[str, Any]:
+    """Return the content of the record of weights, which `save_weights` writes beside them.
 
     Args:
-        weights: file of the weights; the record is written next to it.
         subjects: subjects from `training_subjects`.
         images_seen: number of training images for these weights, without those of an earlier training.
         selected_by: subjects whose quality selected these weights among others, in the same form; training subjects
@@ -84,6 +78,14 @@ def write_record(
     content: dict[str, Any] = {"schema": SCHEMA_VERSION, "images_seen": images_seen, "subjects": subjects}
     if selected_by is not None:
         content["selected_by"] = {name: scans for name, scans in selected_by.items() if subjects.get(name) != scans}
+    return content
+
+
+def write_record(weights: str | os.PathLike, **facts: Any) -> None:
+    """Write the record of weights that are there already, with their checksum; see `training_record`."""
+    content = training_record(**facts)
+    if Path(weights).is_file():
+        content[SHA256] = file_sha256(weights)
     with atomic_path(record_path(weights)) as partial:
         partial.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
 
@@ -118,7 +120,7 @@ def _read(weights: str | os.PathLike) -> dict[str, Subjects]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         entries = {"subjects": content["subjects"], "selected_by": content.get("selected_by")}
         return {
             entry: {str(name): dict(scans) for name, scans in subjects.items()}

@@ -14,6 +14,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
+from .. import interruption
 from ..datasets.batch_items import batch_items
 from ..datasets.case_list import AXIS, SOURCE, TARGET, Case
 from ..datasets.cases import SPACING, CaseDataset
@@ -165,7 +166,14 @@ class CaseReport:
             check_writable(self.output_dir)
             if not self.resume:
                 self.store.clear()
+        self._advise(len(self.finished))
         idist.barrier()
+
+    def _advise(self, done: int) -> None:
+        """Say what is done of an evaluation that a signal stops."""
+        how = "" if self.resume else "with --evaluation_resume true "
+        cases = f"{done} of {len(self._identities)} cases"
+        interruption.advise(f"{cases} are in '{self.store.folder}'; {how}the same command continues.")
 
     def add(self, engine: Engine) -> None:
         """Measure every case of the current iteration, and store its result."""
@@ -179,6 +187,7 @@ class CaseReport:
                 case, output, facts=facts, path=subject["path"], draw=facts["subject"] in self._drawn
             )
             self.store.save(stem, result | {"identity": self._identities[stem]})
+        self._advise(len(self.finished) + engine.state.iteration)
 
     def write(self, engine: Engine | None = None) -> None:
         """Write the tables and `run.json`; in a distributed evaluation the first process does so for all.
@@ -214,17 +223,16 @@ class CaseReport:
         if engine is not None and psnr:
             engine.state.metrics[MEAN_PSNR] = float(np.mean(psnr))
 
-    def finish(self, *, viewer: str | os.PathLike | None = None, viewer_cases: int = 3) -> None:
+    def finish(self, *, viewer_cases: int = 3) -> None:
         """Write `report.html`, and the tables if no case was left to evaluate.
 
         Args:
-            viewer: `niivue.umd.js`, see `write_report`.
             viewer_cases: number of cases to view in three planes.
         """
         if not self._written:  # all cases were evaluated before, so no engine ran
             self.write()
         if rank() == 0:
-            path = write_report(self.output_dir, viewer=viewer, viewer_cases=viewer_cases)
+            path = write_report(self.output_dir, viewer_cases=viewer_cases)
             logger.info("Open %s", path)
 
 

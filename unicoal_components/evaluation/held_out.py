@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ..datasets.datalist import read_datalist, sections_of
 from ..datasets.fingerprint import scan_fingerprints
-from ..datasets.training_record import Subjects, own_name, read_record, read_selected_by, record_path
+from ..datasets.training_record import Subjects, own_name, read_record, read_selected_by
+from ..files.checksum import record_path
 
 logger = logging.getLogger(__name__)
 

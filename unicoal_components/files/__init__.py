@@ -1,1 +1,1 @@
-"""Files and folders that are written whole or not at all, and arrays in nameless files."""
+"""Files and folders that are written whole, by one process at a time, and arrays in nameless files."""

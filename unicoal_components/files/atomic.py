@@ -1,22 +1,23 @@
 """Atomic writing of files."""
 
-import glob
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from .partial import cannot_write, partial_of, remove, remove_leftovers_of, umask
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path next to `path`; move it to `path` if the block succeeds, remove it if it fails.
+    """Yield an empty temporary file next to `path`; move it to `path` if the block succeeds, remove it if it fails.
 
-    A reader sees the old file or the complete new one, as `os.replace` within one folder is atomic. The temporary name
-    starts with a dot and ends in `.partial`, so that a killed process leaves nothing that looks like a result. Missing
-    parent folders are created.
+    A reader sees the old file or the complete new one, as `os.replace` within one folder is atomic. Only the user may
+    read the temporary file; the final one has the usual permissions. Missing parent folders are created, and what
+    killed processes have left of the same file is removed.
 
     Raises:
-        OSError: the file cannot be written; the message names it.
+        CannotWriteError: the file cannot be written; the message names it and the reason.
 
     Example:
         >>> import tempfile
@@ -27,24 +28,18 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         'done'
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = partial_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers_of(path)
+        remove(partial)
         try:
+            os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             yield partial
+            with suppress(PermissionError):  # a disk without permissions
+                partial.chmod(0o666 & ~umask())
             os.replace(partial, path)
         finally:
-            if partial.exists():
-                partial.unlink()
+            remove(partial)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OSError(
-            f"cannot write '{path}': {reason}. Choose an output folder that you may write to and that has space left."
-        ) from error
-
-
-def remove_partials(path: str | os.PathLike) -> None:
-    """Remove the temporary files that killed processes have left next to `path`."""
-    path = Path(path)
-    for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        partial.unlink(missing_ok=True)
+        raise cannot_write(path, error) from error

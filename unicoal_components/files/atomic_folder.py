@@ -1,10 +1,11 @@
 """Atomic writing of folders."""
 
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from .partial import cannot_write, partial_of, remove, remove_leftovers_of, umask
 
 
 @contextmanager
@@ -12,10 +13,11 @@ def atomic_folder(folder: str | os.PathLike) -> Iterator[Path]:
     """Yield a new temporary folder next to `folder`; move it to `folder` if the block succeeds, else remove it.
 
     An existing folder is replaced once the new one is complete; the caller must check first whether that is allowed.
-    Temporary names start with a dot and end in `.partial`. Missing parent folders are created.
+    Only the user may open the temporary folder; the final one has the usual permissions. Missing parent folders are
+    created, and what killed processes have left of the same folder is removed.
 
     Raises:
-        OSError: the folder cannot be written; the message names it.
+        CannotWriteError: the folder cannot be written; the message names it and the reason.
 
     Example:
         >>> import tempfile
@@ -26,22 +28,21 @@ def atomic_folder(folder: str | os.PathLike) -> Iterator[Path]:
         'done'
     """
     folder = Path(folder)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    partial = partial_of(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
+        remove_leftovers_of(folder)
+        remove(partial)
+        partial.mkdir(mode=0o700)
         try:
             yield partial
+            with suppress(PermissionError):  # a disk without permissions
+                partial.chmod(0o777 & ~umask())
             _put_in_place(partial, folder)
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            remove(partial)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OSError(
-            f"cannot write the folder '{folder}': {reason}. Choose a place that you may write to and that has space "
-            "left."
-        ) from error
+        raise cannot_write(folder, error) from error
 
 
 def _put_in_place(partial: Path, folder: Path) -> None:
@@ -49,11 +50,11 @@ def _put_in_place(partial: Path, folder: Path) -> None:
     if not folder.exists():
         partial.rename(folder)
         return
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.old.partial")
+    aside = partial_of(folder, ".old")
     folder.rename(aside)
     try:
         partial.rename(folder)
     except OSError:
         aside.rename(folder)
         raise
-    shutil.rmtree(aside, ignore_errors=True)
+    remove(aside)

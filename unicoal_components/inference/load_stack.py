@@ -34,6 +34,7 @@ class LoadStackd(Transform):
             range are kept, others are resampled to its nearer end. `None` = keep the pixels of the scan.
         modality: modality of the scan. Chooses among several DICOM series of a folder; a scan with another modality in
             its name or header gets a warning. `None` = unknown.
+        nan_background: whether NaN in a scan is background; otherwise it is an error.
 
     Raises:
         ValueError: the plane is unknown or the spacing is not positive; when called, the scan cannot be used (the
@@ -48,6 +49,7 @@ class LoadStackd(Transform):
         through_plane: str = "auto",
         in_plane_spacing: PixelSize = None,
         modality: str | None = None,
+        nan_background: bool = False,
     ) -> None:
         choose_plane(np.eye(4), through_plane)
         pixel_range(in_plane_spacing)  # raises if invalid
@@ -55,11 +57,12 @@ class LoadStackd(Transform):
         self.through_plane = through_plane
         self.in_plane_spacing = in_plane_spacing
         self.modality = modality
+        self.nan_background = nan_background
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return the item with the stack, "scan" and "source_stack"."""
         started = now()
-        volume = read_image(data[self.key], modality=self.modality)
+        volume = read_image(data[self.key], modality=self.modality, nan_background=self.nan_background)
         try:
             low, high = percentile_range(volume.voxels)
         except ValueError as error:

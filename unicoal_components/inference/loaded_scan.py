@@ -10,7 +10,7 @@ from pydicom import Dataset
 
 from ..geometry.orientation import spacing_of
 from ..geometry.pixel_size import PixelSize
-from ..scans.read_volume import Storage
+from ..scans.storage import Storage
 
 SCAN = "scan"
 """Item key of a scan, see `LoadedScan.as_entry`."""

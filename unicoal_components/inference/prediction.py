@@ -10,9 +10,9 @@ import torch
 
 from ..geometry.orientation import from_stack, thin_affine
 from ..keys import Keys
-from ..scans.read_volume import Storage
+from ..scans.earlier_results import MARK
+from ..scans.storage import Storage
 from ..scans.write_nifti import nifti_storage
-from .earlier_results import MARK
 from .expected_error import expected_error
 from .loaded_scan import NATIVE, LoadedScan
 from .restore import finished_slices, spread_slices, synthesized_slices

@@ -17,10 +17,10 @@ from ..geometry.orientation import stack_view
 from ..keys import Keys
 from ..scans.dicom.series import split_uid
 from ..scans.dicom.writer import write_derived_series
-from ..scans.image_paths import stem_of
-from ..scans.read_volume import Storage
+from ..scans.earlier_results import NOTE, check_replaceable
+from ..scans.file_names import stem_of
+from ..scans.storage import Storage
 from ..scans.write_nifti import stored, write_nifti
-from .earlier_results import NOTE, check_replaceable
 from .loaded_scan import NATIVE, LoadedScan, now
 from .prediction import SUFFIXES, Image, Prediction
 from .sidecar import bundle_of, seconds_of, sidecar, software_of, write_sidecar

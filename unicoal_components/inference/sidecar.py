@@ -15,7 +15,7 @@ from .. import __version__
 from ..files.atomic import atomic_path
 from ..geometry.orientation import spacing_of
 from ..scans.checksums import checksum
-from .earlier_results import NOTE
+from ..scans.earlier_results import NOTE
 from .loaded_scan import LoadedScan, now
 from .prediction import Prediction
 

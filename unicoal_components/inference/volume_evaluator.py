@@ -7,6 +7,7 @@ from typing import Any
 from monai.engines import SupervisedEvaluator
 from torch.utils.data import Dataset
 
+from .. import interruption
 from ..errors import cause_of
 from ..keys import Keys
 
@@ -65,6 +66,9 @@ class VolumeEvaluator(SupervisedEvaluator):
             self._raise_failures()
 
     def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> dict:
+        total, before = self.state.epoch_length or 0, self.state.iteration - 1
+        interruption.advise(f"{before} of {total} scans are done and stay; give the others with --input to continue.")
+        interruption.check()
         path = batchdata["path"][0]
         if FAILURE in batchdata:
             return self._record_failure(path, batchdata[FAILURE][0])

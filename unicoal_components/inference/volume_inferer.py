@@ -1,7 +1,7 @@
 """MONAI inferer that synthesizes a thin volume from a thick stack, by slices, windows and batches."""
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ..files.scratch import release, scratch_array
 from ..keys import BLANK
 from ..slices.slice_group import check_factor, thin_depths
+from .memory_fallback import MemoryFallback
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -43,7 +44,8 @@ class VolumeInferer(Inferer):
     volume, so that neighboring slices are consistent. Where the whole group is blank there is no anatomy: the output is
     blank and the network is not called. Slices larger than the network's resolution are covered by overlapping windows
     with Gaussian blending (MONAI's); smaller ones are padded with -1 and cropped back. Apart from the input and the
-    output, memory depends on `batch_size` only, not on the number of slices.
+    output, memory depends on `batch_size` only, not on the number of slices. If that of a GPU is used up, smaller
+    batches are tried, then the CPU, see `MemoryFallback`.
 
     The official code reads the size of the output from the target file and supports only the training factors; here it
     follows from the input, for any real factor.
@@ -63,8 +65,8 @@ class VolumeInferer(Inferer):
         z_dim: length of a latent code; required for several samples.
         seed: seed of the latent codes; the same seed gives the same output.
         with_error: also request the expected error of the network, as the last channel of the output.
-        progress: show a progress bar over the thin slices; or a function that gets the batches, shows them otherwise
-            and yields them.
+        progress: show a progress bar over the thin slices; or a function that gets their number and
+            returns another bar, a context with `update(slices)`.
 
     Raises:
         ValueError: an argument is outside its range.
@@ -84,7 +86,7 @@ class VolumeInferer(Inferer):
         z_dim: int | None = None,
         seed: int = 0,
         with_error: bool = False,
-        progress: bool | Callable[[range], Iterable[int]] = False,
+        progress: bool | Callable[[int], AbstractContextManager[Any]] = False,
     ) -> None:
         super().__init__()
         if slice_group_size < 2 or slice_group_size % 2:
@@ -166,15 +168,27 @@ class VolumeInferer(Inferer):
         shared = {"modality": modality, "same_modality": same, "source_modality": source_modality}
         shared |= {"factor": stack.new_tensor([number]), "thickness": thickness}
         conditions = [{"z": code, **shared} for code in self._codes(z, stack)]
-        starts = range(0, len(depths), self.batch_size)
-        bar = partial(tqdm, desc="slices", unit="batch", disable=not self.progress)
-        shown = self.progress if callable(self.progress) else bar
-        for start in shown(starts):
-            batch = slice(start, start + self.batch_size)
-            self._fill(output[:, batch], stack, depths[batch], network, conditions)
-            if on_disk is not None:
-                release(on_disk)
+        start = 0
+        with (
+            MemoryFallback(network, self.batch_size, stack.device) as now,
+            self._bar(len(depths)) as progress,
+        ):
+            while start < len(depths):
+                batch = slice(start, start + now.batch_size)
+                with now.attempt():
+                    given = [_on(one, now.device) for one in conditions]
+                    self._fill(output[:, batch], stack.to(now.device), depths[batch], network, given, now.batch_size)
+                if now.completed:
+                    progress.update(len(depths[batch]))
+                    start = batch.stop
+                if on_disk is not None:
+                    release(on_disk)
         return output[None]
+
+    def _bar(self, slices: int) -> AbstractContextManager[Any]:
+        if callable(self.progress):
+            return self.progress(slices)
+        return tqdm(total=slices, desc="slices", unit="slice", disable=not self.progress)
 
     def _codes(self, z: Tensor | None, like: Tensor) -> list[Tensor | None]:
         """Return the latent code (1, z_dim) of each sample, drawn on the CPU to be the same for every device."""
@@ -191,12 +205,13 @@ class VolumeInferer(Inferer):
         depths: np.ndarray,
         network: Callable[..., Tensor],
         conditions: list[dict[str, Any]],
+        batch_size: int,
     ) -> None:
         """Write the thin slices at `depths` into `output` (C, B, H, W), see `__call__` for the channels."""
         anchors = np.floor(depths)
         groups = slice_groups(stack, torch.as_tensor(anchors, dtype=torch.int64), self.slice_group_size)
         positions = torch.as_tensor(depths - anchors, dtype=stack.dtype, device=stack.device)
-        predicted = [self._predict(groups, positions, network, one) for one in conditions]
+        predicted = [self._predict(groups, positions, network, one, batch_size) for one in conditions]
         samples = [sample[:, 0].clamp(-1, 1) for sample in predicted]
         if not all(bool(sample.isfinite().all()) for sample in predicted):
             raise ValueError(
@@ -212,7 +227,12 @@ class VolumeInferer(Inferer):
             output[-1] = torch.stack([sample[:, 1] for sample in predicted]).mean(dim=0)
 
     def _predict(
-        self, groups: Tensor, positions: Tensor, network: Callable[..., Tensor], conditions: dict[str, Any]
+        self,
+        groups: Tensor,
+        positions: Tensor,
+        network: Callable[..., Tensor],
+        conditions: dict[str, Any],
+        batch_size: int,
     ) -> Tensor:
         """Run the network over windows of `groups` (B, S, H, W); return (B, 1 or 2, H, W).
 
@@ -229,7 +249,7 @@ class VolumeInferer(Inferer):
                 windows = windows[filled]
                 count = len(windows)
                 if self.whole_batches:
-                    windows = windows[torch.arange(max(count, self.batch_size), device=windows.device) % count]
+                    windows = windows[torch.arange(max(count, batch_size), device=windows.device) % count]
                 repeated: dict[str, Any] = {name: _repeat(value, len(windows)) for name, value in conditions.items()}
                 if self.with_error:
                     repeated["with_error"] = True
@@ -249,7 +269,7 @@ class VolumeInferer(Inferer):
         blended = sliding_window_inference(
             torch.cat([groups, channel], dim=1),
             roi_size=(self.resolution, self.resolution),
-            sw_batch_size=self.batch_size,
+            sw_batch_size=batch_size,
             predictor=predictor,
             overlap=self.overlap,
             mode="gaussian" if windowed else "constant",
@@ -261,6 +281,11 @@ class VolumeInferer(Inferer):
 def autocast_to(precision: str, device: torch.device) -> torch.autocast:
     """Return a context in which `device` runs dense convolutions in `precision`, one of `PRECISIONS`."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _on(conditions: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """Return conditions with their tensors on a device."""
+    return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in conditions.items()}
 
 
 def _repeat(value: Tensor | None, count: int) -> Tensor | None:

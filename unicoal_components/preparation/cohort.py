@@ -2,28 +2,27 @@
 
 import logging
 import os
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tqdm.auto import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ..datasets.datalist import SECTIONS, write_datalist
-from ..datasets.hdf5 import read_header, read_history
-from ..files.atomic import remove_partials
-from ..files.writable import check_writable
+from ..datasets.hdf5 import read_history
+from ..files.claim import Claim, claimed
+from ..files.writable import check_replaceable
+from ..interruption import advise
 from ..runtime.workers import default_workers, run_jobs
-from ..scans.checksums import sha256_of
-from .manifest import FAILED, PREPARED, UP_TO_DATE, SubjectResult, quality_name, write_manifest
+from .job import Job, killed, run_job
+from .manifest import FAILED, SubjectResult, write_manifest
 from .options import PreparationSteps
-from .provenance import make_recipe
 from .quality_index import write_quality_index
-from .quality_panel import save_quality_panel
+from .repeated_scans import check_repeated_scans
 from .split import split_subjects
-from .subject import NO_STEPS, prepare_subject, present_modalities
+from .subject import NO_STEPS
 from .subject_files import SubjectFiles, check_modalities
 
 logger = logging.getLogger(__name__)
@@ -49,25 +48,6 @@ class PreparationReport:
     sections: Mapping[str, list[str]]
     failed: Mapping[str, str]
     results: Sequence[SubjectResult] = ()
-
-
-@dataclass(frozen=True)
-class Job:
-    """Arguments for the preparation of one subject in a worker process."""
-
-    item: SubjectFiles
-    section: str
-    output: Path
-    modalities: tuple[str, ...]
-    allow_missing: bool
-    steps: PreparationSteps
-    overwrite: bool
-    quality: bool
-
-    @property
-    def path(self) -> Path:
-        """Path of the subject file."""
-        return self.output / f"{self.item.subject}.h5"
 
 
 def prepare_cohort(
@@ -100,7 +80,8 @@ def prepare_cohort(
         overwrite: prepare all subjects again, and replace their files even without a record of how they were made.
             Files of other subjects are an error and never changed, so that two data sets do not mix in one folder.
         steps: optional steps before the intensities are scaled.
-        workers: number of processes; 1 uses this process only, `None` one per processor.
+        workers: number of processes, `None` = one per processor; 1 is this process, unless a step is one long call that
+            Ctrl-C could not stop.
         quality: also draw `quality/<subject>.png` and `quality/index.html`.
 
     Returns:
@@ -116,111 +97,84 @@ def prepare_cohort(
         raise ValueError(f"workers is {workers!r}; it must be a number of processes, at least 1.")
     sections = _sections(subjects, split, seed)
     output = Path(output).absolute()
-    _check_output(output, [item.subject for item in subjects], overwrite)
-    jobs = [
-        Job(item, sections[item.subject], output, tuple(modalities), allow_missing, steps, overwrite, quality)
-        for item in subjects
-    ]
-    results = _run(jobs, default_workers(len(jobs)) if workers is None else workers, quality)
-    failed = {result.item.subject: result.reason for result in results if result.status == FAILED}
-    if len(failed) == len(subjects):
-        reasons = "; ".join(f"{subject}: {reason}" for subject, reason in list(failed.items())[:3])
-        raise ValueError(
-            f"none of the {len(subjects)} subjects could be prepared; all reasons are in '{output / MANIFEST_NAME}'. "
-            f"{reasons}"
-        )
-    entries: dict[str, list[dict[str, str]]] = {name: [] for name in SECTIONS}
-    for result in results:
-        if result.status != FAILED:
-            entries[result.section].append({"subject": result.item.subject, "path": result.output})
-    datalist = output / DATALIST_NAME
-    write_datalist(datalist, sections=entries, modalities=modalities)
-    prepared = {name: [entry["subject"] for entry in entries[name]] for name in SECTIONS}
-    return PreparationReport(datalist, prepared, failed, results)
+    with claimed(output, "quality") as claim:
+        _check_output(output, [item.subject for item in subjects], overwrite)
+        jobs = [
+            Job(item, sections[item.subject], output, tuple(modalities), allow_missing, steps, overwrite, quality)
+            for item in subjects
+        ]
+        results = _run(jobs, default_workers(len(jobs)) if workers is None else workers, claim)
+        prepared = [result for result in results if result.status != FAILED]
+        failed = {result.item.subject: result.reason for result in results if result.status == FAILED}
+        if not prepared:
+            reasons = "; ".join(f"{subject}: {reason}" for subject, reason in list(failed.items())[:3])
+            raise ValueError(
+                f"none of the {len(subjects)} subjects could be prepared; all reasons are in "
+                f"'{output / MANIFEST_NAME}'. {reasons}"
+            )
+        check_repeated_scans(prepared)
+        _warn_of_absent(prepared, modalities)
+        entries = {
+            section: [
+                {"subject": result.item.subject, "path": result.output}
+                for result in prepared
+                if result.section == section
+            ]
+            for section in SECTIONS
+        }
+        datalist = output / DATALIST_NAME
+        write_datalist(datalist, sections=entries, modalities=modalities)
+        claim.check([DATALIST_NAME, MANIFEST_NAME, *(result.output for result in prepared)])
+    names = {section: [entry["subject"] for entry in entries[section]] for section in SECTIONS}
+    return PreparationReport(datalist, names, failed, results)
 
 
-def _run(jobs: Sequence[Job], workers: int, quality: bool) -> list[SubjectResult]:
-    """Run the jobs; write the manifest and the index of all finished jobs, even after an interruption."""
+def _run(jobs: Sequence[Job], workers: int, claim: Claim) -> list[SubjectResult]:
+    """Run the jobs; record all finished ones, even after an interruption."""
     done: dict[str, SubjectResult] = {}
+    here = not jobs[0].steps.calls_long
+    _advise(claim.folder, 0, len(jobs))
     try:
         with logging_redirect_tqdm(), tqdm(total=len(jobs), desc="preparing", unit="subject") as progress:
-            for job, result in run_jobs(run_job, jobs, workers=workers, died=_killed):
+            for job, result in run_jobs(run_job, jobs, workers=workers, died=killed, here=here):
+                claim.check()
                 done[job.item.subject] = result
+                _advise(claim.folder, len(done), len(jobs))
                 progress.update()
-    finally:
-        results = [done[job.item.subject] for job in jobs if job.item.subject in done]
-        for job in jobs:
-            remove_partials(job.path)
-        if results:
-            write_manifest(jobs[0].output / MANIFEST_NAME, results, modalities=jobs[0].modalities)
-        if results and quality:
-            write_quality_index(jobs[0].output / INDEX_NAME, results, modalities=jobs[0].modalities)
+    except BaseException:
+        with suppress(OSError):  # the cause is the error that is raised already
+            claim.check()
+            _record(jobs, done)
+        raise
+    return _record(jobs, done)
+
+
+def _advise(output: Path, done: int, subjects: int) -> None:
+    """Say what is done of a preparation that a signal stops."""
+    advise(f"{done} of {subjects} subjects are done in '{output}'; the same command continues.")
+
+
+def _record(jobs: Sequence[Job], done: Mapping[str, SubjectResult]) -> list[SubjectResult]:
+    """Write the manifest and the index of all finished jobs; return their results in the order of the jobs."""
+    results = [done[job.item.subject] for job in jobs if job.item.subject in done]
+    first = jobs[0]
+    if results:
+        write_manifest(first.output / MANIFEST_NAME, results, modalities=first.modalities)
+    if results and first.quality:
+        write_quality_index(first.output / INDEX_NAME, results, modalities=first.modalities)
     return results
 
 
-def run_job(job: Job) -> SubjectResult:
-    """Prepare one subject unless its file is up to date; an error becomes the reason of its failure."""
-    start = time.perf_counter()
-    try:
-        status, reason = _update(job)
-        result = _read_result(job, status, reason)
-    except Exception as error:  # no error of one subject may stop the others
-        logger.debug("subject '%s' failed", job.item.subject, exc_info=True)
-        result = SubjectResult(job.item, FAILED, str(error) or type(error).__name__, job.section)
-    return replace(result, seconds=time.perf_counter() - start)
-
-
-def _update(job: Job) -> tuple[str, str]:
-    """Bring the subject file and its panel up to date; return the status and why a finished file was rebuilt."""
-    history = None if job.overwrite else read_history(job.path)
-    reason = "rebuilt because of --overwrite" if job.overwrite and job.path.exists() else ""
-    status = UP_TO_DATE
-    recipe = make_recipe(job.item, present_modalities(job.item, job.modalities, job.allow_missing), job.steps)
-    if history is None or (reason := _difference(recipe, history["recipe"])):
-        prepare_subject(
-            job.item,
-            job.path,
-            modalities=job.modalities,
-            allow_missing=job.allow_missing,
-            steps=job.steps,
-            recipe=recipe,
-        )
-        status = PREPARED
-    panel = job.output / quality_name(job.item.subject)
-    if job.quality and (status == PREPARED or not panel.exists()):
-        save_quality_panel(panel, job.path, title=job.item.subject)
-    return status, reason
-
-
-def _difference(recipe: Mapping[str, Any], before: Mapping[str, Any]) -> str:
-    """Return why a finished subject must be rebuilt; empty if its recipe has not changed."""
-    changed = [name for name in sorted({*recipe, *before}) if recipe.get(name) != before.get(name)]
-    return f"rebuilt because of changed {', '.join(changed)}" if changed else ""
-
-
-def _read_result(job: Job, status: str, reason: str) -> SubjectResult:
-    """Return the result of a prepared subject, read from its file."""
-    header = read_header(job.path)
-    return SubjectResult(
-        job.item,
-        status,
-        reason,
-        job.section,
-        output=job.path.name,
-        output_sha256=sha256_of(job.path),
-        shape=header.shape[::-1],
-        spacing=tuple(round(value, 4) for value in (header.spacing or ())[::-1]),
-        history=read_history(job.path) or {},
-    )
-
-
-def _killed(job: Job) -> SubjectResult:
-    """Return the result of a subject whose worker process ended before it was finished."""
-    reason = (
-        f"the process that prepared subject '{job.item.subject}' was killed, often because memory ran out. Run the "
-        "same command again with fewer --workers."
-    )
-    return SubjectResult(job.item, FAILED, reason, job.section)
+def _warn_of_absent(prepared: Sequence[SubjectResult], modalities: Sequence[str]) -> None:
+    """Warn of a modality of the datalist that no subject file has."""
+    present = {name for result in prepared for name in result.history.get("modalities", {})}
+    for name in modalities:
+        if name not in present:
+            logger.warning(
+                "no subject has a scan of %s, which is listed in the datalist all the same: leave it out of "
+                "--modalities, or correct the column or spelling that it is found by",
+                name,
+            )
 
 
 def _sections(subjects: Sequence[SubjectFiles], split: Sequence[float] | None, seed: int) -> dict[str, str]:
@@ -251,9 +205,7 @@ def _sections(subjects: Sequence[SubjectFiles], split: Sequence[float] | None, s
 
 
 def _check_output(output: Path, subjects: Sequence[str], overwrite: bool) -> None:
-    """Create the output folder; raise an error if it cannot be written or holds results of other origin."""
-    check_writable(output)
-    output.mkdir(parents=True, exist_ok=True)
+    """Raise an error if the output folder holds results of other origin."""
     present = {path.name for path in output.glob("*.h5")}
     foreign = sorted(present - {f"{subject}.h5" for subject in subjects})
     if foreign:
@@ -261,11 +213,16 @@ def _check_output(output: Path, subjects: Sequence[str], overwrite: bool) -> Non
             f"output folder '{output}' holds {len(foreign)} files of other subjects, such as '{foreign[0]}'. "
             "Choose another folder, or remove those files yourself."
         )
-    unknown = [name for name in sorted(present) if read_history(output / name) is None]
-    if (output / DATALIST_NAME).exists() and not (output / MANIFEST_NAME).exists():
-        unknown.append(DATALIST_NAME)
-    if unknown and not overwrite:
-        raise ValueError(
-            f"output folder '{output}' already holds results without a record of how they were made, such as "
-            f"'{unknown[0]}'. Choose another folder, or replace them with --overwrite."
+    if not overwrite:
+        check_replaceable(
+            [*(output / name for name in sorted(present)), output / DATALIST_NAME],
+            _is_prepared,
+            remedy="Choose another folder, or replace it with --overwrite.",
         )
+
+
+def _is_prepared(path: Path) -> bool:
+    """Return whether there is a record of how a subject file or a datalist was made."""
+    if path.name == DATALIST_NAME:
+        return path.with_name(MANIFEST_NAME).exists()
+    return "modalities" in (read_history(path) or {})  # simulated subjects have none

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ..scans.dicom.files import has_dicom
 from ..scans.dicom.series import find_series
@@ -14,8 +15,16 @@ BRATS_WORDS = {"t1": ("t1", "t1n"), "t1c": ("t1ce", "t1c"), "t2": ("t2", "t2w"),
 BIDS_WORDS = {"t1": "T1w", "t1c": "ce-*_T1w", "t2": "T2w", "pd": "PDw", "flair": "FLAIR"}
 NIFTI = r"\.nii(\.gz)?"
 
-Found = Iterator[tuple[str, str, str | None, Path]]
-"""Subject, modality, person (`None`: each subject is a different person) and path of each file."""
+
+class Visit(NamedTuple):
+    """The person of a subject (`None`: each subject is a different person) and the name of the session."""
+
+    person: str | None = None
+    session: str | None = None
+
+
+Found = Iterator[tuple[str, str, Visit, Path]]
+"""Subject, modality, visit and path of each file."""
 
 
 def find_layout(
@@ -91,10 +100,10 @@ def _spellings(
 def _collect(found: Found, modalities: Sequence[str]) -> list[SubjectFiles]:
     """Collect the files of each subject; of several files for one modality take the first and add a note."""
     candidates: dict[str, dict[str, list[Path]]] = {}
-    persons: dict[str, str | None] = {}
-    for subject, modality, person, path in found:
+    visits: dict[str, Visit] = {}
+    for subject, modality, visit, path in found:
         candidates.setdefault(subject, {}).setdefault(modality, []).append(path)
-        persons[subject] = person
+        visits[subject] = visit
     result = []
     for subject in sorted(candidates):
         files, notes = {}, []
@@ -105,7 +114,7 @@ def _collect(found: Found, modalities: Sequence[str]) -> list[SubjectFiles]:
                     f"{modality}: took '{files[modality].name}', the first of {1 + len(others)}; not "
                     + ", ".join(f"'{path.name}'" for path in others)
                 )
-        result.append(SubjectFiles(subject, files, person=persons[subject], notes=tuple(notes)))
+        result.append(SubjectFiles(subject, files, notes=tuple(notes), **visits[subject]._asdict()))
     return result
 
 
@@ -148,7 +157,7 @@ def _ixi(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
                     for path in sorted(subfolder.iterdir()):
                         match = re.fullmatch(rf"(.+)[-_]{re.escape(word)}{NIFTI}", path.name, re.IGNORECASE)
                         if match:
-                            yield match[1], modality, None, path
+                            yield match[1], modality, Visit(), path
 
 
 def _brats(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
@@ -158,8 +167,9 @@ def _brats(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
         match = re.fullmatch(rf"{re.escape(path.parent.name)}[-_](.+?){NIFTI}", path.name)
         if match and match[1] in modality_of:
             case = path.parent.name
-            time_point = re.fullmatch(r"(BraTS-[A-Za-z]+-\d+)-\d+", case)
-            yield case, modality_of[match[1]], time_point[1] if time_point else None, path
+            time_point = re.fullmatch(r"(BraTS-[A-Za-z]+-\d+)-(\d+)", case)
+            visit = Visit(time_point[1], time_point[2]) if time_point else Visit()
+            yield case, modality_of[match[1]], visit, path
 
 
 def _bids(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
@@ -174,7 +184,7 @@ def _bids(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
         labels = path.relative_to(folder).parts[:-2]
         for modality, words in spellings.items():
             if any(_is_spelled(word, entities, match[2]) for word in words):
-                yield "_".join(labels), modality, labels[0], path
+                yield "_".join(labels), modality, Visit(*labels), path
 
 
 def _is_spelled(word: str, entities: Sequence[str], suffix: str) -> bool:
@@ -201,7 +211,7 @@ def _dicom(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
         try:
             series = find_series(subject_folder)
         except OSError:
-            yield from ((subject_folder.name, modality, None, subject_folder) for modality in spellings)
+            yield from ((subject_folder.name, modality, Visit(), subject_folder) for modality in spellings)
             continue
         for modality in spellings:
             fitting = [one.key for one in series if one.modality == modality]
@@ -209,11 +219,11 @@ def _dicom(folder: Path, spellings: Mapping[str, tuple[str, ...]]) -> Found:
                 yield (
                     subject_folder.name,
                     modality,
-                    None,
+                    Visit(),
                     subject_folder.with_name(f"{subject_folder.name}::{fitting[0]}"),
                 )
             elif fitting or len(spellings) == 1:
-                yield subject_folder.name, modality, None, subject_folder
+                yield subject_folder.name, modality, Visit(), subject_folder
 
 
 Words = Mapping[str, str | tuple[str, ...]]

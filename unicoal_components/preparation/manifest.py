@@ -15,6 +15,7 @@ PREPARED, UP_TO_DATE, FAILED = "prepared", "up to date", "failed"
 COLUMNS = (
     "subject",
     "person",
+    "session",
     "section",
     "modality",
     "status",
@@ -34,7 +35,7 @@ COLUMNS = (
     "detail",
     "output",
     "output_sha256",
-    "seconds",
+    "acquisition",
     "warnings",
 )
 
@@ -50,10 +51,10 @@ class SubjectResult:
         section: training, validation or test.
         output: name of the subject file; empty if failed.
         output_sha256: SHA-256 of the subject file.
-        seconds: duration of the preparation.
         shape: shape of the volumes along x, y, z.
         spacing: voxel spacing in mm along x, y, z.
         history: history in the subject file (`provenance.py`).
+        fingerprints: fingerprints of the scans, see `scan_fingerprints`.
     """
 
     item: SubjectFiles
@@ -62,14 +63,21 @@ class SubjectResult:
     section: str = ""
     output: str = ""
     output_sha256: str = ""
-    seconds: float = 0.0
     shape: tuple[int, ...] = ()
     spacing: tuple[float, ...] = ()
     history: Mapping[str, Any] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def person(self) -> str:
+        """Name of the person whose scans these are."""
+        return self.item.person or self.item.subject
 
 
 def write_manifest(path: str | os.PathLike, results: Sequence[SubjectResult], *, modalities: Sequence[str]) -> None:
     """Write a CSV with one row per subject and modality, atomically; unknown cells are empty.
+
+    It tells what there is, not what a run did: a subject that was up to date is "prepared" here.
 
     Lengths are in mm; shapes and spacings are along x, y, z, such as `170x256x256`. `translation_mm` is how far
     registration moves the center of the reference, `metric` the mutual information at its end. `thin_axes` are the
@@ -95,20 +103,22 @@ def manifest_rows(result: SubjectResult, modalities: Sequence[str]) -> Iterator[
     item, known = result.item, result.history.get("modalities", {})
     common = {
         "subject": item.subject,
-        "person": item.person or item.subject,
+        "person": result.person,
+        "session": item.session or "",
         "section": result.section,
-        "status": result.status,
-        "reason": result.reason,
+        "status": FAILED if result.status == FAILED else PREPARED,
+        "reason": result.reason if result.status == FAILED else "",
         "output": result.output,
         "output_sha256": result.output_sha256,
-        "seconds": f"{result.seconds:.2f}",
         "shape": _times(result.shape),
         "spacing": _times(result.spacing),
     }
     for name in modalities:
         if not known or name in known:
             source = {"modality": name, "source": str(item.files.get(name, ""))}
-            yield common | source | _modality_cells(known.get(name, {}), item.notes)
+            acquired = result.history.get("recipe", {}).get("acquisition", {}).get(name, {})
+            text = {"acquisition": "; ".join(f"{field} {value}" for field, value in acquired.items())}
+            yield common | source | text | _modality_cells(known.get(name, {}), item.notes)
 
 
 def _modality_cells(known: Mapping[str, Any], notes: Sequence[str]) -> dict[str, str]:

@@ -76,6 +76,11 @@ class PreparationSteps:
         """Whether scans are resampled to a common grid; otherwise they must already share one."""
         return self.register_to is not None or self.spacing is not None
 
+    @property
+    def calls_long(self) -> bool:
+        """Whether a step is a call of ITK that lasts for many seconds and cannot be interrupted."""
+        return self.bias_correction or self.register_to is not None
+
     def options(self) -> dict[str, Any]:
         """Return the options that affect the result, as JSON values.
 

@@ -13,6 +13,7 @@ from .. import __version__
 from ..scans.checksums import sha256_of
 from ..scans.intensity import PERCENTILES
 from ..scans.scan import Scan
+from .acquisition import acquisition_of
 from .options import PreparationSteps
 from .subject_files import SubjectFiles
 from .thin_axes import ThinAxes
@@ -25,7 +26,9 @@ SOFTWARE = ("itk", "numpy")
 
 
 def make_recipe(item: SubjectFiles, modalities: Sequence[str], steps: PreparationSteps) -> dict[str, Any]:
-    """Return all that determines a subject's volumes, as JSON values: the options and the checksums of the sources.
+    """Return all that determines a subject file, as JSON values: the options and the checksums of the sources.
+
+    The session and the acquisition (`acquisition_of`) of each modality are included where they are known.
 
     Args:
         item: files of the subject.
@@ -41,7 +44,10 @@ def make_recipe(item: SubjectFiles, modalities: Sequence[str], steps: Preparatio
             known[path] = sha256_of(path)
     sources = [{"modality": name, "name": _name(item, name), "sha256": known[item.files[name]]} for name in modalities]
     masks = [known[path] for path in _mask(item, steps)]
-    return {"version": RECIPE_VERSION, "options": steps.options(), "sources": sources, "masks": masks}
+    recipe = {"version": RECIPE_VERSION, "options": steps.options(), "sources": sources, "masks": masks}
+    acquisition = {name: facts for name in modalities if (facts := acquisition_of(item.files[name]))}
+    known_facts = {"session": item.session, "acquisition": acquisition}
+    return recipe | {name: value for name, value in known_facts.items() if value}
 
 
 def _mask(item: SubjectFiles, steps: PreparationSteps) -> list[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..datasets.datalist import SECTIONS
 
-COLUMNS = ("subject", "section", "person", "mask")
+COLUMNS = ("subject", "section", "person", "session", "mask")
 """Columns of a table next to one column per modality."""
 
 
@@ -24,6 +24,7 @@ class SubjectFiles:
         person: person whose scans these are; several subjects (sessions) of one person share a section. `None` if this
             is the person's only subject.
         mask: path of an image in the world space of the reference, non-zero in the brain; `None` if there is none.
+        session: name of the visit in which the scans were made; `None` if it is unknown.
         notes: decisions in the search for the files, as sentences.
     """
 
@@ -32,6 +33,7 @@ class SubjectFiles:
     section: str | None = None
     person: str | None = None
     mask: Path | None = None
+    session: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -129,13 +131,14 @@ def add_masks(subjects: Sequence[SubjectFiles], folder: str | os.PathLike, *, pa
 
 
 def read_table(path: str | os.PathLike, *, modalities: Sequence[str] | None = None) -> list[SubjectFiles]:
-    """Read subjects from a CSV with the column `subject`, one per modality, and optional `section`, `person`, `mask`.
+    """Read subjects from a CSV with the column `subject`, one per modality, and further optional ones.
 
-    Paths are absolute or relative to the CSV's folder; an empty cell means that the subject lacks the modality.
+    These are `section`, `person`, `session` and `mask`. Paths are absolute or relative to the CSV's folder; an empty
+    cell means that the subject lacks the modality.
 
     Args:
         path: path of the CSV file (comma separated, UTF-8, with a header row in any case).
-        modalities: columns to read; `None` reads all except subject, section, person and mask.
+        modalities: columns to read; `None` reads all except those above.
 
     Returns:
         The subjects in the order of the rows.
@@ -167,7 +170,9 @@ def read_table(path: str | os.PathLike, *, modalities: Sequence[str] | None = No
             raise ValueError(f"table '{path}' has subject '{subject}' twice; write one row per subject.")
         files = {name: path.parent / cells[name] for name in modalities if cells[name]}
         mask = path.parent / cells["mask"] if cells.get("mask") else None
-        result[subject] = SubjectFiles(subject, files, section, cells.get("person") or None, mask)
+        result[subject] = SubjectFiles(
+            subject, files, section, cells.get("person") or None, mask, cells.get("session") or None
+        )
     if not result:
         raise ValueError(f"table '{path}' has no rows below its header; write one row per subject.")
     return list(result.values())

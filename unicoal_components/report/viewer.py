@@ -1,23 +1,17 @@
-"""Volumes of selected cases, shown in the page by NiiVue if that is installed."""
+"""Volumes of selected cases, shown in the page by the viewer."""
 
 from __future__ import annotations
 
-import base64
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..viewer.packed import read_viewed
+from ..viewer.page import viewer_part
+from ..viewer.scene import Layer, Scene
 from .evaluation import Evaluation
 from .panels import title_of
 from .rows import Row, case_stem
-
-INSTALL = "npm install --no-save @niivue/niivue@0.69.0"
-PLACE = Path("node_modules/@niivue/niivue/dist/niivue.umd.js")
-"""Path under the working directory to which `INSTALL` writes it."""
-
-LICENSE = Path(__file__).with_name("templates") / "niivue_license.txt"
-"""License of NiiVue. Its npm package lacks this text, which must accompany every copy of the code."""
 
 INPUT, TRUTH = "input", "truth"
 BUDGET = 10_000_000
@@ -42,56 +36,41 @@ class ViewedCase:
     left_out: list[str] = field(default_factory=list)
 
 
-def viewer_content(evaluation: Evaluation, *, viewer: Path, count: int) -> dict[str, Any]:
-    """Return the volumes of some cases, and the code that shows them.
+def viewer_content(evaluation: Evaluation, *, count: int) -> dict[str, Any]:
+    """Return the volumes of some cases in the viewer.
 
     Args:
         evaluation: evaluation with NIfTI files in its folder cases.
-        viewer: NiiVue's code; if it is absent, the result has only `place` and `install`, to explain how to get it.
         count: number of cases in the page.
 
     Returns:
-        `asked`: whether any case was requested; `cases`: `rank` and `title` of each; `left_out`: methods whose volumes
-        are missing; `index` for the page's script; `volumes`: base64 by their ids in it; `code`; `license`.
+        `asked`: whether any case was requested; `ranks` of the cases; `left_out`: methods whose volumes are missing;
+        `part`: part of the page with the viewer.
 
     Raises:
         OSError: a file cannot be read.
-        ValueError: the code is no text.
+        ValueError: a file is not one volume.
     """
     cases = viewed_cases(evaluation, count=count)
-    content = {"asked": count > 0, "place": viewer, "install": INSTALL, "cases": cases, "code": None, "license": None}
-    if not viewer.is_file():
-        return content
-    content["license"] = _license(viewer)
-    if not cases:
-        return content
-    ids = [{name: f"volume-{place}-{k}" for k, name in enumerate(case.files)} for place, case in enumerate(cases)]
-    return content | {
-        "code": _code(viewer),
-        "cases": [{"rank": case.rank, "title": f"{case.rank} · {title_of(case.row)}"} for case in cases],
+    titles = [f"{case.rank} · {title_of(case.row)}" for case in cases]
+    scenes = [_scene(case) for case in cases]
+    wipe = "Input over the prediction, from the left"
+    return {
+        "asked": count > 0,
+        "ranks": [case.rank for case in cases],
         "left_out": dict.fromkeys(name for case in cases for name in case.left_out),
-        "index": {
-            "method": evaluation.method,
-            "input": INPUT,
-            "truth": TRUTH,
-            "cases": [{"volumes": [{"name": name, "id": key} for name, key in named.items()]} for named in ids],
-        },
-        "volumes": {
-            key: base64.b64encode(case.files[name].read_bytes()).decode("ascii")
-            for case, named in zip(cases, ids, strict=True)
-            for name, key in named.items()
-        },
+        "part": viewer_part(titles, scenes, label="Case", wipe=wipe, grid="truth") if cases else None,
     }
 
 
-def escaped_code(code: str) -> str:
-    r"""Escape sequences that could end the code's element; in strings and patterns the backslash has no effect.
-
-    Example:
-        >>> print(escaped_code("write('<script></script><!--')"))
-        write('<script><\/script><\!--')
-    """
-    return re.sub("</(script)", r"<\\/\1", code, flags=re.IGNORECASE).replace("<!--", "<\\!--")
+def _scene(case: ViewedCase) -> Scene:
+    """Return input, prediction (a choice of methods) and truth, on one gray scale."""
+    layers = {
+        name: Layer(name, read_viewed(path), (0.0, 1.0), "black to white", linked="all")
+        for name, path in case.files.items()
+    }
+    methods = [layer for name, layer in layers.items() if name not in (INPUT, TRUTH)]
+    return Scene([[layers[INPUT]], methods, [layers[TRUTH]]], base=layers[TRUTH].volume)
 
 
 def viewed_cases(evaluation: Evaluation, *, count: int, budget: int = BUDGET) -> list[ViewedCase]:
@@ -134,19 +113,6 @@ def spread(total: int, count: int) -> list[int]:
     """
     between = [round(index * (total - 1) / max(count - 1, 1)) for index in range(count)]
     return list(dict.fromkeys((between[:1] + between[-1:] + between[1:-1]) if total else []))
-
-
-def _code(path: Path) -> str:
-    try:
-        return escaped_code(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"viewer '{path}' is no JavaScript. Give niivue.umd.js, from: {INSTALL}") from error
-
-
-def _license(path: Path) -> str:
-    """Return the license next to the code, or `LICENSE`."""
-    found = next((file for file in path.resolve().parent.parent.glob("LICENSE*") if file.is_file()), LICENSE)
-    return found.read_text(encoding="utf-8", errors="replace")
 
 
 def _add(evaluation: Evaluation, case: ViewedCase, name: str, left: int) -> int:

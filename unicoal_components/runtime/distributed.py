@@ -50,6 +50,15 @@ def average_gradients(network: nn.Module) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
+def largest_of_ranks(value: int, *, device: torch.device | str) -> int:
+    """Return the largest value of all processes in all processes; `device` is one that their backend supports."""
+    if world_size() == 1:
+        return value
+    values = torch.tensor(value, device=device)
+    dist.all_reduce(values, op=dist.ReduceOp.MAX)
+    return int(values)
+
+
 def from_first_rank(value: T) -> T:
     """Return the value of the first process in all processes, so that they take the same branch."""
     values = [value]

@@ -1,8 +1,11 @@
 """Files of weights: write them atomically, read and load them with helpful errors."""
 
+import io
+import json
 import logging
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,8 @@ from ignite.engine import Engine, Events
 from torch import nn
 
 from ..files.atomic import atomic_path
+from ..files.checksum import SHA256, file_sha256, record_path
+from ..files.json_file import read_json
 from .distributed import unwrap
 
 logger = logging.getLogger(__name__)
@@ -29,21 +34,62 @@ SIZES = (  # tensor of a generator, its axis, the value of the config that the l
 LAYER = re.compile(r"synthesis\.layers\.(\d+)\.conv\.weight")
 
 
-def save_weights(content: Mapping[str, Any], path: str | Path) -> None:
-    """Write a state dict atomically: if the process is killed, the file is the old or the complete new one."""
-    with atomic_path(path) as partial, open(partial, "wb") as file:  # torch.save would hide the OSError of a path
-        torch.save(dict(content), file)
+def save_weights(content: Mapping[str, Any], path: str | Path, *, record: Mapping[str, Any] | None = None) -> None:
+    """Write a state dict atomically: if the process is killed or the disk is full, the old file stays.
+
+    Args:
+        content: the state dict.
+        path: file to write.
+        record: content of the JSON record beside the weights, which is written with their checksum and put in place
+            at the same moment; `None` = no record.
+
+    Raises:
+        OSError: the file cannot be written; the message names it.
+    """
+    buffer = io.BytesIO()  # on a full disk torch.save reports neither the file nor the cause
+    torch.save(dict(content), buffer)
+    with atomic_path(path) as partial:
+        partial.write_bytes(buffer.getbuffer())
+        if record is not None:
+            _write_record(record_path(path), record, partial)
+
+
+def record_checksum(path: str | Path) -> str:
+    """Write the checksum of weights into the record beside them, which is made if needed; return it.
+
+    Only for weights that `save_weights` did not write with their record.
+
+    Raises:
+        FileNotFoundError: see `read_weights`.
+        ValueError: the weights are damaged, or the record is no JSON object.
+    """
+    check_archive(path)
+    record = record_path(path)
+    content = read_json(record) if record.is_file() else {}
+    if not isinstance(content, dict):
+        raise ValueError(f"'{record}' is no record of weights; remove it.")
+    return _write_record(record, content, path)
+
+
+def _write_record(record: Path, content: Mapping[str, Any], weights: str | Path) -> str:
+    checksum = file_sha256(weights)
+    with atomic_path(record) as partial:
+        partial.write_text(json.dumps({**content, SHA256: checksum}, indent=4) + "\n", encoding="utf-8")
+    return checksum
 
 
 def read_weights(path: str | Path) -> dict[str, Any]:
     """Read a state dict onto the CPU, without running any code in the file.
 
+    The checksums in the file, and that in the record beside it, are compared with its content first.
+
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is truncated, or holds other objects than tensors, numbers and containers.
+        ValueError: the file is truncated or damaged, is not that of its record, or holds other objects than tensors,
+            numbers and containers.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there are no weights at {path}; train first, or give the path of a .pt file")
+    check_archive(path)
+    _check_record(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
@@ -55,6 +101,46 @@ def read_weights(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, not a dictionary of weights; give another file")
     return content
+
+
+def check_archive(path: str | Path) -> None:
+    """Compare the parts of a file of weights with their checksums (CRC-32), which torch writes but does not compare.
+
+    Files of torch before 1.6 are no archives and have no checksums.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a part is damaged.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there are no weights at {path}; train first, or give the path of a .pt file")
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except Exception as error:  # of a damaged directory: BadZipFile, NotImplementedError, UnicodeDecodeError, ...
+        damaged = str(error) or type(error).__name__
+    if damaged is not None:
+        raise ValueError(
+            f"{path} is damaged: its content does not match its checksum ({damaged}). Copy it again, or remove it and "
+            "train."
+        )
+
+
+def _check_record(path: str | Path) -> None:
+    """Raise an error if the record beside weights holds the checksum of another file."""
+    record = record_path(path)
+    try:
+        content = read_json(record)
+    except (OSError, ValueError):
+        return  # no record, or none that can be read; the archive's own checksums hold
+    recorded = content.get(SHA256) if isinstance(content, dict) else None
+    if recorded is not None and recorded != file_sha256(path):
+        raise ValueError(
+            f"{path} has not the sha256 in its record '{record}': it is damaged, or the record is of other weights. "
+            "Copy both again, or remove the record; then an evaluation does not know the training subjects."
+        )
 
 
 def load_weights(*, network: nn.Module, path: str | Path | None, device: str | torch.device | None = None) -> nn.Module:

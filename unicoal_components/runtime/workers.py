@@ -1,9 +1,11 @@
 """Parallel jobs in separate processes; one that dies does not affect the others."""
 
+import ctypes
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -12,6 +14,9 @@ from typing import TypeVar
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+_PR_SET_PDEATHSIG = 1
+"""Linux: the signal that a process gets when its parent ends."""
 
 ITK_THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 
@@ -23,22 +28,29 @@ def default_workers(jobs: int) -> int:
 
 
 def run_jobs(
-    function: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int, died: Callable[[Job], Result]
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    *,
+    workers: int,
+    died: Callable[[Job], Result],
+    here: bool = True,
 ) -> Iterator[tuple[Job, Result]]:
     """Yield each job with its result as it finishes, in any order.
 
     Each worker is a pool of one process: if that dies (killed for its memory, a crash in a library), its job is known,
-    and a new process takes the next. Processes are spawned or forked from a clean server, not copies of this process
-    and its threads. When the caller stops, by Ctrl-C or otherwise, running processes are ended.
+    and a new process takes the next. Processes are new ones, not copies of this process and its threads. When the
+    caller stops, by Ctrl-C, by an exception or because it is killed, they are ended.
 
     Args:
         function: function to call with each job, in one thread; a module-level function, as it is sent by name. Its
             exceptions are raised here.
         jobs: values that can be pickled.
-        workers: number of processes; 1 = run in this process.
+        workers: number of processes.
         died: returns the result of a job whose process died.
+        here: run in this process if one is enough. Ctrl-C then waits for the end of a call of a library, which may
+            take long.
     """
-    if workers <= 1 or len(jobs) <= 1:
+    if here and (workers <= 1 or len(jobs) <= 1):
         for job in jobs:
             with one_thread():
                 result = function(job)
@@ -68,29 +80,52 @@ def run_jobs(
     finally:
         if running:
             for child in set(multiprocessing.active_children()) - others:
-                child.terminate()
+                child.kill()
             for pool, _ in running.values():
                 pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _pool() -> ProcessPoolExecutor:
-    if "forkserver" in multiprocessing.get_all_start_methods():
-        context = multiprocessing.get_context("forkserver")
-    else:
-        context = multiprocessing.get_context("spawn")  # type: ignore[assignment]
-    return ProcessPoolExecutor(1, mp_context=context, initializer=_begin)
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
 
 
 def _start(
     pool: ProcessPoolExecutor, function: Callable, job: Job, running: dict[Future, tuple[ProcessPoolExecutor, Job]]
 ) -> None:
-    running[pool.submit(function, job)] = (pool, job)
+    with _stop_signals_blocked():
+        running[pool.submit(function, job)] = (pool, job)
+
+
+@contextmanager
+def _stop_signals_blocked() -> Iterator[None]:
+    """Leave Ctrl-C and SIGTERM to this process: those that it starts in the block are never stopped by them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin() -> None:
-    """Leave Ctrl-C to the parent process, and use one thread only."""
+    """End with the parent process, leave Ctrl-C to it, and use one thread only."""
+    if sys.platform == "linux":  # at once, also within a long call of a library
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if "fork" in multiprocessing.get_all_start_methods():
+        # Locks for processes started in this way have no name: ITK's would stay on the system after a kill.
+        multiprocessing.set_start_method("fork", force=True)
     _set_threads("1")
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

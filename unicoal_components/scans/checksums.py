@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..files.checksum import file_sha256
 from .dicom.series import split_uid
 
 HEADERS = (".mhd", ".nhdr", ".hdr", ".img")
@@ -35,23 +36,18 @@ def sha256_of(path: str | os.PathLike) -> str:
     """
     files = files_of(path)
     if len(files) == 1:
-        return _file_sha256(files[0])
+        return file_sha256(files[0])
     location = Path(os.path.commonpath(files)) if files else Path()
-    lines = [f"{_file_sha256(file)}  {file.relative_to(location).as_posix()}\n" for file in files]
+    lines = [f"{file_sha256(file)}  {file.relative_to(location).as_posix()}\n" for file in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def checksum(files: Iterable[str | os.PathLike]) -> str:
     """Return the SHA-256 of one file, or a combined one of several files that does not depend on their names."""
-    return combined(_file_sha256(file) for file in files)
+    return combined(file_sha256(file) for file in files)
 
 
 def combined(checksums: Iterable[str]) -> str:
     """Return a single SHA-256 as it is; of several, the SHA-256 of the sorted ones."""
     sums = sorted(checksums)
     return sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
-
-
-def _file_sha256(path: str | os.PathLike) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

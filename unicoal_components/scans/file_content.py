@@ -2,6 +2,7 @@
 
 import gzip
 from pathlib import Path
+from typing import BinaryIO
 
 GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
@@ -22,10 +23,12 @@ def check_content(path: Path) -> None:
     """Raise an error for files that hold no image but stand for one, or hold several files.
 
     Raises:
-        ValueError: the file is a pointer of git-annex or Git LFS, or a zip archive.
+        ValueError: the file is a pointer of git-annex or Git LFS, a zip archive, or a DICOM file.
     """
     with open(path, "rb") as file:
         start = file.read(256)
+    if start[128:132] == b"DICM":
+        raise ValueError(f"scan '{path}' is a single DICOM file. Give the folder that holds the whole series.")
     for text, meaning in POINTERS.items():
         if text in start:
             raise ValueError(f"scan '{path}' is {meaning}.")
@@ -33,6 +36,6 @@ def check_content(path: Path) -> None:
         raise ValueError(f"scan '{path}' is a zip archive. Unpack it and give the folder or file in it.")
 
 
-def unpacked(path: Path) -> bytes:
-    """Return the bytes of a file, decompressed if it is compressed, whatever its name says."""
-    return gzip.decompress(path.read_bytes()) if is_gzipped(path) else path.read_bytes()
+def opened(path: Path) -> BinaryIO:
+    """Open a file for reading, decompressed if it is compressed, whatever its name says."""
+    return gzip.open(path) if is_gzipped(path) else open(path, "rb")  # type: ignore[return-value]

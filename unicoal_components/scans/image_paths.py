@@ -7,41 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..keys import Keys
-from .dicom.files import has_dicom, is_dicom, study_uid
+from .dicom.files import has_dicom, is_derived_series, is_dicom, study_uid
 from .dicom.series import split_uid
-
-NIFTI_SUFFIXES = (".nii.gz", ".nii")
-NIBABEL_SUFFIXES = (".mgz", ".mgh", ".mnc", ".hdr", ".img")
-ITK_SUFFIXES = (".mha", ".mhd", ".nrrd", ".nhdr")
-FOLDER_SUFFIXES = (*NIFTI_SUFFIXES, ".mgz", ".mgh", ".mnc", *ITK_SUFFIXES)
-"""Images that are taken from a folder."""
+from .earlier_results import is_result
+from .file_names import FOLDER_SUFFIXES, stem_of
 
 LIST_SUFFIX = ".txt"
 COMMENT = "#"
 
+LONGEST_NAME = 200
+"""Bytes of a name without its suffix; those of outputs are longer, and a file name has at most 255."""
+
 logger = logging.getLogger(__name__)
 
 Input = str | os.PathLike | Sequence[str | os.PathLike]
-
-
-def is_nifti(path: str | os.PathLike) -> bool:
-    """Return whether a path has a NIfTI suffix, in upper or lower case."""
-    return Path(path).name.lower().endswith(NIFTI_SUFFIXES)
-
-
-def stem_of(path: str | os.PathLike) -> str:
-    """Return the name of an image without folder and suffix; `.nii.gz` counts as one suffix.
-
-    Example:
-        >>> stem_of("scans/p01.T1.nii.gz"), stem_of("p01.mha"), stem_of("dicom/series.4::1.2.3")
-        ('p01.T1', 'p01', 'series.4')
-    """
-    location, _ = split_uid(path)
-    name = location.resolve().name if location.name in ("", "..") else location.name
-    for suffix in (*NIFTI_SUFFIXES, *NIBABEL_SUFFIXES, *ITK_SUFFIXES):
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
 
 
 def list_images(input: Input) -> list[dict[str, str]]:
@@ -90,6 +69,12 @@ def check_images(input: Input) -> None:
             )
     paths = _paths(input)
     stems = [stem_of(path) for path in paths]
+    long = next((stem for stem in stems if len(os.fsencode(stem)) > LONGEST_NAME), None)
+    if long is not None:
+        raise ValueError(
+            f"the name '{long}' has more than {LONGEST_NAME} bytes; those of the outputs would be too long. Rename the "
+            "scan, or give it by a link with a shorter name."
+        )
     repeated = next((stem for stem in stems if stems.count(stem) > 1), None)
     if repeated is not None:
         same = [path for path, stem in zip(paths, stems, strict=True) if stem == repeated]
@@ -128,10 +113,10 @@ def _paths_of(given: str | os.PathLike) -> list[str]:
 
 
 def _paths_in(folder: Path) -> list[str]:
-    """List the image files of a folder in name order; if there are none, its DICOM studies."""
+    """List the image files of a folder in name order, without earlier results; if there are none, its DICOM studies."""
     files = sorted(file for file in folder.iterdir() if file.name.lower().endswith(FOLDER_SUFFIXES))
-    images = [str(file) for file in files if not file.name.startswith(".") and file.is_file()]
-    return images or [str(study) for study in _studies_in(folder)]
+    images = [file for file in files if not file.name.startswith(".") and file.is_file() and not is_result(file)]
+    return [str(image) for image in images or _studies_in(folder)]
 
 
 def _lines(path: Path) -> list[str]:
@@ -151,7 +136,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _report_skipped(folder: Path, images: list[str]) -> None:
-    """Log the entries of a folder of image files that are not processed.
+    """Log the entries of a folder of images that are not processed, with the reason.
 
     Raises:
         FileNotFoundError: an image is a link to a file that is not there.
@@ -163,19 +148,37 @@ def _report_skipped(folder: Path, images: list[str]) -> None:
             f"'{folder}' has links to files that are not there: {', '.join(broken[:10])}. Fetch them, for example with "
             "'git annex get' or 'datalad get', or remove the links."
         )
+    if images == [str(folder)]:
+        return  # one study; which of its series is taken is said when it is read
     processed = {*images, *(str(folder / f"{stem_of(path)}.json") for path in images)}
-    others = [entry.name for entry in entries if str(entry) not in processed]
-    if others and images != [str(folder)]:
-        more = f" and {len(others) - 10} more" if len(others) > 10 else ""
-        logger.warning("folder '%s': not images, not processed: %s%s.", folder, ", ".join(others[:10]), more)
+    skipped: dict[str, list[str]] = {}
+    for entry in entries:
+        if str(entry) not in processed:
+            skipped.setdefault(_reason(entry), []).append(entry.name)
+    for reason, names in skipped.items():
+        more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+        logger.warning("folder '%s': %s, not processed: %s%s.", folder, reason, ", ".join(names[:10]), more)
+
+
+def _reason(entry: Path) -> str:
+    """Return why an entry of a folder is not processed."""
+    if is_result(entry):
+        return "earlier results"
+    if has_dicom(entry) if entry.is_dir() else is_dicom(entry):
+        return "DICOM beside image files"
+    return "folders without DICOM" if entry.is_dir() else "not images"
 
 
 def _studies_in(folder: Path) -> list[Path]:
-    """Return the subfolders with one study each, or the folder itself if it is (part of) one study."""
+    """Return the subfolders with one study each, or the folder itself if it is (part of) one study.
+
+    Subfolders with a series of an earlier run are left out.
+    """
     entries = sorted(folder.iterdir())
     if any(entry.is_file() and is_dicom(entry) for entry in entries):
         return [folder]
     inner = [entry for entry in entries if entry.is_dir() and entry.name[0] != "." and has_dicom(entry)]
+    inner = [entry for entry in inner if not is_derived_series(entry)]
     return [folder] if len(inner) > 1 and len({_study_uid(entry) for entry in inner}) == 1 else inner
 
 

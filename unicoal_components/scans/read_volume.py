@@ -1,43 +1,31 @@
 """Reader of one volume from an image file or a DICOM series; all scans enter the package here."""
 
-import gzip
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 from pydicom import Dataset
 
+from ..files.memory_limit import TooLargeError
 from .bids_sidecar import sidecar_facts, sidecar_thickness
 from .checksums import checksum, combined, files_of
 from .dicom.series import choose_series, split_uid
 from .dicom.volume import read_series
-from .file_content import check_content, is_gzipped, unpacked
-from .image_paths import ITK_SUFFIXES, NIBABEL_SUFFIXES, NIFTI_SUFFIXES, is_nifti
-from .nifti_affine import nifti_affine, usable
+from .file_content import check_content
+from .file_names import ITK_SUFFIXES, NIBABEL_SUFFIXES, NIFTI_SUFFIXES, is_nifti
+from .image_formats import reader_of
+from .nifti_affine import usable
+from .storage import Storage
 
 KNOWN = (*NIFTI_SUFFIXES, *NIBABEL_SUFFIXES, *ITK_SUFFIXES)
 
+POSSIBLE = (1e-3, 1e3)
+"""Voxel spacings in mm that are not refused."""
+
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Storage:
-    """Number format of a file: value = slope · stored + intercept, with `stored` of type `dtype`.
-
-    Attributes:
-        dtype: numpy name, such as "int16".
-        slope: not 0.
-        intercept: 0 for most files.
-    """
-
-    dtype: str = "float32"
-    slope: float = 1.0
-    intercept: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +61,7 @@ class Volume:
     series_number: int | None = None
 
 
-def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volume:
+def read_image(path: str | os.PathLike, *, modality: str | None = None, nan_background: bool = False) -> Volume:
     """Read a scan as stored in its file, and check that it is usable.
 
     NIfTI, FreeSurfer (`.mgz`), MINC and Analyze files are read by nibabel with scale factors applied (see
@@ -84,6 +72,7 @@ def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volum
     Args:
         path: file, or folder of DICOM files; `folder::SeriesInstanceUID` for one of several series.
         modality: modality by which to choose among several series in a folder; see `choose_series`.
+        nan_background: whether NaN is background, and becomes 0 with a warning; otherwise it is an error.
 
     Raises:
         OSError: the file does not exist, is damaged, or has an unknown format.
@@ -96,6 +85,8 @@ def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volum
         raise FileNotFoundError(f"scan '{path}' does not exist; check the path, pattern or table.")
     else:
         volume = load_file(location)
+    if nan_background:
+        volume = _with_background(volume)
     _check_voxels(volume.path, volume.voxels)
     check_affine(volume.affine, volume.path)
     for warning in volume.warnings:
@@ -104,16 +95,18 @@ def read_image(path: str | os.PathLike, *, modality: str | None = None) -> Volum
 
 
 def check_affine(affine: np.ndarray, path: str | os.PathLike) -> None:
-    """Raise an error if an affine is not finite or not invertible.
+    """Raise an error if an affine is not finite or not invertible, or its voxels are of no possible size.
 
     Raises:
-        ValueError: an entry is not finite, a voxel axis has length 0, or the axes are in one plane.
+        ValueError: an entry is not finite, a voxel axis has length 0 or one outside of `POSSIBLE`, or the axes are in
+            one plane.
     """
-    if not usable(affine):
-        spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if not usable(affine) or spacing.min() < POSSIBLE[0] or spacing.max() > POSSIBLE[1]:
         raise ValueError(
             f"scan '{path}' has an unusable affine, voxel spacing {np.round(spacing, 6).tolist()} mm: it must be "
-            "finite and invertible. Export the scan again from its DICOM series, or correct its header."
+            f"finite, invertible and between {POSSIBLE[0]:g} and {POSSIBLE[1]:g} mm. Export the scan again from its "
+            "DICOM series, or correct its header."
         )
 
 
@@ -142,7 +135,8 @@ def load_file(path: Path) -> Volume:
 
     Raises:
         OSError: the file is damaged or has an unknown format.
-        ValueError: the file is not one 3D volume of real numbers.
+        ValueError: the file is not one 3D volume of real numbers, or its header states more voxels than it holds or
+            than fit into memory.
     """
     check_content(path)
     name = path.name.lower()
@@ -151,11 +145,10 @@ def load_file(path: Path) -> Volume:
             f"scan '{path}' has an unknown suffix. Known are {', '.join(KNOWN)}, and folders of DICOM files; convert "
             "it to NIfTI first."
         )
-    read = _nifti_parts if is_nifti(path) else _nibabel_parts if name.endswith(NIBABEL_SUFFIXES) else _itk_parts
     try:
-        if is_gzipped(path):
-            _check_gzip(path)
-        parts = read(path)
+        parts = reader_of(path)(path)
+    except TooLargeError:
+        raise
     except Exception as error:  # each reader raises its own types: EOFError, ImageFileError, ...
         reason = " ".join(str(error).split()[-25:]) or type(error).__name__
         raise OSError(
@@ -177,62 +170,6 @@ def load_file(path: Path) -> Volume:
         warnings=(*warnings, *more),
         slice_thickness=sidecar_thickness(path),
     )
-
-
-Parts = tuple[np.ndarray, np.ndarray, Storage, list[str]]
-
-
-def _nifti_parts(path: Path) -> Parts:
-    """Return voxels `(x, y, z, ...)`, affine, number format, and warnings."""
-    if is_gzipped(path) == path.name.lower().endswith(".gz"):
-        image: Any = nib.load(path)
-    else:
-        image = _nifti_of_bytes(unpacked(path))
-    affine, warnings = nifti_affine(image)
-    voxels = image.dataobj
-    storage = Storage(str(voxels.dtype), float(voxels.slope), float(voxels.inter))
-    return np.asanyarray(voxels), affine, storage, warnings
-
-
-def _nifti_of_bytes(content: bytes) -> nib.Nifti1Image:
-    """Return the image of a NIfTI file whose name states the wrong compression."""
-    second = nib.Nifti2Header.may_contain_header(content[:540])
-    return (nib.Nifti2Image if second else nib.Nifti1Image).from_bytes(content)
-
-
-def _nibabel_parts(path: Path) -> Parts:
-    """Read FreeSurfer, MINC and Analyze files."""
-    if path.suffix.lower() in (".mgz", ".mgh"):
-        image: Any = nib.MGHImage.from_bytes(unpacked(path))  # nibabel's load leaves the file open
-    else:
-        image = nib.load(path)
-    voxels = np.asanyarray(image.dataobj)
-    affine = image.affine
-    warnings: list[str] = []
-    if isinstance(image, nib.Nifti1Pair):
-        affine, warnings = nifti_affine(image)
-    elif isinstance(image, nib.AnalyzeImage):
-        warnings = [
-            "it is an Analyze file, which does not state its orientation; left and right, and which end is up, are "
-            "guessed as nibabel does. Give NIfTI if there is one"
-        ]
-    return voxels, affine, Storage(str(voxels.dtype)), warnings
-
-
-def _itk_parts(path: Path) -> Parts:
-    import itk  # takes seconds, and most scans are NIfTI or DICOM
-
-    from ..geometry.itk_image import from_itk
-
-    voxels, affine = from_itk(itk.imread(str(path)))
-    return voxels, affine, Storage(str(voxels.dtype)), []
-
-
-def _check_gzip(path: Path) -> None:
-    """Read a compressed file to its end to verify its checksum; nibabel stops earlier and misses changed bytes."""
-    with gzip.open(path) as file:
-        while file.read(1 << 22):
-            pass
 
 
 def _one_volume(path: Path, volume: np.ndarray) -> np.ndarray:
@@ -258,12 +195,23 @@ def _one_volume(path: Path, volume: np.ndarray) -> np.ndarray:
     return volume.astype(np.float32, copy=False)
 
 
+def _with_background(volume: Volume) -> Volume:
+    """Return a volume with 0 in place of NaN, and a warning if there is any."""
+    missing = np.isnan(volume.voxels)
+    if not missing.any():
+        return volume
+    warning = f"{100 * missing.mean():.1f} % of its voxels are NaN and were taken as background, 0"
+    voxels = np.where(missing, np.float32(0), volume.voxels)
+    return replace(volume, voxels=voxels, warnings=(*volume.warnings, warning))
+
+
 def _check_voxels(path: str | os.PathLike, volume: np.ndarray) -> None:
     """Raise an error if intensities are not finite, all 0, or constant."""
     broken = int(np.count_nonzero(~np.isfinite(volume)))
     if broken:
         raise ValueError(
-            f"scan '{path}' has {broken} NaN or infinite voxels. Export it again, or replace them (background by 0)."
+            f"scan '{path}' has {broken} NaN or infinite voxels. Export it again, or replace them (background by 0). "
+            "If NaN is its background, an inference takes it as 0 with --nan_background true."
         )
     if not volume.any():
         raise ValueError(f"scan '{path}' is empty: every voxel is 0. Export it again, or exclude this subject.")

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 
 from ..files.atomic import atomic_path
-from .read_volume import Storage
+from .storage import Storage
 
 ALIGNED = 2
 """NIfTI code of sform and qform: coordinates aligned to another file (the input)."""

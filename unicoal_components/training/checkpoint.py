@@ -6,23 +6,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch.distributed as dist
 from ignite.engine import Engine, Events
 from monai.engines.workflow import Workflow
 
-from ..datasets.training_record import Subjects, merged, read_record, read_selected_by, record_path, write_record
+from .. import interruption
+from ..datasets.training_record import Subjects, merged, read_record, read_selected_by, training_record
+from ..files.checksum import record_path
 from ..files.writable import check_writable
-from ..runtime.distributed import from_first_rank, rank, unwrap, world_size
+from ..runtime.distributed import from_first_rank, largest_of_ranks, rank, unwrap
 from ..runtime.weights import check_fit, read_weights, save_weights
-from .random_state import get_random_state, set_random_state
+from .epoch_position import EpochPosition, can_continue
 
 logger = logging.getLogger(__name__)
 FILE_NAME = "checkpoint.pt"
+TRAINING, VALIDATING, SAVING = "", "validating", "saving"
+"""What a signal interrupts."""
+CONTINUE = "the same command continues"
 RESTART_HINT = "set resume to false or output_dir to a new folder to start from scratch"
 
 
 class ResumeCheckpoint:
-    """Save a checkpoint at the end of each epoch, and resume from it at the next start.
+    """Save a checkpoint after each epoch and when a signal stops the training; resume from it at the next start.
 
     `checkpoint.pt` in `output_dir` holds generator, discriminator, average, optimizers, counters, the best
     score, the states of all random generators and the training subjects. It is replaced atomically, so that a process
@@ -34,8 +38,8 @@ class ResumeCheckpoint:
     It saves after all other handlers of the epoch's end, validation included, whatever its position in the list of
     handlers. Put it first, so that it restores before other handlers act on the start.
 
-    Each epoch starts with the random state after the last iteration before it. So random numbers drawn by validation
-    and by starting workers, which differ between a restart and persistent workers, have no effect.
+    A signal (see `interruption`) stops the training after the current iteration, or a validation at once, which is then
+    repeated from its start. The epoch continues after its last iteration: `EpochPosition`.
 
     Args:
         output_dir: folder of `checkpoint.pt`; created if needed.
@@ -72,7 +76,9 @@ class ResumeCheckpoint:
         self.subjects = subjects
         self.validation_subjects = validation_subjects
         self._selected_before: Subjects = {} if pretrained is None else read_selected_by(pretrained) or {}
-        self._random_state: dict[str, Any] | None = None  # at the end of the last epoch
+        self._position = EpochPosition()
+        self._saved_iteration = 0
+        self._stage = TRAINING
 
     def attach(self, engine: Engine) -> None:
         """Restore when `engine` starts and save when each of its epochs ends.
@@ -81,24 +87,43 @@ class ResumeCheckpoint:
             engine: a `UniCOALTrainer`.
         """
         engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_STARTED, self._continue_random)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._keep_random)
+        engine.add_event_handler(Events.ITERATION_STARTED, self._begin_iteration)
+        engine.add_event_handler(Events.INTERRUPT, self._save_interrupted)
         engine.add_event_handler(Events.COMPLETED, self._finish)
 
-    def _keep_random(self, trainer: Any) -> None:
-        if trainer.state.iteration % trainer.state.epoch_length == 0:
-            self._random_state = get_random_state()
+    def _begin_iteration(self, trainer: Any) -> None:
+        self._stage = TRAINING
+        self._position.proceed(trainer)
 
-    def _continue_random(self, trainer: Any) -> None:
-        if (trainer.state.iteration - 1) % trainer.state.epoch_length == 0 and self._random_state is not None:
-            set_random_state(self._random_state)
+    def _end_iteration(self, trainer: Any) -> None:
+        """Stop here if a signal asks any process to; at the end of an epoch, validation or `_save` does."""
+        signal = largest_of_ranks(interruption.requested(), device=trainer.state.device)
+        at_end = _done(trainer) == 0
+        if signal or at_end:
+            self._position.keep(trainer)
+        if signal:
+            interruption.request(signal)
+        if signal and not at_end:
+            interruption.check()
+
+    def _begin_validation(self, evaluator: Any) -> None:
+        self._stage = VALIDATING
+        interruption.defer(False)
+        interruption.check()
+
+    def _end_validation(self, evaluator: Any) -> None:
+        interruption.defer(True)
 
     def _start(self, trainer: Any) -> None:
         if rank() == 0:
             for folder in {self.path.parent, self.model_path.parent}:
                 check_writable(folder)
-        if not trainer.has_event_handler(self._save, Events.EPOCH_COMPLETED):
-            trainer.add_event_handler(Events.EPOCH_COMPLETED, self._save)  # added now, so that it runs after all others
+        if not trainer.has_event_handler(self._save, Events.EPOCH_COMPLETED):  # added now, to run after all others
+            trainer.add_event_handler(Events.ITERATION_COMPLETED, self._end_iteration)
+            trainer.add_event_handler(Events.EPOCH_COMPLETED, self._save)
+            if isinstance(self.evaluator, Engine):
+                self.evaluator.add_event_handler(Events.EPOCH_STARTED, self._begin_validation)
+                self.evaluator.add_event_handler(Events.EPOCH_COMPLETED, self._end_validation)
         found = from_first_rank(self.path.is_file())
         if found and self.resume:
             self._restore(trainer, read_weights(self.path))
@@ -109,12 +134,32 @@ class ResumeCheckpoint:
 
     def _save(self, trainer: Any) -> None:
         """Write the best model first: if the process dies in between, the repeated epoch finds the same best again."""
-        states = self._random_states()
+        self._stage = SAVING
         improved = self._improved(trainer)
         if rank() == 0:
             if improved:
                 self._save_model(trainer)
-            save_weights(self._collect(trainer, states), self.path)
+            save_weights(self._collect(trainer), self.path)
+        self._saved_iteration = trainer.state.iteration
+        interruption.advise(f"epoch {trainer.state.epoch} is complete in '{self.path}'; {CONTINUE}.")
+        interruption.check()
+
+    def _save_interrupted(self, trainer: Any) -> None:
+        """Write a checkpoint inside an epoch, or before the validation after it, unless there is one."""
+        done, epoch = _done(trainer), trainer.state.epoch
+        if trainer.state.iteration == self._saved_iteration:
+            return
+        if self._position.iteration != trainer.state.iteration or not (can_continue(trainer) if done else self._stage):
+            interruption.advise(f"the training since '{self.path}' is lost; {CONTINUE} from there.")
+            return
+        if self._stage == SAVING:
+            self._save(trainer)
+        if rank() == 0:
+            save_weights(self._collect(trainer), self.path)
+        if done:  # all processes stop here
+            largest_of_ranks(0, device=trainer.state.device)
+        place = f"iteration {done} of {trainer.state.epoch_length}" if done else "its last iteration, before validation"
+        interruption.advise(f"epoch {epoch} is saved after {place} in '{self.path}'; {CONTINUE}.")
 
     def _finish(self, trainer: Any) -> None:
         if not self._validated() and trainer.state.epoch > 0 and rank() == 0:
@@ -122,13 +167,13 @@ class ResumeCheckpoint:
 
     def _save_model(self, trainer: Any) -> None:
         """Write the model together with its record, so that the record always describes these weights."""
-        save_weights(_model_state(trainer), self.model_path)
+        record = None
         if self.subjects is None:
             record_path(self.model_path).unlink(missing_ok=True)
         else:
             seen = trainer.state.iteration * trainer.batch_size
-            chosen_by = self._selected_by()
-            write_record(self.model_path, subjects=self.subjects, images_seen=seen, selected_by=chosen_by)
+            record = training_record(subjects=self.subjects, images_seen=seen, selected_by=self._selected_by())
+        save_weights(_model_state(trainer), self.model_path, record=record)
 
     def _selected_by(self) -> Subjects | None:
         """Return the subjects that selected the best model so far; without a validation nothing was selected."""
@@ -152,23 +197,16 @@ class ResumeCheckpoint:
             return False
         return True
 
-    def _random_states(self) -> list[dict[str, Any]]:
-        """Collect the random states of all processes."""
-        states: list[Any] = [self._random_state]
-        if world_size() > 1:
-            states = [None] * world_size()
-            dist.all_gather_object(states, self._random_state)
-        return states
-
-    def _collect(self, trainer: Any, random_states: list[dict[str, Any]]) -> dict[str, Any]:
+    def _collect(self, trainer: Any) -> dict[str, Any]:
         engines = {"trainer": trainer, "evaluator": self.evaluator}
         return {
             **{name: part.state_dict() for name, part in self._parts(trainer).items()},
-            "epoch": trainer.state.epoch,
+            "epoch": trainer.state.iteration // trainer.state.epoch_length,
             "iteration": trainer.state.iteration,
+            "validation_pending": self._stage == VALIDATING,
             "epoch_length": trainer.state.epoch_length,
             "best": {name: _best(engine) for name, engine in engines.items() if engine is not None},
-            "random_states": random_states,
+            **self._position.state_dict(),
             "subjects": self.subjects,
             "selected_by": self._selected_by(),
         }
@@ -197,9 +235,13 @@ class ResumeCheckpoint:
                 engine.state.best_metric = content["best"][name]["metric"]
                 engine.state.best_metric_epoch = content["best"][name]["epoch"]
         self._add_earlier_subjects(content)
-        if rank() < len(content["random_states"]):
-            self._random_state = content["random_states"][rank()]
+        self._position.load_state_dict(content, trainer)
+        self._saved_iteration = trainer.state.iteration
         self._log_progress(trainer)
+        interruption.advise(f"nothing was trained since '{self.path}' was written; {CONTINUE}.")
+        if content.get("validation_pending") and isinstance(self.evaluator, Engine):
+            self.evaluator.run(trainer.state.epoch)  # type: ignore[call-arg]
+            self._save(trainer)
 
     def _add_earlier_subjects(self, content: Mapping[str, Any]) -> None:
         """Add the subjects seen before the restart, in case the data changed.
@@ -233,17 +275,24 @@ class ResumeCheckpoint:
 
     def _log_progress(self, trainer: Any) -> None:
         done, wanted = trainer.state.epoch, trainer.state.max_epochs
+        inside = _done(trainer)
         if done >= wanted:
             message = "Training is already complete: %s is at epoch %d of %d. To train further, raise max_epochs; to "
             message += "start from scratch, set resume to false or output_dir to a new folder."
             logger.warning(message, self.path, done, wanted)
         else:
-            logger.info("Resuming from %s: epoch %d of %d comes next", self.path, done + 1, wanted)
+            place = f", iteration {inside + 1} of {trainer.state.epoch_length}," if inside else ""
+            logger.info("Resuming from %s: epoch %d of %d%s comes next", self.path, done + 1, wanted, place)
 
 
 def _model_state(trainer: Any) -> Mapping[str, Any]:
     """Return the state dict to release: the average's if there is one."""
     return trainer.average.state_dict() if trainer.average is not None else unwrap(trainer.network).state_dict()
+
+
+def _done(trainer: Any) -> int:
+    """Return the iterations done of an unfinished epoch, 0 between epochs."""
+    return trainer.state.iteration % trainer.state.epoch_length
 
 
 def _best(engine: Any) -> dict[str, float | int]:

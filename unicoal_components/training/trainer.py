@@ -15,6 +15,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
+from .. import interruption
 from ..keys import Keys
 from ..losses.objective import SynthesisObjective, Terms, blur_images
 from ..runtime.distributed import average_gradients, broadcast_state, unwrap, world_size
@@ -132,6 +133,7 @@ class UniCOALTrainer(SupervisedTrainer):
         if max_gradient_norm is not None and max_gradient_norm <= 0:
             raise ValueError(f"max_gradient_norm is {max_gradient_norm}; it must be > 0, or null for no limit")
         self.max_gradient_norm = max_gradient_norm
+        self.metrics = {**(key_train_metric or {}), **(additional_metrics or {})}
         self.guard = NonFiniteGuard(patience=nonfinite_patience)
         self.statistics = InputStatistics(
             network=unwrap(network), magnitude_half_life_images=magnitude_half_life_images
@@ -174,8 +176,13 @@ class UniCOALTrainer(SupervisedTrainer):
         return max(self.state.iteration - 1, 0) * self.batch_size
 
     def run(self) -> None:  # type: ignore[override]
-        """Train until `max_epochs`, without the base class's gradient scaler, which bfloat16 does not need."""
-        Workflow.run(self)
+        """Train until `max_epochs`, without the base class's gradient scaler, which bfloat16 does not need.
+
+        Raises:
+            Stopped: a signal asked to stop; `Events.INTERRUPT` was fired, to save what can be resumed.
+        """
+        with interruption.saving(lambda: self.fire_event(Events.INTERRUPT)):
+            Workflow.run(self)
 
     def _iteration(self, engine: "UniCOALTrainer", batchdata: dict[str, torch.Tensor]) -> dict:  # type: ignore[override]
         """Take one step of the discriminator and one of the generator.

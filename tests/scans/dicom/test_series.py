@@ -178,3 +178,12 @@ def test_headers_of_many_slices_are_read_without_their_pixels(dicom_series):
         path.write_bytes(whole[:-100])  # as pixels are not read, their end is not missed here
     assert len(find_series(folder)) == 1
     assert np.all([path.exists() for path in find_series(folder)[0].files])
+
+
+@pytest.mark.parametrize("kept", [0, 100])
+def test_a_file_that_is_dicom_by_its_name_alone_is_named(dicom_series, kept):
+    folder = dicom_series(3)
+    first = min(folder.iterdir())
+    (folder / "cut.dcm").write_bytes(first.read_bytes()[:kept])
+    with pytest.raises(OSError, match=r"cut\.dcm"):
+        find_series(folder)

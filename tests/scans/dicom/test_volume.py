@@ -8,8 +8,9 @@ import numpy as np
 import pydicom
 import pytest
 from monai.data.image_reader import PydicomReader
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
+from unicoal_components.scans.dicom import files
 from unicoal_components.scans.dicom import pixels as dicom_pixels
 from unicoal_components.scans.dicom.series import choose_series, find_series
 from unicoal_components.scans.dicom.volume import read_series
@@ -199,6 +200,7 @@ def test_parts_of_a_series_are_read_one_by_one(dicom_series):
         ({"thickness": 3.0, "spacing": 4.5}, "3.00 mm at a distance of 4.50 mm.*1.50 mm"),
         ({"tags": {"Modality": "CT"}}, "Modality CT, not MR"),
         ({"tags": {"SyntheticData": "YES"}}, "itself synthetic"),
+        ({"each": lambda i, dataset: setattr(dataset, "PatientID", f"P{i > 2}")}, "name 2 patients"),
         ({"tags": {"ImagesInAcquisition": 9}}, "6 slices, but ImagesInAcquisition is 9"),
         ({"each": lambda i, dataset: setattr(dataset, "InstanceNumber", i + 1 + (i > 3))}, "gaps in InstanceNumber"),
     ],
@@ -257,3 +259,65 @@ def test_a_phase_image_is_of_no_modality_and_warned_of(dicom_series, tags):
     folder = dicom_series(4, tags=tags | {"SeriesDescription": "t1_se_tra"})
     assert choose_series(folder).modality is None
     assert any("phase image" in warning for warning in read(folder).warnings)
+
+
+def raw(keyword, text, kind):
+    """Return a change of a slice: an element with a value as a damaged or odd file has it, unchecked."""
+
+    def change(index, dataset):
+        tag = pydicom.tag.Tag(keyword)
+        dataset._dict[tag] = pydicom.dataelem.RawDataElement(tag, kind, len(text), text, 0, False, True)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "kind"),
+    [
+        ("Rows", b"12\\13", "IS"),
+        ("Modality", b"MR\\CT", "CS"),
+        ("RescaleSlope", b"nan", "DS"),
+        ("RescaleSlope", b"text", "LO"),
+        ("RescaleIntercept", b"1\\2", "DS"),
+        ("PixelSpacing", b"nan\\1", "DS"),
+        ("PixelSpacing", b"-1\\1", "DS"),
+        ("ImagePositionPatient", b"a\\b\\c", "LO"),
+        ("BitsAllocated", bytes(2), "US"),
+        ("InstanceNumber", b"1e400", "DS"),
+        ("ContrastBolusAgent", b"1\\2", "DS"),
+        ("ImageType", b"\x05\x00", "US"),
+        ("EchoTime", b"a\\b", "LO"),
+    ],
+)
+def test_a_value_of_a_wrong_kind_is_read_or_named(dicom_series, keyword, text, kind):
+    folder = dicom_series(3, each=raw(keyword, text, kind))
+    try:
+        volume = read(folder)
+    except (ValueError, OSError) as error:
+        assert str(folder) in str(error)
+    else:
+        assert volume.voxels.shape == (12, 10, 3) and np.isfinite(volume.affine).all()
+
+
+def test_an_unknown_character_set_is_one_warning_and_no_log(dicom_series, caplog):
+    volume = read(dicom_series(6, tags={"SpecificCharacterSet": "ISO_IR 666"}))
+    assert sum("ISO_IR 666" in warning for warning in volume.warnings) == 1
+    assert "Unknown encoding" not in caplog.text
+
+
+def test_a_file_that_inflates_to_far_more_is_refused(dicom_series, monkeypatch):
+    def deflate(index, dataset):
+        dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+
+    folder = dicom_series(3, each=deflate)
+    assert read(folder).voxels.shape == (12, 10, 3)
+    files._read_header.cache_clear()
+    monkeypatch.setattr(files, "INFLATED", 100)
+    with pytest.raises(OSError, match=str(folder)):
+        read(folder)
+
+
+def test_a_header_that_states_more_pixels_than_the_file_can_hold_is_refused(dicom_series):
+    folder = dicom_series(3, tags={}, each=change(Rows=60000, Columns=60000))
+    with pytest.raises((OSError, ValueError), match=str(folder)):
+        read(folder)

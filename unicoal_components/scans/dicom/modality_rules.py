@@ -134,7 +134,7 @@ def modality_of_header(header: Mapping[str, Any] | Any, *, seconds: bool = False
         repetition_time=repetition,
         echo_time=echo,
         inversion_time=inversion,
-        contrast_agent=header.get("ContrastBolusAgent"),
+        contrast_agent=str(header.get("ContrastBolusAgent") or ""),
     )
 
 
@@ -223,7 +223,7 @@ def _codes(value: Any) -> list[str]:
     """Return DICOM codes as a list, given one, several or none."""
     if value is None or isinstance(value, str):
         return re.split(r"[\\_ ]", value) if value else []
-    return [str(code) for code in value]
+    return [str(code) for code in value] if isinstance(value, Iterable) else [str(value)]
 
 
 def _number(value: Any) -> float | None:

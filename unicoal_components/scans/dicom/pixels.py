@@ -12,7 +12,8 @@ from pydicom import Dataset, dcmread
 from pydicom.pixels import get_decoder, pixel_array
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from .files import int_or_none
+from ...files.memory_limit import check_memory
+from .files import check_inflated, convert_values, header_errors, int_or_none
 from .frames import frame_headers, is_multi_frame
 
 INSTALL_HINT = {
@@ -23,12 +24,20 @@ INSTALL_HINT = {
 }
 """Packages to install, by the first words of the name of the transfer syntax."""
 
+PIXEL = 16
+"""Bytes of memory for each pixel of a series that is processed."""
+
+LARGEST_RATIO = 1000
+"""Ratio of compression that no image of a patient reaches."""
+
 
 def read_slices(path: Path, frames: Sequence[int | None]) -> tuple[list[Dataset], list[np.ndarray], str]:
     """Return headers without pixels and stored pixels `(rows, columns)` of a file's slices, and the file's SHA-256."""
     with _reading(path):
         content = path.read_bytes()
+        check_inflated(io.BytesIO(content))
         header = dcmread(io.BytesIO(content), force=True)
+        convert_values(header)
     if "TransferSyntaxUID" not in header.file_meta:  # a file without preamble
         implicit, little = header.original_encoding
         header.file_meta.TransferSyntaxUID = (
@@ -36,7 +45,13 @@ def read_slices(path: Path, frames: Sequence[int | None]) -> tuple[list[Dataset]
         )
     _check_kind(header, path)
     _check_decoder(header, path)
+    with header_errors(path):
+        pixels = int(header.Rows) * int(header.Columns) * len(frames)
+        stored = pixels * int(header.BitsAllocated) // 8
+    check_memory(path, PIXEL * pixels)
     with _reading(path):
+        if stored > LARGEST_RATIO * len(content):
+            raise ValueError(f"its header states {stored:,} bytes of pixels, but it has {len(content):,}")
         if is_multi_frame(header):
             every = list(frame_headers(header))
             headers = [every[frame - 1] for frame in frames if frame is not None]
@@ -60,7 +75,7 @@ def _check_kind(header: Dataset, path: Path) -> None:
             f"'{path}' has {frames} frames and functional groups for {len(header.PerFrameFunctionalGroupsSequence)}. "
             "It is damaged; export the series again."
         )
-    if "MOSAIC" in (header.get("ImageType") or ()):
+    if "MOSAIC" in str(header.get("ImageType")):
         raise ValueError(
             f"'{path}' is a mosaic: many slices tiled into one image. Convert the series to NIfTI first, for example "
             "with dcm2niix."

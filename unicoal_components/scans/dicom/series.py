@@ -1,5 +1,6 @@
 """Find and choose image series in a folder of DICOM files, using their headers only."""
 
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -10,9 +11,11 @@ from typing import Any
 import numpy as np
 from pydicom import Dataset
 
-from .files import SPLIT_BY, image_header, int_or_none, walk
+from .files import SPLIT_BY, header_errors, image_header, int_or_none, walk
 from .frames import FRAME_NUMBER, frame_headers, is_multi_frame
 from .modality_rules import modality_of_header
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class DicomSeries:
         modality: guessed modality, see `modality_of_header`; `None` when unsure.
         files: file of each slice, in order of InstanceNumber; an enhanced object is the file of many slices.
         frames: number of each slice within its file, from 1 on; `None` if the file is that slice alone.
+        synthetic: whether it says that it was computed (SyntheticData), as the series that this package writes.
         folder: folder that was searched, used in error messages.
     """
 
@@ -38,6 +42,7 @@ class DicomSeries:
     files: tuple[Path, ...]
     frames: tuple[int | None, ...]
     folder: Path
+    synthetic: bool = False
 
     @property
     def key(self) -> str:
@@ -73,11 +78,19 @@ def find_series(folder: str | os.PathLike) -> list[DicomSeries]:
     """
     folder = Path(folder)
     grouped: dict[str, list[tuple[Path, Dataset]]] = {}
+    others: list[str] = []
     for path in walk(folder):
-        if (header := image_header(path)) is not None:
-            images = frame_headers(header) if is_multi_frame(header) else [header]
-            slices = grouped.setdefault(str(header.get("SeriesInstanceUID") or ""), [])
-            slices.extend((path, image) for image in images)
+        with header_errors(path):
+            header = image_header(path)
+            if header is None:
+                others.append(path.name)
+                continue
+            images = list(frame_headers(header)) if is_multi_frame(header) else [header]
+        slices = grouped.setdefault(str(header.get("SeriesInstanceUID") or ""), [])
+        slices.extend((path, image) for image in images)
+    if others and grouped:
+        more = f" and {len(others) - 10} more" if len(others) > 10 else ""
+        logger.info("'%s': not DICOM images, not processed: %s%s", folder, ", ".join(others[:10]), more)
     found = []
     for uid, slices in grouped.items():
         parts = _parts(slices)
@@ -87,6 +100,8 @@ def find_series(folder: str | os.PathLike) -> list[DicomSeries]:
 
 def choose_series(folder: str | os.PathLike, *, uid: str | None = None, modality: str | None = None) -> DicomSeries:
     """Return the series with a UID, or else the only series, or else the only one guessed to be of `modality`.
+
+    Without a UID, synthetic series are left out if there are others. The series that are not chosen are logged.
 
     Args:
         folder: folder with DICOM files in it or below it.
@@ -100,15 +115,21 @@ def choose_series(folder: str | os.PathLike, *, uid: str | None = None, modality
     """
     series = find_series(folder)
     if not series:
-        raise FileNotFoundError(f"'{folder}' holds no DICOM image. Give the folder with the slices of a series.")
+        directory = Path(folder, "DICOMDIR").is_file()
+        also = " It has a DICOMDIR, which only lists files: copy them too." if directory else ""
+        raise FileNotFoundError(f"'{folder}' holds no DICOM image. Give the folder with the slices of a series.{also}")
     listed = "; ".join(map(str, series))
     if uid is not None:
         chosen = [one for one in series if one.key == uid] or [one for one in series if one.uid == uid]
         if not chosen:
             raise ValueError(f"'{folder}' holds no series with the UID {uid}. It holds: {listed}. Give one of these.")
     else:
-        chosen = series if len(series) == 1 else [one for one in series if modality and one.modality == modality]
+        acquired = [one for one in series if not one.synthetic] or series
+        chosen = acquired if len(acquired) == 1 else [one for one in acquired if modality and one.modality == modality]
     if len(chosen) == 1:
+        for other in series:
+            if other is not chosen[0]:
+                logger.info("'%s': not processed: %s%s", folder, other, ", synthetic" if other.synthetic else "")
         return chosen[0]
     if len(chosen) > 1:
         listed = "; ".join(map(str, chosen))
@@ -133,13 +154,14 @@ def _series(folder: Path, uid: str, part: int, slices: list[tuple[Path, Dataset]
         tuple(path for path, _ in slices),
         tuple(int_or_none(header.get(FRAME_NUMBER)) if FRAME_NUMBER in header else None for _, header in slices),
         folder,
+        first.get("SyntheticData") == "YES",
     )
 
 
 def _parts(slices: list[tuple[Path, Dataset]]) -> list[list[tuple[Path, Dataset]]]:
     """Split the slices of one UID by matrix and orientation, and by `SPLIT_BY` if positions repeat."""
     slices = sorted(slices, key=lambda pair: (int_or_none(pair[1].get("InstanceNumber")) or 0, pair[0]))
-    by_grid = _grouped(slices, lambda header: (header.get("Rows"), header.get("Columns"), _direction(header)))
+    by_grid = _grouped(slices, lambda header: (str(header.get("Rows")), str(header.get("Columns")), _direction(header)))
     return [part for grid in by_grid for part in _unrepeated(grid, SPLIT_BY)]
 
 
@@ -149,8 +171,8 @@ def _unrepeated(slices: list, tags: tuple[str, ...]) -> list[list]:
     if len(set(positions)) == len(positions) or set(positions) == {"None"}:
         return [slices]
     if not tags:  # volumes that no element tells apart may still be objects of their own
-        files = _grouped(slices, lambda header: header.get("SOPInstanceUID")) if FRAME_NUMBER in slices[0][1] else []
-        return files if len(files) > 1 else [slices]
+        enhanced = FRAME_NUMBER in slices[0][1]
+        return _grouped(slices, lambda header: str(header.get("SOPInstanceUID"))) if enhanced else [slices]
     parts = _grouped(slices, lambda header: str(header.get(tags[0])))
     return [whole for part in parts for whole in _unrepeated(part, tags[1:])]
 
@@ -166,6 +188,6 @@ def _grouped(slices: list, key: Callable[[Dataset], Any]) -> list[list]:
 def _direction(header: Dataset) -> tuple[float, ...] | None:
     """Return the orientation rounded to 0.01: coarse enough to ignore jitter, fine enough to separate planes."""
     try:
-        return tuple(np.round(np.asarray(header.get("ImageOrientationPatient"), dtype=float), 2) + 0.0)
+        return tuple((np.round(np.asarray(header.get("ImageOrientationPatient"), dtype=float), 2) + 0.0).ravel())
     except (TypeError, ValueError):
         return None

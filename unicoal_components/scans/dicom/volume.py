@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from pydicom import Dataset
+from pydicom.charset import python_encoding
 
 from .files import int_or_none
 from .geometry import slice_plane, stack_geometry
@@ -17,6 +18,9 @@ from .series import DicomSeries
 
 BIG_GAP = 0.2
 """Fraction of the slice thickness; a larger gap between slices gives a warning."""
+
+PATIENT = ("PatientID", "PatientName", "PatientBirthDate")
+"""Elements that are the same in all slices of one patient."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,16 +79,17 @@ def read_series(series: DicomSeries) -> DicomVolume:
     planes = [
         slice_plane(header, name=f"{path}{_frame(frame)}") for header, (path, frame) in zip(headers, names, strict=True)
     ]
+    rescales = [_rescale(header, path) for header, (path, _) in zip(headers, names, strict=True)]
     order, affine, uneven = stack_geometry(planes, name=name, labels=labels)
     rows, columns = pixels[0].shape
     voxels = np.empty((columns, rows, len(order)), dtype=np.float32, order="F")
     for z, index in enumerate(order):
-        voxels[:, :, z] = _scaled(headers[index], pixels[index]).T
+        slope, intercept = rescales[index]  # may differ between slices
+        voxels[:, :, z] = (slope * pixels[index].astype(np.float64) + intercept).T
     source = tuple(headers[index] for index in order)
     spacing = float(np.linalg.norm(affine[:3, 2]))
     dtype = str(np.result_type(*pixels))
-    rescales = {_rescale(header) for header in headers}
-    shared = rescales.pop() if len(rescales) == 1 else None
+    shared = rescales[0] if len(set(rescales)) == 1 else None
     thicknesses = {positive_number(header.get("SliceThickness")) for header in headers}
     thickness = thicknesses.pop() if len(thicknesses) == 1 else None
     notes = (*copies, *uneven, *_warnings(source, spacing, series))
@@ -98,7 +103,7 @@ def _without_copies(
     kept: dict[Any, int] = {}
     copies = []
     for index, (header, (path, frame)) in enumerate(zip(headers, names, strict=True)):
-        key = (header.get("SOPInstanceUID"), frame, str(header.get("ImagePositionPatient")))
+        key = (str(header.get("SOPInstanceUID") or ""), frame, str(header.get("ImagePositionPatient")))
         if key[0] and key in kept and np.array_equal(pixels[index], pixels[kept[key]]):
             copies.append(f"'{path.name}' is a copy of '{names[kept[key]][0].name}' and was left out")
         else:
@@ -136,15 +141,19 @@ def _check_one_series(headers: Sequence[Dataset], files: Sequence[Path], series:
             )
 
 
-def _scaled(header: Dataset, values: np.ndarray) -> np.ndarray:
-    """Return slope * stored + intercept, computed in float64; both are optional and may differ between slices."""
-    slope, intercept = _rescale(header)
-    return values * slope + intercept
-
-
-def _rescale(header: Dataset) -> tuple[float, float]:
+def _rescale(header: Dataset, path: Path) -> tuple[float, float]:
+    """Return the slope and intercept of a slice; both are optional."""
     slope, intercept = header.get("RescaleSlope"), header.get("RescaleIntercept")
-    return float(1 if slope is None else slope), float(intercept or 0)
+    try:
+        scale = float(1 if slope is None else slope), float(intercept or 0)
+    except (TypeError, ValueError):
+        scale = math.nan, math.nan
+    if not math.isfinite(sum(scale)) or scale[0] == 0:
+        raise ValueError(
+            f"'{path}' has RescaleSlope {slope!s} and RescaleIntercept {intercept!s}; they must be numbers, the slope "
+            "not 0. Export the series again."
+        )
+    return scale
 
 
 def _warnings(source: Sequence[Dataset], spacing: float, series: DicomSeries) -> Iterator[str]:
@@ -156,8 +165,14 @@ def _warnings(source: Sequence[Dataset], spacing: float, series: DicomSeries) ->
     part = complex_part(first)
     if part is not None:
         yield f"it is a {part} image, not a magnitude image; results from it are meaningless"
+    charset = first.get("SpecificCharacterSet")
+    if charset and not _known_charset(charset):
+        yield f"its SpecificCharacterSet, {charset!s}, is unknown; names and descriptions may be misread"
     if first.get("SyntheticData") == "YES":
         yield "it is itself synthetic (SyntheticData YES); give the acquired series"
+    patients = {tuple(str(one.get(tag) or "") for tag in PATIENT) for one in source}
+    if len(patients) > 1:
+        yield f"its slices name {len(patients)} patients; it may be mixed from several series"
     numbers = sorted({number for one in source if (number := int_or_none(one.get("InstanceNumber"))) is not None})
     steps = np.diff(numbers)
     if not series.part and len(steps) and steps.max() > steps.min():
@@ -171,6 +186,10 @@ def _warnings(source: Sequence[Dataset], spacing: float, series: DicomSeries) ->
     gap = gap_warning(positive_number(first.get("SliceThickness")) or 0.0, spacing)
     if gap is not None:
         yield gap
+
+
+def _known_charset(names: Any) -> bool:
+    return all(str(name) in python_encoding for name in ([names] if isinstance(names, str) else names))
 
 
 def positive_number(value: Any) -> float | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
@@ -16,7 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from ...files.atomic_folder import atomic_folder
 from .codes import code_item, decimal_strings
 from .deidentify import hashed_uid
-from .files import is_dicom
+from .files import is_derived_series
 from .frames import FRAME_NUMBER
 from .header import derived_header
 from .placement import Placement, Plane, place_slices, plane_of
@@ -170,11 +170,8 @@ def series_scale(voxels: np.ndarray, *, keep_integers: bool = False) -> StoredSc
 
 def _check_replaceable(folder: Path) -> None:
     """Raise an error if a folder contains anything but a synthetic series, to avoid deleting other data."""
-    if not os.path.lexists(folder):
-        return
-    files = list(folder.iterdir()) if folder.is_dir() else [folder]
-    replaceable = folder.is_dir() and all(file.suffix == ".dcm" and file.is_file() and is_dicom(file) for file in files)
-    if not replaceable or (files and dcmread(files[0], specific_tags=["SyntheticData"]).get("SyntheticData") != "YES"):
+    is_empty = folder.is_dir() and not any(folder.iterdir())
+    if os.path.lexists(folder) and not is_empty and not is_derived_series(folder):
         raise OSError(
             f"cannot write the series to '{folder}': it contains files other than those of a derived series. "
             "Choose another folder, or move them away."

@@ -1,0 +1,33 @@
+"""Write the checksum of weights into the record beside them, `model.training.json`.
+
+    python tools/record_weights.py bundles/*/models/model.pt
+
+A training does this itself. It is for weights that were joined, converted or copied otherwise; reading compares both.
+"""
+
+import logging
+import sys
+
+from unicoal_components.runtime.weights import record_checksum
+
+logger = logging.getLogger("record_weights")
+
+
+def record_weights(*paths: str) -> None:
+    """Record the checksums of files of weights.
+
+    Args:
+        paths: the files, such as model.pt.
+    """
+    if not paths:
+        raise ValueError("there is no file of weights; give one or more, such as bundles/unified/models/model.pt.")
+    for path in paths:
+        logger.info("%s: sha256 %s", path, record_checksum(path))
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        record_weights(*sys.argv[1:])
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error

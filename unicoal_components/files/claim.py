@@ -1,0 +1,162 @@
+"""Folders that one process at a time writes into."""
+
+import errno
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from .partial import cannot_write, remove_leftovers_in
+
+logger = logging.getLogger(__name__)
+
+LOCK = ".unicoal.lock"
+"""Locked by the process that writes into the folder; the system frees it when the process ends, however it ends."""
+
+HOLDER = ".unicoal.holder.json"
+"""Names that process."""
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A folder that only this process writes into, see `claimed`.
+
+    Attributes:
+        folder: the folder.
+    """
+
+    folder: Path
+
+    def check(self, names: Iterable[str] = ()) -> None:
+        """Check that the folder is still there, and files in it; call it before saying that all went well.
+
+        Args:
+            names: paths of files, relative to the folder.
+
+        Raises:
+            OSError: the folder has been removed or replaced since it was claimed, or a file is missing; the message
+                names it.
+        """
+        gone = [name for name in (HOLDER, *names) if not (self.folder / name).is_file()]
+        if HOLDER in gone:
+            raise OSError(
+                f"the output folder '{self.folder}' was removed or replaced while results were written into it. Run "
+                "the same command again."
+            )
+        if gone:
+            raise OSError(
+                f"{len(gone)} files that were written into '{self.folder}' are gone, such as '{gone[0]}'. Run the same "
+                "command again."
+            )
+
+
+@contextmanager
+def claimed(folder: str | os.PathLike, *subfolders: str) -> Iterator[Claim]:
+    """Let only this process write into `folder` during the block; created if it does not exist.
+
+    The lock ends with the process, also when that is killed, and works between hosts as far as their shared disk
+    supports locks. What killed processes have left unfinished (see `partial_of`) is removed before the block and after
+    it.
+
+    Args:
+        folder: the folder.
+        subfolders: patterns, relative to `folder`, of further folders from which unfinished files are removed.
+
+    Raises:
+        OSError: another process writes into the folder; the message names the process, its host and since when.
+        CannotWriteError: the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> with claimed(folder):
+        ...     try:
+        ...         with claimed(folder):
+        ...             pass
+        ...     except OSError as error:
+        ...         print(f"process {os.getpid()} on {socket.gethostname()}" in str(error))
+        True
+    """
+    folder = Path(folder).absolute()
+    lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
+    holder = folder / HOLDER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _acquire(lock, folder)
+        try:
+            before = _read_holder(holder)
+            if before is not None:
+                logger.info("%s did not end in order; its unfinished files in '%s' are removed", before, folder)
+            _remove_leftovers(folder, subfolders)
+            _write_holder(holder)
+        except BaseException:
+            _release(lock, holder)
+            raise
+    except OSError as error:
+        if isinstance(error, BlockingIOError):
+            raise
+        raise cannot_write(folder, error) from error
+    try:
+        yield Claim(folder)
+    finally:
+        _remove_leftovers(folder, subfolders)
+        _release(lock, holder)
+
+
+def _acquire(lock: FileLock, folder: Path) -> None:
+    try:
+        lock.acquire()
+    except Timeout as error:
+        holder = _read_holder(folder / HOLDER) or "another process"
+        raise BlockingIOError(
+            f"the output folder '{folder}' is in use: {holder} writes into it. Wait until that has ended, or choose "
+            "another folder."
+        ) from error
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        logger.warning(
+            "cannot lock the output folder '%s' (%s); see to it that no other process writes into it",
+            folder,
+            error.strerror,
+        )
+
+
+def _remove_leftovers(folder: Path, subfolders: Sequence[str]) -> None:
+    remove_leftovers_in(folder, alone=True)
+    for subfolder in (place for pattern in subfolders for place in folder.glob(pattern)):
+        remove_leftovers_in(subfolder, alone=False)
+
+
+def _release(lock: FileLock, holder: Path) -> None:
+    with suppress(OSError):  # the folder may be gone
+        holder.unlink(missing_ok=True)
+        Path(lock.lock_file).unlink(missing_ok=True)  # before the release: a later process may lock a new one
+    lock.release()
+
+
+def _write_holder(path: Path) -> None:
+    content = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+
+def _read_holder(path: Path) -> str | None:
+    """Return the process named in the file, in words; `None` if there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {content['pid']} on {content['host']} (since {content['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
