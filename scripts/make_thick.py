@@ -14,7 +14,6 @@ import numpy as np
 
 from unicoal_components.command_line import run_command
 from unicoal_components.geometry.orientation import from_stack, spacing_of, thick_affine, to_stack
-from unicoal_components.interruption import exit_when_stopped
 from unicoal_components.scans.read_volume import read_image
 from unicoal_components.scans.write_nifti import nifti_storage, stored, write_nifti
 from unicoal_components.slices.slice_group import thick_count
@@ -111,5 +110,4 @@ def _first(phase: float | str, factor: float, seed: int, spacing: float, depth: 
 
 
 if __name__ == "__main__":
-    with exit_when_stopped():
-        run_command(make_thick)
+    run_command(make_thick)

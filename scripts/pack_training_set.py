@@ -11,7 +11,6 @@ import logging
 from unicoal_components.command_line import Words, run_command
 from unicoal_components.datasets.packed_set import MEGABYTE, check_packed_set
 from unicoal_components.datasets.packed_set import pack_training_set as write_packed_set
-from unicoal_components.interruption import exit_when_stopped
 
 logger = logging.getLogger("pack_training_set")
 
@@ -63,5 +62,4 @@ def pack_training_set(
 
 
 if __name__ == "__main__":
-    with exit_when_stopped():
-        run_command(pack_training_set)
+    run_command(pack_training_set)

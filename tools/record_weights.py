@@ -6,18 +6,22 @@ A training does this itself. It is for weights that were joined, converted or co
 """
 
 import logging
-import sys
+from pathlib import Path
 
+from unicoal_components.command_line import run_command
 from unicoal_components.runtime.weights import record_checksum
 
 logger = logging.getLogger("record_weights")
 
 
-def record_weights(*paths: str) -> None:
+def record_weights(*paths: Path) -> None:
     """Record the checksums of files of weights.
 
     Args:
         paths: the files, such as model.pt.
+
+    Raises:
+        ValueError: no file is given.
     """
     if not paths:
         raise ValueError("there is no file of weights; give one or more, such as bundles/unified/models/model.pt.")
@@ -26,8 +30,5 @@ def record_weights(*paths: str) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        record_weights(*sys.argv[1:])
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    run_command(record_weights)

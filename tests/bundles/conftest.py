@@ -184,9 +184,9 @@ def forget_scripts():
 def save_scan():
     """Write a small thick scan with a background of zeros to the path that is given."""
 
-    def save(path):
+    def save(path, seed=0):
         array = np.zeros((12, 12, 4), np.float32)
-        array[2:-2, 2:-2] = np.random.default_rng(0).uniform(5, 500, (8, 8, 4))
+        array[2:-2, 2:-2] = np.random.default_rng(seed).uniform(5, 500, (8, 8, 4))
         nib.save(nib.Nifti1Image(array, np.diag([2.0, 2.0, 4.0, 1.0])), path)
         return path
 

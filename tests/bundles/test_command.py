@@ -69,10 +69,10 @@ def inputs(unicoal, save_scan, cohort, dicom_series):
     (unicoal.folder / "scans.txt").write_text("FOLDER/a_t1.nii.gz\nother_T2w.nii.gz\n")
     dicom_series(4, folder=unicoal.folder / "STUDY")
     bids(unicoal.folder / "DATASET", save_scan)
-    for subject in ("p1", "p2", "p3"):
-        for modality in ("t1", "t2"):
-            (unicoal.folder / "SCANS" / subject).mkdir(parents=True, exist_ok=True)
-            save_scan(unicoal.folder / "SCANS" / subject / f"{modality}.nii.gz")
+    for seed, scan in enumerate(f"p{number}/{modality}" for number in (1, 2, 3) for modality in ("t1", "t2")):
+        path = unicoal.folder / "SCANS" / f"{scan}.nii.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_scan(path, seed)
     shutil.copytree(cohort, unicoal.folder / "DATA")
     return unicoal.folder
 

@@ -62,9 +62,9 @@ def test_the_package_is_hidden_in_these_tests(elsewhere):
     assert "No module named 'unicoal_components'" in process.stderr
 
 
-def save_scan(path):
+def save_scan(path, seed=0):
     path.parent.mkdir(parents=True, exist_ok=True)
-    scan = np.random.default_rng(0).uniform(5, 500, (12, 12, 5)).astype(np.float32)
+    scan = np.random.default_rng(seed).uniform(5, 500, (12, 12, 5)).astype(np.float32)
     nib.save(nib.Nifti1Image(scan, np.diag([2.0, 2.0, 5.0, 1.0])), path)
 
 
@@ -73,8 +73,9 @@ def test_it_prepares_data_trains_infers_and_verifies_in_its_own_folder_and_infer
 ):
     root = Path(shutil.copytree(packed, tmp_path / "renamed"))
     save_scan(tmp_path / "scan.nii.gz")
-    for scan in [f"{person}/{modality}.nii.gz" for person in "ab" for modality in ("t1", "t2", "pd", "flair")]:
-        save_scan(root / "scans" / scan)
+    scans = [f"{person}/{modality}.nii.gz" for person in "ab" for modality in ("t1", "t2", "pd", "flair")]
+    for seed, scan in enumerate(scans):
+        save_scan(root / "scans" / scan, seed)
     before = (root / "models" / "model.pt").read_bytes()
     words = (IN_ITS_OWN_FOLDER_AND_FROM_ELSEWHERE, str(packed), *elsewhere.sizes)
     succeeded(elsewhere.python("-c", *words, cwd=root))

@@ -18,9 +18,9 @@ AFFINE = np.diag([2.0, 2.0, 4.0, 1.0])
 def output(tmp_path_factory):
     folder = tmp_path_factory.mktemp("quality")
     subjects = []
-    for subject in ("anna & co", "bert", "broken"):
+    for number, subject in enumerate(("anna & co", "bert", "broken")):
         files = {name: folder / f"{subject}_{name}.nii.gz" for name in ("t1", "t2")}
-        for seed, path in enumerate(files.values()):
+        for seed, path in enumerate(files.values(), start=2 * number):
             array = np.zeros((20, 24, 12), np.float32)
             array[4:-4, 4:-4, 2:-2] = np.random.default_rng(seed).uniform(5, 500, (12, 16, 8))
             nib.save(nib.Nifti1Image(array * (subject != "broken"), AFFINE), path)

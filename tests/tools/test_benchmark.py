@@ -175,7 +175,6 @@ def test_compiled_and_paper_size_cases_run_only_if_requested(benchmark):
         (["--compare", "other.json"], "'other.json' does not hold results"),
         (["--against", "bad.json"], "compare is missing"),
         (["--repeats", "0"], "repeats is 0; it must be an integer of at least 1"),
-        (["--batch", "two"], "batch is 'two'; it must be"),
         (["--output", "bad.json/results.json"], "cannot write '"),
     ],
 )

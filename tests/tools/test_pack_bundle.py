@@ -73,7 +73,7 @@ def test_a_zip_holds_the_bundle_and_the_package_and_nothing_else(bundles, tmp_pa
 def test_templates_are_in_zips_and_in_wheels(bundles, tmp_path):
     """What setuptools builds from the package's settings is what a wheel holds."""
     templates = {path for path in files(PACKAGE) if not path.endswith(".py")}
-    assert {"report/templates/report.html.j2", "report/templates/report.css", "report/templates/report.js"} <= templates
+    assert {"report/templates/report.html.j2", "viewer/templates/viewer.js"} <= templates
     pack_bundle(bundles="sr", folder=str(bundles), output=str(tmp_path))
     assert {f"unicoal_sr/scripts/unicoal_components/{path}" for path in templates} <= packed(tmp_path, "sr").keys()
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
