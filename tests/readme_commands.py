@@ -20,7 +20,7 @@ from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 from unicoal_components.command_line import _unusable
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("scripts/", "tools/")
+FOLDERS = ("scripts/", "tools/", "examples/")
 DOCUMENTS = sorted(
     path.relative_to(ROOT) for pattern in ("*.md", "docs/*.md", "bundles/*/docs/*.md") for path in ROOT.glob(pattern)
 )
