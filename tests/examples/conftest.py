@@ -11,11 +11,11 @@ SPEC.loader.exec_module(bundles)
 weights = bundles.weights
 
 
-@pytest.fixture
-def bundle(monkeypatch):
+@pytest.fixture(scope="module")
+def bundle():
     """The bundle `unified`, importable as MONAI makes it, and forgotten afterwards."""
     found = bundles.Bundle("unified")
-    with bundles.importable(found, monkeypatch):
+    with pytest.MonkeyPatch.context() as patch, bundles.importable(found, patch):
         yield found
 
 
