@@ -4,11 +4,9 @@ In the zoo it is `ci/unit_tests/test_<bundle>.py` and finds `models/<bundle>` by
 says where the unpacked bundle is. The networks are tiny, but for one inference with the bundle's own weights.
 """
 
-import itertools
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -56,12 +54,17 @@ def save_scan(path, seed=0):
 
 
 def make_dataset(folder):
-    """Write random scans of four subjects, prepare them by the bundle's own command, and return their folder."""
-    for seed, (subject, modality) in enumerate(itertools.product("abcd", MODALITIES)):
-        save_scan(folder / "scans" / subject / f"{modality}.nii.gz", seed)
-    command = [sys.executable, "-m", "scripts.prepare_data", "--input", folder / "scans", "--output", folder / "data"]
-    command += ["--modalities", ",".join(MODALITIES), "--split", "0.5,0.25,0.25"]
-    subprocess.check_call(list(map(str, command)), cwd=BUNDLE_ROOT)
+    """Write random scans of four subjects, prepare them by the bundle's own code, and return the data set's folder."""
+    from scripts.unicoal_components.preparation.cohort import prepare_cohort
+    from scripts.unicoal_components.preparation.subject_files import SubjectFiles
+
+    subjects = []
+    for number, subject in enumerate("abcd"):
+        files = {modality: folder / "scans" / subject / f"{modality}.nii.gz" for modality in MODALITIES}
+        for seed, path in enumerate(files.values(), start=number * len(files)):
+            save_scan(path, seed)
+        subjects.append(SubjectFiles(subject, files))
+    prepare_cohort(subjects, modalities=MODALITIES, output=folder / "data", split=(0.5, 0.25, 0.25))
     return folder / "data"
 
 

@@ -23,11 +23,13 @@ class TestUniCOALDist(unittest.TestCase):
     """Training, and evaluation of what was trained, in several processes."""
 
     def setUp(self):
-        """Make a folder."""
+        """Make a folder, and the bundle's code importable."""
         self.folder = Path(tempfile.mkdtemp())
+        sys.path.insert(0, single.BUNDLE_ROOT)
 
     def tearDown(self):
-        """Take it away."""
+        """Take both away."""
+        sys.path.remove(single.BUNDLE_ROOT)
         shutil.rmtree(self.folder)
 
     def launch(self, *names):
