@@ -16,7 +16,7 @@ import torch
 from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
-from unicoal_components.command_line import run_command
+from unicoal_components.command_line import Files, run_command
 from unicoal_components.files.atomic import atomic_path
 from unicoal_components.geometry.orientation import COARSER, PLANES
 from unicoal_components.geometry.pixel_size import TOLERANCE
@@ -57,23 +57,21 @@ class SliceNetwork(nn.Module):
         return both[:, :1], both[:, 1:]
 
 
-def export_onnx(
-    *, output: str, bundle: str = "unified", ckpt_path: str = "", overlays: str | Sequence[str] = ()
-) -> None:
+def export_onnx(*, output: str, bundle: str = "unified", ckpt_path: str = "", overlays: Files = ()) -> None:
     """Write the ONNX file.
 
     Args:
         output: the file, such as unicoal.onnx.
         bundle: name of the bundle, unified, sr, cms or cmsr.
         ckpt_path: weights, by default the bundle's.
-        overlays: config files with other values for inference.json, separated by commas.
+        overlays: config files with other values for inference.json.
 
     Raises:
         OSError: a file is missing, or the output cannot be written.
         ValueError: the weights do not fit the network, or it does not predict its error.
     """
-    more = overlays.split(",") if isinstance(overlays, str) else overlays
-    network, facts = network_of(BUNDLES / str(bundle), ckpt_path, list(filter(None, more)))
+    more = [overlays] if isinstance(overlays, str) else overlays
+    network, facts = network_of(BUNDLES / bundle, ckpt_path, more)
     inputs = {
         "image": torch.zeros(2, facts["slice_group"]["size"], *[facts["windows"]["size"]] * 2),
         "source": torch.tensor([0, 1]),
