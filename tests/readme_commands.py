@@ -22,7 +22,7 @@ from unicoal_components.command_line import new_app
 from unicoal_components.commands.app import make_app
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("scripts/", "tools/")
+FOLDERS = ("scripts/", "tools/", "examples/")
 DOCUMENTS = sorted(
     path.relative_to(ROOT) for pattern in ("*.md", "docs/*.md", "bundles/*/docs/*.md") for path in ROOT.glob(pattern)
 )

@@ -1,0 +1,80 @@
+"""Make a thin scan with onnxruntime, numpy and nibabel alone, as the network's file tells in its metadata.
+
+python synthesize.py unicoal.onnx thick_t1.nii.gz thin_t1.nii.gz t1 t1 --factor 4
+"""
+
+import argparse
+import itertools
+import json
+
+import nibabel as nib
+import numpy as np
+import onnxruntime
+from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
+
+
+def synthesize(network, scan, source, target, factor, thickness=1.0):
+    """Return a scan with slices `factor` times closer; thickness is that of the thick slices over their spacing."""
+    facts = json.loads(network.get_modelmeta().custom_metadata_map["unicoal"])
+    voxels, spacing = scan.get_fdata(dtype=np.float32), nib.affines.voxel_sizes(scan.affine)
+    thick = int(np.argmax(spacing))
+    is_thick = spacing[thick] > facts["orientation"]["coarser"] * np.delete(spacing, thick).max()
+    axis = nib.aff2axcodes(scan.affine)[thick] if is_thick else "S"
+    upright, original = axcodes2ornt(facts["orientation"]["axes"][axis]), io_orientation(scan.affine)
+    turn, back = ornt_transform(original, upright), ornt_transform(upright, original)
+    stack, affine = apply_orientation(voxels, turn).T, scan.affine @ inv_ornt_aff(turn, voxels.shape)  # slices first
+    pixel, allowed = nib.affines.voxel_sizes(affine)[:2], facts["in_plane_spacing"]
+    if (abs(pixel / np.clip(pixel, *allowed["range"]) - 1) > allowed["tolerance"]).any():
+        raise ValueError(f"pixels of {np.round(pixel, 2)} mm; this example takes {allowed['range']} mm: resample them")
+    black, white = np.percentile(voxels[voxels != 0], facts["intensity"]["percentiles"])
+    seen = np.where(stack == 0, -1, np.interp(stack, [black, white], [-1, 1])).astype(np.float32)
+    unseen = stack - np.interp(seen, [-1, 1], [black, white])
+    given = {"source": np.array([facts["modalities"].index(source)], np.int64)}
+    given["target"] = np.array([facts["modalities"].index(target)], np.int64)
+    given["factor"] = np.array([factor], np.float32)
+    given["thickness"] = np.array([np.clip(thickness, *facts["thickness"]["range"])], np.float32)
+    half, thin = facts["slice_group"]["size"] // 2, []
+    padded = np.pad(seen, [(half - 1, half), (0, 0), (0, 0)], constant_values=-1)
+    for depth in np.arange(round(len(stack) * factor)) / factor:  # in thick slices
+        depth = round(depth) if abs(depth - round(depth)) < facts["slice_group"]["snap"] else depth
+        below, above, position = int(depth), min(int(np.ceil(depth)), len(stack) - 1), depth % 1
+        given["position"] = np.array([position], np.float32)
+        image = run(network, padded[below : below + 2 * half], given, facts["windows"])
+        if source == target:  # in the scan's units, with the vessels that are brighter than white
+            rest = (1 - position) * unseen[below] + position * unseen[above]
+            image = (np.interp(image, [-1, 1], [black, white]) + rest).clip(stack.min(), stack.max())
+        else:
+            image = np.interp(image, [-1, 1], facts["output"]["another_modality"])
+        thin.append(np.where((stack[below] == 0) & (stack[above] == 0), 0, image))
+    affine[:, 2] /= factor
+    output = apply_orientation(np.array(thin, np.float32).T, back)
+    return nib.Nifti1Image(output, affine @ inv_ornt_aff(back, np.shape(thin)[::-1]))
+
+
+def run(network, group, given, windows):
+    """Return the slice (H, W) at a position in a slice group (S, H, W), blended from overlapping windows."""
+    size, (height, width) = windows["size"], group.shape[1:]
+    missing = [max(size - length, 0) for length in (height, width)]
+    group = np.pad(group, [(0, 0), *((n // 2, n - n // 2) for n in missing)], constant_values=-1)
+    bell = np.exp(-((np.arange(size) - (size - 1) / 2) ** 2) / (2 * (windows["sigma"] * size) ** 2))
+    weight, step = np.outer(bell, bell).clip(windows["floor"]), int(size * (1 - windows["overlap"]))
+    starts = [[min(n, length - size) for n in range(0, length - size + step, step)] for length in group.shape[1:]]
+    total, weights = np.zeros((2, *group.shape[1:]))
+    for y, x in itertools.product(*starts):
+        here = np.s_[y : y + size, x : x + size]
+        window = group[None, :, *here]
+        made = network.run(["slice"], {"image": window, **given})[0][0, 0] if (window > -1).any() else -1
+        total[here] += weight * made
+        weights[here] += weight
+    top, left = (n // 2 for n in missing)
+    return (total / weights)[top : top + height, left : left + width].clip(-1, 1)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("network", "scan", "output", "source", "target"):
+        parser.add_argument(name)
+    parser.add_argument("--factor", type=float, default=1.0)
+    chosen = parser.parse_args()
+    session, image = onnxruntime.InferenceSession(chosen.network), nib.load(chosen.scan)
+    nib.save(synthesize(session, image, chosen.source, chosen.target, chosen.factor), chosen.output)
