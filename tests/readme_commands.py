@@ -96,7 +96,9 @@ def _joined(lines: Iterator[str]) -> Iterator[str]:
 
 def _begins_as_command(span: str) -> bool:
     first, _, rest = span.partition(" ")
-    return bool(rest) and (first in {"python", "bash", "torchrun", "pip", *TOOLS} or first.startswith(FOLDERS))
+    return bool(rest) and (
+        first in {"python", "bash", "sbatch", "torchrun", "pip", *TOOLS} or first.startswith(FOLDERS)
+    )
 
 
 def _problem(words: list[str]) -> str | None:
@@ -105,9 +107,10 @@ def _problem(words: list[str]) -> str | None:
     match words:
         case ["python", "-m", "monai.bundle", name, *options]:
             return _problem_of_bundle(name, options)
-        case ["torchrun", str(processes), "-m", "monai.bundle", "run", *options]:
-            good = re.fullmatch(r"--nproc_per_node=\d+", processes)
-            return _problem_of_bundle("run", options) if good else f"torchrun: unknown option {processes}"
+        case ["torchrun", *rest] if " -m monai.bundle run " in f"{shlex.join(rest)} ":
+            launch, options = rest[: rest.index("-m")], rest[rest.index("-m") + 3 :]
+            unknown = [word for word in launch if not re.fullmatch(r"--(nnodes|nproc_per_node|rdzv_\w+)=\S+", word)]
+            return f"torchrun: unknown option {unknown[0]}" if unknown else _problem_of_bundle("run", options)
         case ["python", "-m", "pytest", *targets]:
             return _missing(targets)
         case ["python", "-m", str(module), *options] if module.startswith("scripts."):  # in a packed bundle
@@ -116,7 +119,7 @@ def _problem(words: list[str]) -> str | None:
             return _problem_of_script(path, options)
         case [str(path), *options] if path.startswith(FOLDERS):
             return _problem_of_script(path, options)
-        case ["bash", str(path), *options]:
+        case ["bash" | "sbatch", str(path), *options]:
             return _missing([path]) or _problem_of_shell(path, options)
         case ["pip", "install", *targets]:
             return _problem_of_install(targets)

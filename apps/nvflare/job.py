@@ -15,7 +15,8 @@ from nvflare.app_opt.pt.file_model_persistor import PTFileModelPersistor
 from nvflare.app_opt.pt.recipes.fedavg import FedAvgRecipe
 from nvflare.client.config import ExchangeFormat
 from nvflare.recipe import SimEnv, set_per_site_config
-from site_training import site_settings, untrained_weights
+from site_training import untrained_weights
+from site_values import site_settings
 
 from unicoal_components.command_line import run_command
 from unicoal_components.runtime.weights import read_weights, save_weights
@@ -54,7 +55,10 @@ def federate(
     start, folder, root = Path.cwd(), Path(output).resolve(), Path(bundle).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     initial = folder / "initial.pt"
-    save_weights(untrained_weights(bundle=bundle, values=values or {}) if pretrained is None else read_weights(pretrained), initial)
+    save_weights(
+        untrained_weights(bundle=bundle, values=values or {}) if pretrained is None else read_weights(pretrained),
+        initial,
+    )
     os.chdir(FOLDER)  # NVFlare sends a script to the sites only if it is given relative to this folder
     recipe = FedAvgRecipe(
         name=NAME,
@@ -68,7 +72,8 @@ def federate(
         key_metric="val_psnr",
     )
     set_per_site_config(recipe, {name: {} for name in sites})
-    recipe.add_client_file(str(FOLDER / "site_training.py"))
+    for file in ("site_training.py", "site_values.py"):
+        recipe.add_client_file(str(FOLDER / file))
     for name, dataset_dir in sites.items():
         settings = site_settings(
             bundle=root,
@@ -78,10 +83,10 @@ def federate(
             local_epochs=local_epochs,
             values=values or {},
         )
-        file = folder / name / "settings.json"
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps(settings, indent=4), encoding="utf-8")
-        recipe.add_client_file(str(file), clients=[name])
+        settings_file = folder / name / "settings.json"
+        settings_file.parent.mkdir(exist_ok=True)
+        settings_file.write_text(json.dumps(settings, indent=4), encoding="utf-8")
+        recipe.add_client_file(str(settings_file), clients=[name])
     if export:
         recipe.export(str(folder / "job"))
         logger.info("the job is in %s", folder / "job" / NAME)
