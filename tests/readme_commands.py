@@ -108,7 +108,7 @@ def _joined(lines: Iterator[str]) -> Iterator[str]:
 def _begins_as_command(span: str) -> bool:
     first, _, rest = span.partition(" ")
     return bool(rest) and (
-        first in {"python", "bash", "torchrun", "pip", "unicoal", *TOOLS} or first.startswith(FOLDERS)
+        first in {"python", "bash", "sbatch", "torchrun", "pip", "unicoal", *TOOLS} or first.startswith(FOLDERS)
     )
 
 
@@ -118,9 +118,10 @@ def _problem(words: list[str]) -> str | None:
     match words:
         case ["python", "-m", "monai.bundle", name, *options]:
             return _problem_of_bundle(name, options)
-        case ["torchrun", str(processes), "-m", "monai.bundle", "run", *options]:
-            good = re.fullmatch(r"--nproc_per_node=\d+", processes)
-            return _problem_of_bundle("run", options) if good else f"torchrun: unknown option {processes}"
+        case ["torchrun", *rest] if " -m monai.bundle run " in f"{shlex.join(rest)} ":
+            launch, options = rest[: rest.index("-m")], rest[rest.index("-m") + 3 :]
+            unknown = [word for word in launch if not re.fullmatch(r"--(nnodes|nproc_per_node|rdzv_\w+)=\S+", word)]
+            return f"torchrun: unknown option {unknown[0]}" if unknown else _problem_of_bundle("run", options)
         case ["python", "-m", "pytest", *targets]:
             return _missing(targets)
         case ["unicoal", *options] | ["python", "-m", "scripts.unicoal_components" | "unicoal_components", *options]:
@@ -129,7 +130,7 @@ def _problem(words: list[str]) -> str | None:
             return _problem_of_script(path, options)
         case [str(path), *options] if path.startswith(FOLDERS):
             return _problem_of_script(path, options)
-        case ["bash", str(path), *options]:
+        case ["bash" | "sbatch", str(path), *options]:
             return _missing([path]) or _problem_of_shell(path, options)
         case ["pip", "install", *targets]:
             return _problem_of_install(targets)
