@@ -1,44 +1,26 @@
 """What the app does without the MONAI Deploy App SDK: read its options, choose a series, run the bundle."""
 
-import json
-import logging
 import os
-import sys
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from monai.bundle import create_workflow
 
+from unicoal_components.commands.bundle_run import BundleRun, Expression
+from unicoal_components.commands.bundles import config_values, weights_path
+from unicoal_components.commands.sources import Source
 from unicoal_components.inference.task import modality_index
 from unicoal_components.keys import Keys
 from unicoal_components.scans.dicom.series import choose_series, find_series, split_uid
 from unicoal_components.scans.image_paths import check_images, list_images
-from unicoal_components.typed_values import literal
 
 CONFIG = Path("configs") / "inference.json"
-WEIGHTS = Path("models") / "model.pt"
 SECTION = "synthesis"
 """Section of `app.yaml` with values of the bundle's `inference.json`."""
 
 OF_THE_APP = ("input", "output_dir", "bundle_root")
 """Values that come from the command line or the platform instead."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A series to synthesize from.
-
-    Attributes:
-        path: `folder::SeriesInstanceUID`.
-        modality: modality of the series, one of the network's.
-    """
-
-    path: str
-    modality: str
 
 
 def read_values(config: str | os.PathLike, settings: Sequence[str] = ()) -> dict[str, Any]:
@@ -122,8 +104,7 @@ def choose_source(study: str | os.PathLike, *, modality: str | None, known: Sequ
 
 def known_modalities(bundle: Path, values: Mapping[str, Any]) -> list[str]:
     """Return the modalities of the network."""
-    config = json.loads((bundle / CONFIG).read_text(encoding="utf-8"))
-    return list((config | dict(values))["modalities"])
+    return list((config_values([bundle / CONFIG]) | dict(values))["modalities"])
 
 
 def run_bundle(bundle: Path, source: Source, output: str | os.PathLike, values: Mapping[str, Any]) -> None:
@@ -133,40 +114,18 @@ def run_bundle(bundle: Path, source: Source, output: str | os.PathLike, values: 
         bundle: folder of the bundle.
         source: the series.
         output: folder for the derived series and its record.
-        values: values of the bundle's `inference.json`; without a target it is the modality of the series.
+        values: values of the bundle's `inference.json`, read as in that file; without a target it is the modality of
+            the series.
 
     Raises:
         ValueError: a value is invalid, or the series cannot be used.
         OSError: the weights are missing, or the output cannot be written.
     """
-    importable(bundle)
-    defaults = {"ckpt_path": literal(str(bundle / WEIGHTS)), "output_format": "dicom"}
-    own = {
-        "bundle_root": literal(str(bundle)),
-        "input": literal(source.path),
-        "output_dir": literal(os.fspath(output)),
-        "source_modality": source.modality,
-        "target_modality": values.get("target_modality") or source.modality,
-    }
-    for name in ("monai.bundle.workflows", "monai.bundle.scripts"):  # warn that there is no logging file
-        logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="parsing config_file")
-        workflow = create_workflow(
-            config_file=str(bundle / CONFIG),
-            workflow_type="inference",
-            logging_file=False,
-            **{**defaults, **values, **own},
-        )
-    workflow.run()
-    workflow.finalize()
-
-
-def importable(bundle: Path) -> None:
-    """Let configs find the `scripts` of their bundle."""
-    place = str(bundle.absolute())
-    if place not in sys.path:
-        sys.path.insert(0, place)
+    given = {name: Expression(value) if isinstance(value, str) else value for name, value in values.items()}
+    defaults = {"ckpt_path": weights_path(bundle), "output_format": "dicom"}
+    own = {"bundle_root": bundle, "input": source.path, "output_dir": output, "source_modality": source.modality}
+    target = given.get("target_modality") or source.modality
+    BundleRun([bundle / CONFIG], {**defaults, **given, **own, "target_modality": target}).run()
 
 
 def _yaml(text: str, where: str) -> Any:

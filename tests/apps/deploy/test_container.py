@@ -1,8 +1,10 @@
 """The Dockerfile and the script that packages the app, as far as they can be checked without a container engine."""
 
 import fnmatch
+import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -41,8 +43,12 @@ def test_what_the_image_needs_goes_to_the_builder_and_nothing_else(instructions)
     for copied in arguments(instructions, "COPY"):
         source, _ = copied.split()
         assert source == "." or source in taken
-    config = re.search(r'"--config_file", "([^"]+)"', arguments(instructions, "ENTRYPOINT")[0])[1]
-    assert (ROOT / config).is_file() and config.split("/")[0] in taken
+    assert {"setup.py", "README.md", "LICENSE"} <= taken  # the wheel is built from these too
+
+
+def test_the_program_of_the_image_is_the_command_of_the_package(instructions):
+    (program,) = json.loads(arguments(instructions, "ENTRYPOINT")[0])
+    assert program in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 
 
 def test_the_package_holds_app_package_requirements_and_model(tmp_path):
