@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 tag=${1:?"give a name for the image, such as unicoal:0.2.0"}
 shift
 command -v monai-deploy > /dev/null || {
-    echo "error: there is no command monai-deploy; in an environment of its own: pip install monai-deploy-app-sdk==4.0.0 holoscan-cli==4.2.0" >&2
+    echo "error: there is no command monai-deploy; apps/deploy/README.md says how to make an environment with it." >&2
     exit 1
 }
 build=$(mktemp -d)
