@@ -72,6 +72,10 @@ def test_options_are_split_as_by_fire():
     assert typed_options(words) == {"a": "1", "b": "x=y", "c": "d=e", "some_name": "-3"}
 
 
+def test_a_command_without_words_has_no_options():  # as a script that runs a bundle from Python
+    assert typed_options([]) == {}
+
+
 @pytest.mark.parametrize(
     ("value", "default", "wanted"),
     [

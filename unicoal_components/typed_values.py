@@ -40,7 +40,7 @@ def typed_options(arguments: Sequence[str]) -> dict[str, str]:
         {'input': '2023_01', 'output_dir': 'out#1', 'seed': '3'}
     """
     found = {}
-    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+    for argument, following in zip(arguments, [*arguments, "--"][1:], strict=True):
         if argument == "--":
             break
         if not _is_option(argument):
