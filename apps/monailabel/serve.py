@@ -68,10 +68,12 @@ def serve(
     for name in names:
         weights_of(bundle_folder(name), weights)
     conf = {"bundles": ",".join(names), "weights": weights, "device": device}
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end a server in order
     with suppress(KeyboardInterrupt), ExitStack() as stack:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the server in order, as Ctrl-C does
+        stack.callback(signal.signal, signal.SIGTERM, before)
         listening = stack.enter_context(listening_socket(host, port))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="unicoal_label_")))
+        stack.callback(setattr, tempfile, "tempdir", tempfile.tempdir)
         tempfile.tempdir = str(folder)  # for uploads too, so that no scan is left when the server ends
         place = stack.enter_context(claimed_studies(studies, folder))
         settings = {
@@ -108,6 +110,7 @@ def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))
+            listening.listen()  # without it another socket could bind too
         except (OSError, OverflowError) as error:
             raise OSError(
                 f"port {port} of {host} cannot be used ({error}); end the other server, or give another --port."

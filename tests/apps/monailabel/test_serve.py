@@ -1,8 +1,10 @@
 """What is wrong before a server starts is told in one line, in milliseconds."""
 
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -40,8 +42,17 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(serve, busy):
     ],
 )
 def test_a_wrong_option_is_named(serve, options, words):
+    before = (signal.getsignal(signal.SIGTERM), tempfile.gettempdir())
     with pytest.raises((ValueError, OSError), match=words):
         serve.serve(**{"port": 0} | options)
+    assert (signal.getsignal(signal.SIGTERM), tempfile.gettempdir()) == before
+
+
+def test_a_port_is_held_while_the_server_is_loaded(serve):
+    with serve.listening_socket("127.0.0.1", 0) as one:
+        port = one.getsockname()[1]
+        with pytest.raises(OSError, match=f"port {port}"), serve.listening_socket("127.0.0.1", port):
+            pass
 
 
 def test_two_servers_do_not_share_a_folder_of_studies(serve, tmp_path):
