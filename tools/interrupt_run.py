@@ -39,9 +39,9 @@ class Command:
         self._start = start
         began = time.monotonic()
         reason = self.run()
+        self.seconds = time.monotonic() - began
         if reason:
             raise RuntimeError(f"{name} fails without being stopped: {reason}\n{self.said()[-2000:]}")
-        self.seconds = time.monotonic() - began
         self.expected = self._content()
         self.size = sum(path.stat().st_blocks * 512 for path in files_of(self.out))
         if not self.expected:
