@@ -30,7 +30,7 @@ elif [ -e $out ]; then
     echo "The earlier result is now in $kept"
 fi
 echo "== Make thick scans of thin ones"
-python scripts/simulate_cohort.py --output $out/person --subjects 1 --split 0,0,1 --spacing 1 --seed 4711 --nifti
+unicoal simulate --output $out/person --subjects 1 --split 0,0,1 --spacing 1 --seed 4711 --nifti
 mkdir -p $out/thin $out/thick
 for modality in t1 t2; do
     cp $out/person/nifti/sim_0000/$modality.nii.gz $out/thin/person_$modality.nii.gz
@@ -61,7 +61,7 @@ if [ $train = no ]; then exit; fi
 
 common=(--dataset_dir $out/data --output_dir $out/training --ckpt_path $out/training/model.pt)
 echo "== Simulate $subjects persons"
-python scripts/simulate_cohort.py --output $out/data --subjects $subjects --split $split --spacing 3.2 --nifti
+unicoal simulate --output $out/data --subjects $subjects --split $split --spacing 3.2 --nifti
 echo "== Train a small network"
 python -m monai.bundle run --config_file "['$configs/train.json','$configs/demo.json']" "${common[@]}" "${short[@]}"
 echo "== Evaluate it on persons that were never seen"

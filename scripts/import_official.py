@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from unicoal_components.command_line import run_command
+from unicoal_components.command_line import Words, run_command
 from unicoal_components.files.atomic import atomic_path
 from unicoal_components.files.checksum import record_path
 from unicoal_components.networks.generator import Generator
@@ -34,7 +34,7 @@ HINT = (
 
 
 def import_official(
-    *, checkpoint: str, output: str, modalities: Sequence[str] | str | None = None, skip_resolution: int | None = None
+    *, checkpoint: str, output: str, modalities: Words | None = None, skip_resolution: int | None = None
 ) -> None:
     """Import an official checkpoint: write the weights, and print the values for the bundle's configs.
 
@@ -45,16 +45,16 @@ def import_official(
         skip_resolution: limit of the skips, if the official run had an effective one; a checkpoint does not contain it.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    state = read_checkpoint(str(checkpoint))
+    state = read_checkpoint(checkpoint)
     try:
         settings = generator_settings(state)
         names = modality_names(modalities, count=settings["num_modalities"])
         network = generator_from_official(state, skip_resolution=skip_resolution)
     except ValueError as error:
         raise ValueError(f"'{checkpoint}' cannot be imported: {error}. {HINT}") from error
-    with atomic_path(str(output)) as partial, open(partial, "wb") as file:
+    with atomic_path(output) as partial, open(partial, "wb") as file:
         torch.save(network.state_dict(), file)
-        record_path(str(output)).unlink(missing_ok=True)  # record of the weights to be replaced
+        record_path(output).unlink(missing_ok=True)  # record of the weights to be replaced
     logger.info("wrote %s, %.2f million parameters", output, sum(p.numel() for p in network.parameters()) / 1e6)
     if names is None:
         logger.info("note: add the names of the %d modalities in the run's order", settings["num_modalities"])

@@ -7,9 +7,8 @@ Then train with `--datalist set.h5`. The reduction that makes it fit is logged a
 """
 
 import logging
-from collections.abc import Sequence
 
-from unicoal_components.command_line import run_command
+from unicoal_components.command_line import Words, run_command
 from unicoal_components.datasets.packed_set import MEGABYTE, check_packed_set
 from unicoal_components.datasets.packed_set import pack_training_set as write_packed_set
 from unicoal_components.interruption import exit_when_stopped
@@ -22,7 +21,7 @@ def pack_training_set(
     datalist: str | None = None,
     output: str | None = None,
     max_mb: float | None = 50.0,
-    section: str | Sequence[str] = ("training", "validation"),
+    section: Words = ("training", "validation"),
     largest_step: int = 8,
     check: str | None = None,
 ) -> None:
@@ -46,14 +45,14 @@ def pack_training_set(
             raise ValueError(
                 "--check excludes --datalist and --output; give these two without --check to write a packed set."
             )
-        logger.info("%s: %d datasets, all match their checksums", check, check_packed_set(str(check)))
+        logger.info("%s: %d datasets, all match their checksums", check, check_packed_set(check))
         return
     if datalist is None or output is None:
         raise ValueError("give --datalist and --output to write a packed set, or --check to check one.")
     sections = section.split(",") if isinstance(section, str) else section
     packed = write_packed_set(
-        str(output),
-        datalist=str(datalist),
+        output,
+        datalist=datalist,
         sections=[str(name).strip() for name in sections],
         max_mb=max_mb,
         largest_step=largest_step,

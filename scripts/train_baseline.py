@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from monai.bundle import ConfigParser
 
-from unicoal_components.command_line import run_command
+from unicoal_components.command_line import Files, Numbers, Pairs, run_command
 from unicoal_components.configuration import check_keys
 from unicoal_components.datasets.sampler import SliceSampler
 from unicoal_components.datasets.training_record import training_subjects, write_record
@@ -28,16 +28,16 @@ from unicoal_components.training.baseline_training import train_baseline
 
 def main(
     *,
-    config_file: str | Sequence[str],
+    config_file: Files,
     output: str,
     dataset_dir: str | None = None,
     images: int | None = None,
     minutes: float | None = None,
     network: str | None = None,
-    channels: int | Sequence[int] | None = None,
+    channels: Numbers | None = None,
     pretrained: str | None = None,
     learning_rate: float | None = None,
-    options: Mapping[str, Any] | None = None,
+    options: Pairs | None = None,
     device: str | None = None,
 ) -> None:
     """Train a baseline; save its weights (unet.pt or trunk.pt), settings (.json) and subjects (.training.json).
@@ -61,7 +61,8 @@ def main(
     values = dict(options or {}) | ({} if dataset_dir is None else {"dataset_dir": dataset_dir})
     with bundle_of(files[0]) as root:
         dataset, config = read_training(files, values | {"bundle_root": str(root)})
-        settings = settings_of(config, network=network, channels=channels, pretrained=pretrained)
+        sizes = channels[0] if isinstance(channels, Sequence) and len(channels) == 1 else channels
+        settings = settings_of(config, network=network, channels=sizes, pretrained=pretrained)
         torch.manual_seed(config["seed"])
         model = build_baseline(settings)
         if pretrained is not None:
@@ -134,7 +135,7 @@ def read_training(files: Sequence[str], values: Mapping[str, Any]) -> tuple[Any,
 
 
 def settings_of(
-    config: Mapping[str, Any], *, network: str | None, channels: int | Sequence[int] | None, pretrained: str | None
+    config: Mapping[str, Any], *, network: str | None, channels: float | Sequence[float] | None, pretrained: str | None
 ) -> dict[str, Any]:
     """Return kind, modalities and options of the network to train."""
     modalities, group = list(config["modalities"]), config["slice_group_size"]

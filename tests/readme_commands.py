@@ -13,11 +13,13 @@ from pathlib import Path
 
 import monai.bundle
 import pytest
+from cyclopts import CycloptsError, MissingArgumentError
 from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 
-from unicoal_components.command_line import _unusable
+from unicoal_components.command_line import new_app
+from unicoal_components.commands.app import make_app
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("scripts/", "tools/")
@@ -49,11 +51,20 @@ def commands_of(document: Path) -> list[str]:
 
 def commands(text: str) -> list[str]:
     """Give every command: lines of code blocks, and words between backticks that begin as a command does."""
-    prose = FENCE.sub(lambda fence: "" if fence[1] in ("python", "text") else _indented(fence[2]), text)
-    blocks = [line.strip() for line in _joined(_code_lines(prose))]
+    prose = _prose(text)
     rest = "\n".join(line for line in prose.splitlines() if not line.startswith("    "))
     spans = [" ".join(span.split()) for span in INLINE.findall(rest)]
-    return blocks + [span for span in spans if _begins_as_command(span)]
+    return blocks(text) + [span for span in spans if _begins_as_command(span)]
+
+
+def blocks(text: str) -> list[str]:
+    """Give the commands in code blocks."""
+    return [line.strip() for line in _joined(_code_lines(_prose(text)))]
+
+
+def _prose(text: str) -> str:
+    """Give the text with fenced commands indented, and without fenced code."""
+    return FENCE.sub(lambda fence: "" if fence[1] in ("python", "text") else _indented(fence[2]), text)
 
 
 def python_blocks(text: str) -> list[str]:
@@ -96,7 +107,9 @@ def _joined(lines: Iterator[str]) -> Iterator[str]:
 
 def _begins_as_command(span: str) -> bool:
     first, _, rest = span.partition(" ")
-    return bool(rest) and (first in {"python", "bash", "torchrun", "pip", *TOOLS} or first.startswith(FOLDERS))
+    return bool(rest) and (
+        first in {"python", "bash", "torchrun", "pip", "unicoal", *TOOLS} or first.startswith(FOLDERS)
+    )
 
 
 def _problem(words: list[str]) -> str | None:
@@ -110,8 +123,8 @@ def _problem(words: list[str]) -> str | None:
             return _problem_of_bundle("run", options) if good else f"torchrun: unknown option {processes}"
         case ["python", "-m", "pytest", *targets]:
             return _missing(targets)
-        case ["python", "-m", str(module), *options] if module.startswith("scripts."):  # in a packed bundle
-            return _problem_of_script(f"{module.replace('.', '/')}.py", options)
+        case ["unicoal", *options] | ["python", "-m", "scripts.unicoal_components" | "unicoal_components", *options]:
+            return _problem_of_usage(make_app(), options)
         case ["python", str(path), *options] if path.startswith(FOLDERS):
             return _problem_of_script(path, options)
         case [str(path), *options] if path.startswith(FOLDERS):
@@ -138,12 +151,20 @@ def _missing(paths: Sequence[str]) -> str | None:
 def _problem_of_script(path: str, options: list[str]) -> str | None:
     if not (ROOT / path).is_file():
         return f"{path} is not there"
-    parameters = inspect.signature(_main(path)).parameters
-    unusable = _unusable(options, list(parameters))
-    required = [name for name, parameter in parameters.items() if parameter.default is parameter.empty]
-    lacking = [name for name in required if not any(word.startswith(f"--{name}") for word in options)]
-    # a script that is only mentioned with one of its options is no whole command
-    return unusable or (f"{path} lacks --{lacking[0]}" if lacking and len(options) > 2 else None)
+    app = new_app()
+    app.default(_main(path))
+    return _problem_of_usage(app, options)
+
+
+def _problem_of_usage(app, options: list[str]) -> str | None:
+    try:
+        app.parse_args(options, exit_on_error=False, print_error=False)
+    except MissingArgumentError as error:
+        # a command that is only mentioned with one of its options is no whole command
+        return str(error) if len(options) > 2 or "Did you mean" in str(error) else None
+    except CycloptsError as error:
+        return str(error)
+    return None
 
 
 @cache

@@ -29,6 +29,18 @@ ALLOWED = {
     "simulation": {"files", "scans", "datasets", "preparation"},
     "training": {"files", "runtime", "slices", "datasets", "losses", "metrics"},
     "inference": {"files", "geometry", "slices", "scans"},
+    "commands": {
+        "files",
+        "runtime",
+        "scans",
+        "datasets",
+        "preparation",
+        "simulation",
+        "report",
+        "viewer",
+        "command_line",
+        "typed_values",
+    },
     "evaluation": {"files", "runtime", "slices", "scans", "datasets", "networks", "metrics", "report"},
 }
 EVERYWHERE = {"keys", "errors", "interruption", "_version", "__version__"}

@@ -40,7 +40,7 @@ from benchmark_measure import describe_row, measure
 from tqdm import tqdm
 
 from unicoal_components import __version__
-from unicoal_components.command_line import run_command
+from unicoal_components.command_line import Words, run_command
 from unicoal_components.files.atomic import atomic_path
 from unicoal_components.files.writable import check_writable
 from unicoal_components.runtime.memory import keep_freed_memory
@@ -52,7 +52,7 @@ MAY_BE_ZERO = ("workers",)
 
 def main(
     *,
-    cases: str | Sequence[str] = (),
+    cases: Words = (),
     repeats: int = 5,
     threads: int | None = None,
     batch: int | None = None,

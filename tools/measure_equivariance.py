@@ -34,7 +34,7 @@ from monai.utils import convert_to_tensor
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from unicoal_components.command_line import run_command
+from unicoal_components.command_line import Pairs, run_command
 from unicoal_components.datasets.cases import CaseDataset
 from unicoal_components.datasets.datalist import read_datalist
 from unicoal_components.files.atomic import atomic_path
@@ -172,7 +172,7 @@ def main(
     bundle: str = "bundles/unified",
     weights: str | None = None,
     plain: str | None = None,
-    options: Mapping[str, Any] | None = None,
+    options: Pairs | None = None,
     section: str = "test",
     images: int = 32,
     margin: float = 10,

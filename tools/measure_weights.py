@@ -16,7 +16,7 @@ from monai.bundle import ConfigParser
 from torch import nn
 from tqdm import tqdm
 
-from unicoal_components.command_line import run_command
+from unicoal_components.command_line import Numbers, run_command
 from unicoal_components.datasets.datalist import read_datalist
 from unicoal_components.datasets.hdf5 import read_header, read_volume
 from unicoal_components.evaluation.baselines import affine_map
@@ -42,7 +42,7 @@ def main(
     bundle: str = "bundles/unified",
     weights: str | None = None,
     section: str = "validation",
-    factors: Sequence[float] = (2, 4, 6),
+    factors: Numbers = (2, 4, 6),
     step: int = 15,
     output: str | None = None,
 ) -> None:

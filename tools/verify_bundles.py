@@ -32,7 +32,7 @@ from typing import Any
 from tqdm import tqdm
 from verify_checks import CHECKS, Bundle, Skipped, run_check
 
-from unicoal_components.command_line import run_command
+from unicoal_components.command_line import Words, run_command
 from unicoal_components.errors import cause_of
 from unicoal_components.files.atomic import atomic_path
 from unicoal_components.files.writable import check_writable
@@ -43,9 +43,7 @@ SIGNS = {"ok": "ok", "skipped": "-", "failed": "FAILED"}
 Row = dict[str, Any]
 
 
-def main(
-    *, bundles: str | Sequence[str] = (), path: str = "", checks: str | Sequence[str] = (), output: str = ""
-) -> None:
+def main(*, bundles: Words = (), path: str = "", checks: Words = (), output: str = "") -> None:
     """Check bundles.
 
     Args:

@@ -13,6 +13,8 @@ import monai.bundle
 import torch
 from torch import Tensor, nn
 
+from unicoal_components.commands.export import any_batch, example
+
 TOLERANCE = 1e-5
 """Largest difference of TorchScript and torch.export, as a share of the largest value of the network's output."""
 ONNX_TOLERANCE = 1e-4
@@ -74,11 +76,6 @@ def compare_torch_export(network: nn.Module, root: Path, folder: Path) -> str:
     return _judge(network, with_conditions, tolerance=TOLERANCE, conditions=(NAMES,))
 
 
-def any_batch(given: dict[str, Tensor]) -> dict[str, Any]:
-    """Return dynamic shapes: the first axis of the image and of the conditions may have any size."""
-    return {name: {0: torch.export.Dim.DYNAMIC} for name in ("image", *given)}
-
-
 def run_onnx(path: Path) -> Run:
     """Return a function that runs an ONNX file on the CPU and takes what the network takes."""
     import onnxruntime  # an optional dependency
@@ -92,22 +89,6 @@ def run_onnx(path: Path) -> Run:
         return torch.from_numpy(session.run(None, inputs)[0])
 
     return run
-
-
-def example(network: Any, *, batch: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """Draw slice groups and conditions for a generator, the same in each call."""
-    rng = torch.Generator().manual_seed(batch)
-    size = network.resolution
-    given = {
-        "z": torch.randn(batch, network.z_dim, generator=rng),
-        "modality": torch.arange(batch).flip(0) % network.num_modalities,
-        "position": torch.rand(batch, generator=rng),
-        "same_modality": torch.arange(batch) % 2 == 0,
-        "source_modality": torch.arange(batch) % network.num_modalities,
-        "factor": 1 + 5 * torch.rand(batch, generator=rng),
-        "thickness": 0.6 + 0.7 * torch.rand(batch, generator=rng),
-    }
-    return 2 * torch.rand(batch, network.in_channels, size, size, generator=rng) - 1, given
 
 
 def largest_difference(

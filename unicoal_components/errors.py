@@ -48,6 +48,16 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
+def user_error(error: BaseException) -> str | None:
+    """Return the message of the user error among the layers of an exception; `None` if there is only a fault of ours.
+
+    Example:
+        >>> user_error(ValueError("factor is 0.5.")), user_error(IndexError(3))
+        ('factor is 0.5.', None)
+    """
+    return cause_of(error) if is_user_error(error) else None
+
+
 def _last_user_error(text: str) -> str | None:
     """Return the message of the last `ValueError` or `OSError` in a worker's printed traceback, if it is one."""
     if "Traceback (most recent call last)" not in text:

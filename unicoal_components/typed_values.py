@@ -5,6 +5,7 @@
 and looks up what starts with "@" or "%". None of this is meant by somebody who types the name of a file or a modality.
 """
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -40,7 +41,7 @@ def typed_options(arguments: Sequence[str]) -> dict[str, str]:
         {'input': '2023_01', 'output_dir': 'out#1', 'seed': '3'}
     """
     found = {}
-    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+    for argument, following in itertools.pairwise([*arguments, "--"]):
         if argument == "--":
             break
         if not _is_option(argument):

@@ -19,6 +19,7 @@ import pytest
 import torch
 from monai.utils import set_determinism
 
+from unicoal_components.commands.pack import pack
 from unicoal_components.errors import cause_of
 from unicoal_components.networks.generator import Generator
 from unicoal_components.simulation.cohort import simulate_cohort
@@ -224,8 +225,7 @@ def packed(weights, tmp_path_factory):
     shutil.copytree(Bundle("unified").root, folder / "unified", ignore=ignored)
     (folder / "unified" / "models").mkdir()
     shutil.copy(weights, folder / "unified" / "models" / "model.pt")
-    pack_bundle = runpy.run_path(str(ROOT / "tools" / "pack_bundle.py"))["pack_bundle"]
-    pack_bundle(bundles="unified", folder=str(folder), output=str(folder))
+    pack(bundles="unified", folder=str(folder), output=str(folder))
     (path,) = folder.glob("unicoal_unified_v*.zip")
     ZipFile(path).extractall(folder)
     return folder / "unicoal_unified"

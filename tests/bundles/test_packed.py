@@ -1,4 +1,4 @@
-"""A packed bundle where nothing but what its metadata list is installed; tools/pack_bundle.py packs it.
+"""A packed bundle where nothing but what its metadata list is installed; `unicoal bundle pack` packs it.
 
 `test_multi_gpu` trains it in two processes.
 """
@@ -23,16 +23,16 @@ import monai.bundle
 packed, *files = sys.argv[1:]
 sizes = dict(zip(("train", "inference"), files))
 path = list(sys.path)
-def command(name, *arguments):
-    sys.argv = [name, *arguments]
-    runpy.run_module("scripts." + name, run_name="__main__", alter_sys=True)
+def command(*arguments):
+    sys.argv = ["unicoal", *arguments]
+    runpy.run_module("scripts.unicoal_components", run_name="__main__", alter_sys=True)
 def run(name, **options):
     monai.bundle.run(config_file=["configs/" + name + ".json", sizes[name]], **options)
 try:
-    command("simulate_cohort", "--help")
+    command("simulate", "--help")
 except SystemExit as stop:
     assert stop.code == 0
-command("prepare_data", "--input=scans", "--modalities=t1,t2,pd,flair", "--output=data", "--split=0.5,0.5,0")
+command("prepare", "--input=scans", "--modalities=t1,t2,pd,flair", "--output=data", "--split=0.5,0.5,0")
 run("train", max_epochs=1, num_workers=2)
 run("inference", input="scans/a/t1.nii.gz", source_modality="t1", target_modality="t2", factor=2)
 monai.bundle.verify_net_in_out(

@@ -40,15 +40,15 @@ def synthesize(network, image, indices, *, source, target, factor=1, **options):
 @pytest.mark.parametrize(
     ("task", "source", "target", "factor", "margin"),
     [
-        ("unified", "t1", "t2", 1, 0),
-        ("unified", "t2", "t1", 1, 2),
-        ("unified", "t1", "flair", 1, -0.2),  # interim weights: level with the affine map
-        ("unified", "flair", "t2", 1, 0.5),
-        ("cms", "t2", "t1", 1, 2),
-        ("cmsr", "t1", "t2", 4, 0),
-        ("cmsr", "flair", "t1", 2, 1),
-        ("sr", "t2", "t2", 4, -0.1),
-        ("sr", "flair", "flair", 4, 0),
+        ("unified", "t1", "t2", 1, 1),
+        ("unified", "t2", "t1", 1, 8),
+        ("unified", "t1", "flair", 1, 0.2),
+        ("unified", "flair", "t2", 1, 1.5),
+        ("cms", "t2", "t1", 1, 8),
+        ("cmsr", "t1", "t2", 4, 1),
+        ("cmsr", "flair", "t1", 2, 3),
+        ("sr", "t2", "t2", 4, 1.5),
+        ("sr", "flair", "flair", 4, 1.5),
     ],
 )
 def test_a_person_never_seen_comes_out_better_than_by_interpolation_and_an_affine_map_of_the_whole_field(

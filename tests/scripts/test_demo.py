@@ -11,7 +11,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 PYTHON = """#!/usr/bin/env bash
 echo "$@" >> "$CALLS"
 case "$*" in
-    *simulate_cohort*)
+    simulate*)
         made="$(sed 's/.*--output \\([^ ]*\\).*/\\1/' <<< "$*")/nifti/sim_0000"
         mkdir -p "$made" && touch "$made/t1.nii.gz" "$made/t2.nii.gz"
         ;;
@@ -31,6 +31,7 @@ def demo(tmp_path):
     python = root / "bin" / "python"
     python.write_text(PYTHON)
     python.chmod(0o755)
+    shutil.copy(python, python.with_name("unicoal"))
     calls = root / "calls"
 
     def run(*arguments, **environment):
@@ -45,10 +46,8 @@ def demo(tmp_path):
     return run
 
 
-MAIN_JOB = (
-    ["pip install", "simulate_cohort", "make_thick"] + ["inference.json"] * 2 + ["draw_panel"] * 2 + ["demo_page"]
-)
-TRAINING = ["simulate_cohort", "train.json", "evaluate.json"]
+MAIN_JOB = ["pip install", "simulate", "make_thick"] + ["inference.json"] * 2 + ["draw_panel"] * 2 + ["demo_page"]
+TRAINING = ["simulate", "train.json", "evaluate.json"]
 
 
 def steps(calls, expected):

@@ -1,6 +1,7 @@
 """MONAI inferer that synthesizes a thin volume from a thick stack, by slices, windows and batches."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import numpy as np
@@ -64,7 +65,8 @@ class VolumeInferer(Inferer):
         z_dim: length of a latent code; required for several samples.
         seed: seed of the latent codes; the same seed gives the same output.
         with_error: also request the expected error of the network, as the last channel of the output.
-        progress: show a progress bar over the thin slices.
+        progress: show a progress bar over the thin slices; or a function that gets their number and
+            returns another bar, a context with `update(slices)`.
 
     Raises:
         ValueError: an argument is outside its range.
@@ -84,7 +86,7 @@ class VolumeInferer(Inferer):
         z_dim: int | None = None,
         seed: int = 0,
         with_error: bool = False,
-        progress: bool = False,
+        progress: bool | Callable[[int], AbstractContextManager[Any]] = False,
     ) -> None:
         super().__init__()
         if slice_group_size < 2 or slice_group_size % 2:
@@ -169,7 +171,7 @@ class VolumeInferer(Inferer):
         start = 0
         with (
             MemoryFallback(network, self.batch_size, stack.device) as now,
-            tqdm(total=len(depths), desc="slices", unit="slice", disable=not self.progress) as progress,
+            self._bar(len(depths)) as progress,
         ):
             while start < len(depths):
                 batch = slice(start, start + now.batch_size)
@@ -182,6 +184,11 @@ class VolumeInferer(Inferer):
                 if on_disk is not None:
                     release(on_disk)
         return output[None]
+
+    def _bar(self, slices: int) -> AbstractContextManager[Any]:
+        if callable(self.progress):
+            return self.progress(slices)
+        return tqdm(total=slices, desc="slices", unit="slice", disable=not self.progress)
 
     def _codes(self, z: Tensor | None, like: Tensor) -> list[Tensor | None]:
         """Return the latent code (1, z_dim) of each sample, drawn on the CPU to be the same for every device."""
