@@ -18,6 +18,7 @@ _MODULES = {
     "CaseSampler": "datasets.case_sampler",
     "CaseDataset": "datasets.cases",
     "read_datalist": "datasets.datalist",
+    "claim_until_exit": "files.claim",
     "HeldOutSubjects": "evaluation.held_out",
     "list_images": "scans.image_paths",
     "SliceSampler": "datasets.sampler",

@@ -1,14 +1,18 @@
 """Bad input through the doors that users take: what they read names the file or key, and the way out."""
 
 import json
+import os
 import runpy
 import shutil
+import socket
 
 import h5py
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
+
+from unicoal_components.files.claim import HOLDER, LOCK, claimed
 
 AFFINE = np.diag([2.0, 2.0, 4.0, 1.0])
 
@@ -344,3 +348,14 @@ def test_an_overlay_of_another_bundle_is_named(train, bundle, tmp_path):
     pattern = r"sr/configs/adni_t1_x5\.json' belongs to another bundle than .*unified/configs'.*sr/configs/train\.json"
     matches(train(str(overlay)), pattern)
     assert not (tmp_path / "out" / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize(("configs", "folder"), [(["train.json"], ""), (["train.json", "evaluate.json"], "evaluation")])
+def test_a_second_run_in_a_folder_in_use_is_refused_with_the_process(
+    bundle, tmp_path, cohort, weights, configs, folder
+):
+    out = tmp_path / "out"
+    with claimed(out / folder):
+        words = bundle.mistake(*configs, dataset_dir=str(cohort), output_dir=str(out), ckpt_path=str(weights))
+        assert f"'{out / folder}'" in words and f"in use: process {os.getpid()} on {socket.gethostname()}" in words
+        assert {path.name for path in out.rglob("*") if path.is_file()} == {HOLDER, LOCK}

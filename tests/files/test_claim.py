@@ -5,12 +5,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
-from unicoal_components.files.claim import HOLDER, LOCK, claimed
+from unicoal_components.files import claim as module
+from unicoal_components.files.claim import HOLDER, LOCK, claim_until_exit, claimed
 
 HOLD = """
 import sys, time
@@ -54,6 +56,33 @@ def test_the_folder_is_free_again_after_an_error(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_lock_that_workers_of_a_killed_process_still_hold_is_waited_for(tmp_path, monkeypatch):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / HOLDER).write_text(json.dumps({"pid": ended.pid, "host": socket.gethostname(), "since": "1999"}))
+    worker = FileLock(tmp_path / LOCK, thread_local=False)
+    worker.acquire()
+    monkeypatch.setattr(module, "WORKERS_END", 0.1)
+    with pytest.raises(OSError, match=f"in use: process {ended.pid} "), claimed(tmp_path):
+        pass
+    monkeypatch.setattr(module, "WORKERS_END", 20)
+    threading.Timer(0.1, worker.release).start()
+    with claimed(tmp_path):
+        assert json.loads((tmp_path / HOLDER).read_text())["pid"] == os.getpid()
+
+
+def test_a_folder_stays_claimed_until_it_is_closed_or_the_process_ends(tmp_path):
+    claim = claim_until_exit(tmp_path)
+    assert claim_until_exit(tmp_path) is claim
+    with pytest.raises(OSError, match=f"in use: process {os.getpid()} "), claimed(tmp_path):
+        pass
+    claim.close()
+    assert not list(tmp_path.iterdir())
+    code = f"from unicoal_components import claim_until_exit; claim_until_exit({str(tmp_path)!r}); raise ValueError"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL, check=False)
+    assert not list(tmp_path.iterdir())
+
+
 def test_missing_files_and_a_missing_or_replaced_folder_are_named(tmp_path):
     with claimed(tmp_path / "out") as claim:
         (tmp_path / "out" / "a").touch()
@@ -74,7 +103,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_a_disk_without_locks_is_a_warning(tmp_path, monkeypatch, caplog):
-    def fail(self):
+    def fail(self, **options):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(FileLock, "acquire", fail)

@@ -1,19 +1,20 @@
 """Folders that one process at a time writes into."""
 
+import atexit
 import errno
 import json
 import logging
 import os
 import socket
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .partial import cannot_write, remove_leftovers_in
+from .partial import cannot_write, is_running, remove_leftovers_in
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,11 @@ HOLDER = ".unicoal.holder.json"
 """Names that process."""
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+
+WORKERS_END = 15.0
+"""Seconds within which the workers of a killed process end; until then they hold its lock."""
+
+_kept: dict[Path, ExitStack] = {}
 
 
 @dataclass(frozen=True)
@@ -112,9 +118,27 @@ def claimed(folder: str | os.PathLike, *subfolders: str) -> Iterator[Claim]:
         _release(lock, holder)
 
 
+def claim_until_exit(folder: str | os.PathLike) -> ExitStack:
+    """Let only this process write into `folder` until it ends or closes what is returned, see `claimed`.
+
+    A folder that this process keeps already stays claimed.
+
+    Raises:
+        OSError, CannotWriteError: as `claimed` does.
+    """
+    folder = Path(folder).absolute()
+    if folder not in _kept:
+        with ExitStack() as stack:
+            stack.enter_context(claimed(folder))
+            stack.callback(_kept.pop, folder)
+            _kept[folder] = stack.pop_all()
+        atexit.register(_kept[folder].close)
+    return _kept[folder]
+
+
 def _acquire(lock: FileLock, folder: Path) -> None:
     try:
-        lock.acquire()
+        lock.acquire(timeout=WORKERS_END if _is_gone(folder / HOLDER) else 0)
     except Timeout as error:
         holder = _read_holder(folder / HOLDER) or "another process"
         raise BlockingIOError(
@@ -151,6 +175,15 @@ def _write_holder(path: Path) -> None:
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+
+def _is_gone(holder: Path) -> bool:
+    """Return whether the process that the file names was one of this host and has ended."""
+    try:
+        content = json.loads(holder.read_text(encoding="utf-8"))
+        return content["host"] == socket.gethostname() and not is_running(int(content["pid"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _read_holder(path: Path) -> str | None:
