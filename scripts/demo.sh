@@ -41,15 +41,12 @@ fi
 for head in $heads; do
     python scripts/make_thick.py --input $out/thin/${head}_t1.nii.gz --output $out/thick/${head}_t1.nii.gz --factor 4
 done
-for target in t1 t2; do
-    echo "== Make a thin $target of each thick t1"
-    python -m monai.bundle run --config_file $configs/inference.json --input $out/thick --source_modality t1 \
-        --target_modality $target --factor 4 --error_map true --output_dir $out/thin_$target
-done
+echo "== Make a thin t1 and a thin t2 of each thick t1"
+unicoal synthesize $out/thick --from t1 --to t1,t2 --factor 4 --error_map --output $out/made
 echo "== Draw"
 for head in $heads; do
     for target in t1 t2; do
-        made=$out/thin_$target/${head}_t1_$target truth=()
+        made=$out/made/${head}_t1_$target truth=()
         if [ -e $out/thin/${head}_$target.nii.gz ]; then truth=(--truth $out/thin/${head}_$target.nii.gz); fi
         python scripts/draw_panel.py --input $out/thick/${head}_t1.nii.gz --prediction $made.nii.gz "${truth[@]}" \
             --error_map ${made}_error.nii.gz --factor 4 --output $out/${head}_thick_t1_to_thin_$target.png

@@ -46,7 +46,7 @@ def demo(tmp_path):
     return run
 
 
-MAIN_JOB = ["pip install", "simulate", "make_thick"] + ["inference.json"] * 2 + ["draw_panel"] * 2 + ["demo_page"]
+MAIN_JOB = ["pip install", "simulate", "make_thick", "synthesize"] + ["draw_panel"] * 2 + ["demo_page"]
 TRAINING = ["simulate", "train.json", "evaluate.json"]
 
 
@@ -61,14 +61,14 @@ def test_the_main_job_comes_first_from_any_folder_and_under_a_path_with_spaces(d
         *MAIN_JOB[:2],
         "-c import nilearn",
         *["make_thick"] * 2,
-        *MAIN_JOB[3:5],
+        "synthesize",
         *["draw_panel"] * 4,
         "demo_page",
     ]
     steps(calls, two_heads)
-    person, average = calls[7], calls[9]
+    person, average = calls[6], calls[8]
     assert "--truth demo_output/thin/person_t1.nii.gz" in person and "--truth" not in average.replace("mni152_t1", "")
-    assert "thin_t1/person_t1_t1_error.nii.gz" in person and "demo_output/index.html" in process.stdout
+    assert "made/person_t1_t1_error.nii.gz" in person and "demo_output/index.html" in process.stdout
 
 
 def test_a_training_follows_where_it_is_asked_for(demo):
