@@ -34,22 +34,20 @@ def federate(
     pretrained: str | None = None,
     rounds: int = 3,
     local_epochs: int = 1,
-    min_sites: int | None = None,
     values: Mapping[str, Any] | None = None,
-    export: bool = False,
+    write_job: bool = False,
 ) -> None:
     """Train a bundle at several sites; the global weights are written to output/global.pt.
 
     Args:
-        sites: prepared folder of each site, as in {'site-1': 'A', 'site-2': 'B'}; with `export`, paths at the sites.
-        output: folder for the results, and for what the simulated sites keep; with `export`, a path at the sites.
-        bundle: folder of the bundle; with `export`, a path at the sites.
+        sites: prepared folder of each site, as in {'site-1': 'A', 'site-2': 'B'}; with `write_job`, paths at the sites.
+        output: folder for the results, and for what the simulated sites keep; with `write_job`, a path at the sites.
+        bundle: folder of the bundle; with `write_job`, a path at the sites.
         pretrained: weights to start from, such as bundles/unified/models/model.pt; otherwise untrained ones.
         rounds: rounds of the federation.
         local_epochs: epochs of images_per_epoch images of each site in a round.
-        min_sites: sites without which a round does not start; otherwise all.
         values: values of the bundle's train.json, the same at every site, as in {'images_per_epoch': 200}.
-        export: write the job into output/job, to submit it to a running federation, instead of simulating it.
+        write_job: write the job into output/job, to submit it to a running federation, instead of simulating it.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     start, folder, root = Path.cwd(), Path(output).resolve(), Path(bundle).resolve()
@@ -65,7 +63,7 @@ def federate(
         model_persistor=PTFileModelPersistor(
             source_ckpt_file_full_name=str(initial), allow_numpy_conversion=False, load_device="cpu"
         ),
-        min_clients=min_sites or len(sites),
+        min_clients=len(sites),
         num_rounds=rounds,
         train_script="client.py",
         server_expected_format=ExchangeFormat.PYTORCH,
@@ -87,7 +85,7 @@ def federate(
         settings_file.parent.mkdir(exist_ok=True)
         settings_file.write_text(json.dumps(settings, indent=4), encoding="utf-8")
         recipe.add_client_file(str(settings_file), clients=[name])
-    if export:
+    if write_job:
         recipe.export(str(folder / "job"))
         logger.info("the job is in %s", folder / "job" / NAME)
         return

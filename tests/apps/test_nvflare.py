@@ -89,7 +89,7 @@ def test_the_table_has_a_line_for_each_case_and_a_column_for_each_of_the_weights
 def test_the_exported_job_holds_each_sites_settings_and_the_code_that_runs_there(tmp_path):
     sites = {name: str(tmp_path / name) for name in ("north", "south")}
     command = [sys.executable, APP / "job.py", "--sites", json.dumps(sites), "--output", tmp_path / "out"]
-    subprocess.run([*command, "--bundle", BUNDLE, "--rounds", "4", "--export", "true"], check=True, timeout=300)
+    subprocess.run([*command, "--bundle", BUNDLE, "--rounds", "4", "--write_job", "true"], check=True, timeout=300)
     for name, dataset_dir in sites.items():
         custom = next((tmp_path / "out" / "job").rglob(f"*{name}*/custom"))
         settings = json.loads((custom / "settings.json").read_text())
