@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -16,7 +17,7 @@ from unicoal_components.runtime.weights import save_weights
 from unicoal_components.simulation.cohort import simulate_cohort
 
 CONFIGS = "bundles/unified/configs"
-NETWORK = {
+NETWORK: dict[str, Any] = {
     "resolution": 32,
     "core_resolution": 16,
     "num_layers": 6,
@@ -30,7 +31,12 @@ NETWORK = {
 }
 TRAINING = {"batch_size": 4, "images_per_epoch": 16, "num_workers": 2, "val_interval": 1, "max_epochs": 2}
 TRAINING |= {"constant_epochs": 1, "decay_epochs": 1}
-OPTIONS = {"position_embedding": "fourier", "residual": True, "interpolated_input": True, "acquisition": True}
+OPTIONS: dict[str, Any] = {
+    "position_embedding": "fourier",
+    "residual": True,
+    "interpolated_input": True,
+    "acquisition": True,
+}
 OPTIONS |= {"error_output": True, "contrast_curve": True}
 PAIRS = (("t1", "t1", 3), ("t1", "t2", 1), ("t2", "pd", 3))
 TEST_CASES = [dict(zip(("source", "target", "factor"), pair, strict=True)) for pair in PAIRS]

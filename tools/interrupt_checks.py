@@ -82,7 +82,7 @@ def _value(path: Path) -> Any:
         slice = pydicom.dcmread(path)
         return [slice.ImagePositionPatient, slice.ImageOrientationPatient, slice.pixel_array.tolist()]
     if path.suffix == ".gz":
-        image = nib.load(path)
+        image = nib.Nifti1Image.from_filename(path)
         return [image.affine.tolist(), np.asanyarray(image.dataobj).tolist()]
     return path.read_bytes().hex()
 

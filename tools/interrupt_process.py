@@ -23,7 +23,16 @@ from typing import Any
 import unicoal_components
 
 ROOT = Path(__file__).parents[1]
-LIBRARIES = ("monai.bundle", "monai.engines", "monai.handlers", "ignite.handlers", "h5py", "itk", "nibabel", "pydicom")
+LIBRARIES: tuple[str, ...] = (
+    "monai.bundle",
+    "monai.engines",
+    "monai.handlers",
+    "ignite.handlers",
+    "h5py",
+    "itk",
+    "nibabel",
+    "pydicom",
+)
 LIBRARIES += ("matplotlib.pyplot", "scipy.ndimage", "tensorboard", "nilearn", "fire")
 
 

@@ -99,6 +99,7 @@ class SiteTraining:
         Returns:
             the trained state dict, and the number of steps.
         """
+        assert self._algo.trainer is not None
         state = self._algo.trainer.state
         state.epoch = number * self.local_epochs
         state.iteration = state.epoch * state.epoch_length
