@@ -89,7 +89,9 @@ def bids(dataset, save_scan):
 
 
 def files(folder):
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    """What a command left; the claim of a folder is kept until this process ends."""
+    found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".unicoal"))
+    return {path.relative_to(folder).as_posix() for path in found}
 
 
 def test_every_command_of_the_page_runs_in_its_order(unicoal, inputs, monkeypatch, capsys):
