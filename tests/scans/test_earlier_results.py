@@ -6,10 +6,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from unicoal_components.files.writable import check_replaceable
 from unicoal_components.scans.dicom.series import choose_series
 from unicoal_components.scans.dicom.volume import read_series
 from unicoal_components.scans.dicom.writer import write_derived_series
-from unicoal_components.scans.earlier_results import MARK, NOTE, check_replaceable, is_result
+from unicoal_components.scans.earlier_results import MARK, NOTE, is_result
 from unicoal_components.scans.image_paths import check_images, list_images
 from unicoal_components.scans.write_nifti import write_nifti
 
@@ -59,11 +60,11 @@ def test_a_derived_series_is_not_taken_as_input_unless_it_is_named(tmp_path, dic
 
 def test_only_earlier_results_may_be_replaced(tmp_path):
     outputs(tmp_path)
-    check_replaceable([*tmp_path.iterdir(), tmp_path / "missing.nii.gz"])
+    check_replaceable([*tmp_path.iterdir(), tmp_path / "missing.nii.gz"], is_result)
     for path in (scan(tmp_path), tmp_path / "notes.json"):
         path.touch()
         with pytest.raises(ValueError, match=path.name):
-            check_replaceable([path])
+            check_replaceable([path], is_result)
 
 
 def test_a_name_too_long_for_outputs_is_refused_before_the_run(tmp_path):

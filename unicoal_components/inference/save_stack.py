@@ -13,11 +13,12 @@ import numpy as np
 from monai.transforms import Transform
 
 from ..files.scratch import release, scratch_array
+from ..files.writable import check_replaceable
 from ..geometry.orientation import stack_view
 from ..keys import Keys
 from ..scans.dicom.series import split_uid
 from ..scans.dicom.writer import write_derived_series
-from ..scans.earlier_results import NOTE, check_replaceable
+from ..scans.earlier_results import NOTE, is_result
 from ..scans.file_names import stem_of
 from ..scans.storage import Storage
 from ..scans.write_nifti import stored, write_nifti
@@ -157,7 +158,7 @@ class SaveStackd(Transform):
         """Check that only earlier results are replaced, and remove those that would be outdated."""
         image, *others = (self.output_dir / f"{stem}{suffix}.nii.gz" for suffix in SUFFIXES.values())
         self._check_not_input(image, prediction.scan.path)
-        check_replaceable([image, *others, record])
+        check_replaceable([image, *others, record], is_result)
         for path in filter(Path.is_file, (record, *others)):
             path.unlink()
 

@@ -1,7 +1,6 @@
-"""Results of earlier runs: recognized by their content, left out of input folders, and the only files replaced."""
+"""Results of earlier runs: recognized by their content, left out of input folders."""
 
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 
 from ..files.json_file import read_json
@@ -24,23 +23,6 @@ def is_result(path: Path) -> bool:
     if path.is_dir():
         return is_derived_series(path)
     return _is_image(path) if is_nifti(path) else path.suffix == ".json" and _is_record(path)
-
-
-def check_replaceable(paths: Iterable[Path]) -> None:
-    """Raise an error if a file to be replaced is no earlier result, such as a scan or its BIDS sidecar.
-
-    Args:
-        paths: files to be written; missing ones and folders are ignored.
-
-    Raises:
-        ValueError: a file is no earlier result; the message names it.
-    """
-    for path in paths:
-        if path.is_file() and not is_result(path):
-            raise ValueError(
-                f"the output would overwrite '{path}', which is no earlier output. Choose another output_dir, or move "
-                "that file away."
-            )
 
 
 def _is_image(path: Path) -> bool:

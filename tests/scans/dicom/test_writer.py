@@ -281,7 +281,7 @@ def test_a_folder_of_anything_else_is_never_replaced(tmp_path, volume):
     shutil.copy(volume.series.files[0], tmp_path / "acquired" / "0001.dcm")
     (tmp_path / "file").touch()
     for folder in (source, tmp_path / "notes", tmp_path / "acquired", tmp_path / "file"):
-        with pytest.raises(OSError, match=f"'{folder}'.*derived series"):
+        with pytest.raises(ValueError, match=f"'{folder}'.*no earlier result"):
             write(folder, volume)
         assert folder.is_file() or list(folder.iterdir())
     (tmp_path / "empty").mkdir()

@@ -14,6 +14,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from ...files.atomic_folder import atomic_folder
+from ...files.writable import check_replaceable
 from .codes import code_item, decimal_strings
 from .deidentify import hashed_uid
 from .files import is_derived_series
@@ -95,11 +96,12 @@ def write_derived_series(
         The folder.
 
     Raises:
-        ValueError: the volume's axes are not at right angles, it has no finite value, or the window is empty.
-        OSError: the folder cannot be written, or contains files other than those of a derived series.
+        ValueError: the volume's axes are not at right angles, it has no finite value, the window is empty, or the
+            folder holds files other than those of a derived series.
+        OSError: the folder cannot be written.
     """
     folder = Path(folder)
-    _check_replaceable(folder)
+    check_replaceable([folder], _is_replaceable)
     if voxels.ndim != 3 or len(source) < 2:
         raise ValueError(
             f"cannot write {voxels.ndim} dimensions with {len(source)} source slices to '{folder}': a volume (x, y, "
@@ -168,14 +170,9 @@ def series_scale(voxels: np.ndarray, *, keep_integers: bool = False) -> StoredSc
     return StoredScale(slope if slope > np.finfo(np.float32).tiny else 1.0, low)
 
 
-def _check_replaceable(folder: Path) -> None:
-    """Raise an error if a folder contains anything but a synthetic series, to avoid deleting other data."""
-    is_empty = folder.is_dir() and not any(folder.iterdir())
-    if os.path.lexists(folder) and not is_empty and not is_derived_series(folder):
-        raise OSError(
-            f"cannot write the series to '{folder}': it contains files other than those of a derived series. "
-            "Choose another folder, or move them away."
-        )
+def _is_replaceable(folder: Path) -> bool:
+    """Return whether a folder is empty or has nothing but a synthetic series."""
+    return is_derived_series(folder) or (folder.is_dir() and not any(folder.iterdir()))
 
 
 def _geometry_of_series(source: Sequence[Dataset], plane: Plane, placements: Sequence[Placement]) -> Dataset:
