@@ -13,6 +13,7 @@ from typing import Any
 
 PATHS = (
     "bundle_root",
+    "claimed_dir",
     "ckpt_path",
     "datalist",
     "dataset_dir",
