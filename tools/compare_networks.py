@@ -6,7 +6,6 @@ same slices in the same order, as many as it can in its time, and is measured as
 
 import json
 import logging
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from tqdm import tqdm
 
 from unicoal_components import Generator
 from unicoal_components.command_line import run_command
+from unicoal_components.commands.bundle_run import importable
 from unicoal_components.datasets.datalist import read_datalist
 from unicoal_components.datasets.sampler import SliceSampler
 from unicoal_components.files.atomic import atomic_path
@@ -126,7 +126,7 @@ def main(
         raise ValueError(f"seconds is {seconds}; it must be above 0.")
     parser = ConfigParser(ConfigParser.load_config_file(Path(bundle) / "configs" / "train.json"))
     parser.update(TASKS[task] | {"datalist": datalist})
-    sys.path.insert(0, bundle)  # the configuration names components of its `scripts`
+    importable(Path(bundle).absolute())
     dataset = parser.get_parsed_content("train::dataset")
     seed, batch_size, modalities, resolution = (
         parser.get_parsed_content(name) for name in ("seed", "batch_size", "modalities", "resolution")

@@ -6,7 +6,6 @@
 """
 
 import json
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,8 @@ from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
 from unicoal_components.command_line import Files, run_command
+from unicoal_components.commands.bundle_run import importable
+from unicoal_components.commands.bundles import METADATA, bundle_folder, weights_of
 from unicoal_components.files.atomic import atomic_path
 from unicoal_components.geometry.orientation import COARSER, PLANES
 from unicoal_components.geometry.pixel_size import TOLERANCE
@@ -25,7 +26,6 @@ from unicoal_components.runtime.weights import load_weights
 from unicoal_components.scans.intensity import PERCENTILES
 from unicoal_components.slices.slice_group import SNAP
 
-BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 KEY = "unicoal"
 """Name of the entry in the file's metadata; its text is JSON."""
 
@@ -71,7 +71,7 @@ def export_onnx(*, output: str, bundle: str = "unified", ckpt_path: str = "", ov
         ValueError: the weights do not fit the network, or it does not predict its error.
     """
     more = [overlays] if isinstance(overlays, str) else overlays
-    network, facts = network_of(BUNDLES / bundle, ckpt_path, more)
+    network, facts = network_of(bundle_folder(bundle), ckpt_path, more)
     inputs = {
         "image": torch.zeros(2, facts["slice_group"]["size"], *[facts["windows"]["size"]] * 2),
         "source": torch.tensor([0, 1]),
@@ -99,11 +99,9 @@ def network_of(root: Path, ckpt_path: str, overlays: Sequence[str]) -> tuple[Sli
     parser = ConfigParser(ConfigParser.load_config_files([str(root / "configs" / "inference.json"), *overlays]))
     if not parser["error_output"]:
         raise ValueError("error_output is false, but the expected error is an output of the file; set it to true.")
-    sys.path.insert(0, str(root))  # where the configs' `scripts` are found
-    network = load_weights(
-        network=parser.get_parsed_content("network_def"), path=ckpt_path or root / "models" / "model.pt"
-    )
-    metadata = json.loads((root / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    importable(root.absolute())
+    network = load_weights(network=parser.get_parsed_content("network_def"), path=weights_of(root, ckpt_path or None))
+    metadata = json.loads((root / METADATA).read_text(encoding="utf-8"))
     return SliceNetwork(network).eval(), description_of(parser, metadata)
 
 

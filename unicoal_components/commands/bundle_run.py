@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import shlex
 import sys
 import warnings
@@ -11,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..typed_values import PATHS
+from ..typed_values import PATHS, literal
 
 MONAI_LOGGERS = ("monai.bundle.scripts", "monai.bundle.workflows", "ignite.engine.engine")
-READ_BY_MONAI = re.compile(r"[$@%#]")
 
 
 class Expression(str):
@@ -62,6 +60,13 @@ class BundleRun:
         workflow.run()
         workflow.finalize()
 
+    def run_or_show(self, show: bool) -> None:
+        """Run the bundle, or print the command that does so."""
+        if show:
+            sys.stdout.write(self.command() + "\n")
+        else:
+            self.run()
+
 
 def importable(bundle: Path) -> None:
     """Let configs find the `scripts` of their bundle, also beside a folder of this name in the working directory."""
@@ -79,10 +84,7 @@ def for_monai(value: Any) -> Any:
     if isinstance(value, Expression):
         return str(value)
     if isinstance(value, str | os.PathLike):
-        text = os.fspath(value)
-        if not READ_BY_MONAI.search(text):
-            return text
-        return "$" + READ_BY_MONAI.sub(lambda found: f"\\x{ord(found[0]):02x}", repr(text))
+        return literal(os.fspath(value))
     if isinstance(value, list | tuple):
         return [for_monai(item) for item in value]
     return value

@@ -69,6 +69,20 @@ def weights_of(folder: Path, given: str | None = None) -> Path:
     return path
 
 
+def configs_of(folder: Path, names: Sequence[str], overlays: Sequence[str]) -> list[Path]:
+    """Return the configs of a bundle and files on top of the first.
+
+    Raises:
+        FileNotFoundError: one does not exist.
+    """
+    first, *others = (folder / "configs" / name for name in names)
+    configs = [first, *map(Path, overlays), *others]
+    missing = next((path for path in configs if not path.is_file()), None)
+    if missing is not None:
+        raise FileNotFoundError(f"config '{missing}' does not exist; give the path of a JSON file.")
+    return configs
+
+
 def config_values(configs: Sequence[Path]) -> dict[str, Any]:
     """Return the values at the top of configs, the last one that has a value counts; expressions stay as written.
 

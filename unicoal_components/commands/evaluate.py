@@ -6,10 +6,9 @@ from cyclopts import Parameter
 
 from ..command_line import Numbers, Words
 from .bundle_run import BundleRun
-from .bundles import HOME, bundle_folder, config_values, weights_of
-from .settings import Settings
+from .bundles import HOME, bundle_folder, config_values, configs_of, weights_of
+from .settings import Configs, Settings, given
 from .sources import named
-from .train import Configs, configs_of, given, run_or_show
 
 
 def evaluate(
@@ -66,7 +65,7 @@ def evaluate(
     }
     if source is not None or to is not None or factor is not None:
         values["test_cases"] = _cases(source, to, factor, axis, config_values(configs)["modalities"])
-    run_or_show(BundleRun(configs, values | given(device, set)), show)
+    BundleRun(configs, values | given(device, set)).run_or_show(show)
 
 
 def _cases(

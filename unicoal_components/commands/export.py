@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..files.atomic import atomic_path
 from .bundle_run import importable
-from .bundles import HOME, METADATA, bundle_folder, weights_of
-from .train import Configs, configs_of
+from .bundles import HOME, METADATA, bundle_folder, configs_of, weights_of
+from .settings import Configs
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,23 +4,34 @@ import logging
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from cyclopts import Parameter
 
 from ..command_line import SOME_FAILED
 from ..errors import user_error
 from .bids import SCRATCH, bids_sources, is_bids, place_results, write_description
-from .bundle_run import BundleRun, Expression
-from .bundles import HOME, bundle_folder, config_values, weights_of
-from .settings import Settings, read_settings
+from .bundle_run import BundleRun
+from .bundles import HOME, bundle_folder, config_values, configs_of, weights_of
+from .settings import Configs, Settings, given
 from .sources import Source, Sources, find_sources, named
 
 logger = logging.getLogger(__name__)
 
 OUTPUT = "unicoal_output"
+
+VALUES = {
+    "error_map": "error_map",
+    "samples": "num_samples",
+    "through_plane": "through_plane",
+    "slice_thickness": "slice_thickness",
+    "format": "output_format",
+    "deidentify": "deidentify",
+    "precision": "precision",
+}
+"""Values of `inference.json` by the option that sets them."""
 
 
 @Parameter(name="*")
@@ -56,26 +67,17 @@ class InferenceOptions:
     precision: Literal["float32", "bfloat16"] = "float32"
     weights: str | None = None
     bundle: str = HOME
-    config: Annotated[Sequence[str], Parameter(n_tokens=1, metavar="FILE")] = ()
+    config: Configs = ()
     set: Settings = ()
     show: bool = False
 
     def values(self) -> dict[str, Any]:
         """Return the values of `inference.json` that are not at their default."""
-        given = {
-            "error_map": self.error_map,
-            "num_samples": self.samples,
-            "through_plane": self.through_plane,
-            "slice_thickness": self.slice_thickness,
-            "output_format": self.format,
-            "deidentify": self.deidentify,
-            "precision": self.precision,
+        defaults = {field.name: field.default for field in fields(self)}
+        changed = {
+            value: getattr(self, name) for name, value in VALUES.items() if getattr(self, name) != defaults[name]
         }
-        default = {"error_map": False, "num_samples": 1, "through_plane": "auto", "slice_thickness": None}
-        default |= {"output_format": "auto", "deidentify": False, "precision": "float32"}
-        values = {name: value for name, value in given.items() if value != default[name]}
-        device = {} if self.device == "auto" else {"device": Expression(f"$torch.device({self.device!r})")}
-        return values | device | read_settings(self.set)
+        return changed | given(self.device, self.set)
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def run_inference(
         raise ValueError("give at least one scan: a file, a folder, a list or a DICOM study.")
     _check_task(spacing, factor)
     folder = bundle_folder(options.bundle)
-    configs = [folder / "configs" / "inference.json", *map(Path, options.config)]
+    configs = configs_of(folder, ["inference.json"], options.config)
     known = config_values(configs)["modalities"]
     source = None if source is None else next(named(source, known, "--from"))
     dataset = Path(input[0]) if len(input) == 1 and is_bids(input[0]) else None

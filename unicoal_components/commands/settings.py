@@ -1,17 +1,18 @@
-"""`--set name=value`: any value of a bundle's config, understood as `python -m monai.bundle run --name value` does."""
+"""Options that several commands have: `--config`, `--device`, and `--set name=value` for any value of a config."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from .bundle_run import typed_value
+from .bundle_run import Expression, typed_value
 
+Configs = Annotated[Sequence[str], Parameter(n_tokens=1, metavar="FILE")]
 Settings = Annotated[Sequence[str], Parameter(metavar="NAME=VALUE", n_tokens=1)]
 
 
 def read_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """Return the values by name.
+    """Return the values by name, understood as `python -m monai.bundle run --name value` does.
 
     Raises:
         ValueError: a setting has another form.
@@ -27,3 +28,9 @@ def read_settings(settings: Sequence[str]) -> dict[str, Any]:
             raise ValueError(f"--set is '{setting}'; it must be a name and a value of the config, such as seed=1.")
         values[name] = typed_value(word)
     return values
+
+
+def given(device: str, settings: Sequence[str]) -> dict:
+    """Return the values of `--device` and `--set`."""
+    chosen = {} if device == "auto" else {"device": Expression(f"$torch.device({device!r})")}
+    return chosen | read_settings(settings)

@@ -1,6 +1,6 @@
 """Modalities of the scans to synthesize from: by DICOM header, BIDS sidecar or name."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,14 +59,6 @@ def find_sources(
         except (ValueError, OSError) as error:
             found.failures[path] = str(error)
     return found
-
-
-def by_modality(scans: Sequence[Source]) -> Mapping[str, list[str]]:
-    """Return the paths of the scans of each modality."""
-    groups: dict[str, list[str]] = {}
-    for scan in scans:
-        groups.setdefault(scan.modality, []).append(scan.path)
-    return groups
 
 
 def _source(path: str, modality: str | None, known: Sequence[str], option: str) -> Source:

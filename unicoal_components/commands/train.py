@@ -1,17 +1,10 @@
 """`unicoal train`: the training of a bundle."""
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
-from .bundle_run import BundleRun, Expression
-from .bundles import HOME, bundle_folder, weights_of
-from .settings import Settings, read_settings
-
-Configs = Annotated[Sequence[str], Parameter(n_tokens=1, metavar="FILE")]
+from .bundle_run import BundleRun
+from .bundles import HOME, bundle_folder, configs_of, weights_of
+from .settings import Configs, Settings, given
 
 SHIPPED = "shipped"
 SCRATCH = "none"
@@ -63,32 +56,4 @@ def train(
         values |= {"max_epochs": epochs, "constant_epochs": epochs // 3, "decay_epochs": epochs - epochs // 3}
     if learning_rate is not None:
         values["learning_rate"] = learning_rate
-    run_or_show(BundleRun(configs_of(folder, ["train.json"], config), values | given(device, set)), show)
-
-
-def configs_of(folder: Path, names: Sequence[str], overlays: Sequence[str]) -> list[Path]:
-    """Return the configs of a bundle and files on top of the first.
-
-    Raises:
-        FileNotFoundError: one does not exist.
-    """
-    first, *others = (folder / "configs" / name for name in names)
-    configs = [first, *map(Path, overlays), *others]
-    missing = next((path for path in configs if not path.is_file()), None)
-    if missing is not None:
-        raise FileNotFoundError(f"config '{missing}' does not exist; give the path of a JSON file.")
-    return configs
-
-
-def given(device: str, settings: Sequence[str]) -> dict:
-    """Return the values of `--device` and `--set`."""
-    chosen = {} if device == "auto" else {"device": Expression(f"$torch.device({device!r})")}
-    return chosen | read_settings(settings)
-
-
-def run_or_show(run: BundleRun, show: bool) -> None:
-    """Run a bundle, or print the command that does so."""
-    if show:
-        sys.stdout.write(run.command() + "\n")
-    else:
-        run.run()
+    BundleRun(configs_of(folder, ["train.json"], config), values | given(device, set)).run_or_show(show)
