@@ -102,8 +102,8 @@ def source_doubts(voxels: np.ndarray, affine: np.ndarray, modality: str | None) 
     inside = unit[deep]
     skewness = float(np.mean((inside - inside.mean()) ** 3) / inside.std() ** 3)
     if modality is not None and (skewness > BRIGHT_FLUID) != (modality == "t2"):
-        seen, given = ("a T2", modality) if modality != "t2" else ("no T2", modality)
-        return [f"its contrast is that of {seen}, but source_modality is {given}; if so, the result is wrong"]
+        seen = "no T2" if modality == "t2" else "a T2"
+        return [f"its contrast is that of {seen}, but source_modality is {modality}; if so, the result is wrong"]
     return []
 
 
