@@ -1,6 +1,6 @@
 """Read damaged and crafted files, and count what happens.
 
-    python tools/fuzz_readers.py --tries 300 --seed 0 [--readers "NIfTI,DICOM"] [--output fuzz.json] [--show true]
+    python tools/fuzz_readers.py --tries 300 --seed 0 [--readers NIfTI --readers DICOM] [--output fuzz.json] [--no-show]
 
 Each try changes a small valid file (`fuzz_files.py`) in one way: flipped bits, a truncation, a block of zeros or noise,
 extreme numbers in its first bytes, a changed word or number of a text, an element of DICOM or an item of HDF5 with a
@@ -26,11 +26,13 @@ import tempfile
 import time
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from cyclopts import Parameter
 from fuzz_changes import changed
 from fuzz_files import KINDS, Kind
 
@@ -38,6 +40,8 @@ from unicoal_components.command_line import run_command
 from unicoal_components.files.atomic import atomic_path
 
 logger = logging.getLogger("fuzz_readers")
+
+Readers = Annotated[Sequence[str], Parameter(n_tokens=1, metavar="KIND")]
 
 OUTCOMES = ("right", "error", "other", "unclear", "crash", "hang", "memory")
 SECONDS = 60.0
@@ -159,19 +163,19 @@ def table(results: dict[str, Counter]) -> str:
 
 
 def fuzz_readers(
-    *, tries: int = 100, seed: int = 0, readers: Any = None, output: str | None = None, show: bool = True
+    *, tries: int = 100, seed: int = 0, readers: Readers = (), output: str | None = None, show: bool = True
 ) -> None:
     """Count what happens when damaged and crafted files are read.
 
     Args:
         tries: number of changed files of each kind.
         seed: the same seed gives the same files.
-        readers: names of kinds, separated by commas; all if omitted.
+        readers: names of kinds, such as `--readers "NIfTI, gzip" --readers DICOM`; all if omitted.
         output: JSON file for the counts and the bad tries.
         show: log each try that ends badly.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    names = list(KINDS) if readers is None else _names(readers)
+    names = list(readers or KINDS)
     unknown = sorted(set(names) - set(KINDS))
     if unknown:
         raise ValueError(f"readers has {unknown}; there are {list(KINDS)}.")
@@ -185,17 +189,6 @@ def fuzz_readers(
     if output is not None:
         with atomic_path(output) as partial:
             partial.write_text(json.dumps({"seed": seed, "counts": results, "bad": bad}, indent=1) + "\n")
-
-
-def _names(readers: Any) -> list[str]:
-    """Return the names in a text; those with a comma of their own are matched first."""
-    left = ",".join(readers) if isinstance(readers, list | tuple) else str(readers)
-    found = []
-    for name in sorted(KINDS, key=len, reverse=True):
-        if re.search(rf"(^|,)\s*{re.escape(name)}\s*(,|$)", left):
-            found.append(name)
-            left = re.sub(rf"(^|,)\s*{re.escape(name)}\s*(?=,|$)", "", left)
-    return [name for name in KINDS if name in found] + [name for name in left.split(",") if name.strip()]
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from monailabel.interfaces.exception import MONAILabelException
 from pydicom import dcmread
 
 from unicoal_components import __version__
-from unicoal_components.commands.bundle_run import Expression
 from unicoal_components.commands.bundles import bundle_folder, weights_of
+from unicoal_components.commands.settings import given
 from unicoal_components.errors import cause_of
 
 
@@ -52,13 +52,12 @@ class UniCOALApp(MONAILabelApp):
 
     def init_infers(self) -> dict[str, SynthesisTask]:
         """Return the bundles by name."""
-        device = self.conf.get("device")
         folders = [bundle_folder(name) for name in self.conf["bundles"].split(",")]
         return {
             folder.name: SynthesisTask(
                 folder=folder.absolute(),
                 weights=weights_of(folder, self.conf.get("weights")).absolute(),
-                fixed={"device": Expression(f"$torch.device({device!r})")} if device else {},
+                fixed=given(self.conf.get("device") or "auto", ()),
                 output=Path(tempfile.gettempdir()),
                 store=self._store(),
             )

@@ -1,6 +1,5 @@
 """A site's part of a federation: `MonaiAlgo` trains a bundle on the site's own subjects and evaluates it on others."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,22 +11,18 @@ from monai.fl.utils.constants import ExtraItems, FlStatistics
 from monai.fl.utils.exchange_object import ExchangeObject
 from site_values import TRAIN_CONFIG, site_cases, training_values
 
+from unicoal_components.commands.bundle_run import importable
+
 
 def untrained_weights(*, bundle: str | Path, values: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """Return the weights of a network that has learned nothing, from the bundle's `seed`."""
     root = Path(bundle).resolve()
-    make_importable(root)
+    importable(root)
     parser = ConfigParser()
     parser.read_config(root / TRAIN_CONFIG)
     parser.update(dict(values))
     torch.manual_seed(parser.get_parsed_content("seed"))
     return _copy(parser.get_parsed_content("network_def").state_dict())
-
-
-def make_importable(bundle: Path) -> None:
-    """Let this process find the `scripts` that the bundle's configuration names, as `monai.bundle run` does."""
-    if str(bundle) not in sys.path:
-        sys.path.insert(1, str(bundle))
 
 
 class SiteTraining:
@@ -82,7 +77,7 @@ class SiteTraining:
             eval_kwargs=kept | {"evaluation_cases": site_cases(data), "evaluation_panels": 0} | dict(evaluation or {}),
             eval_workflow_name="train",
         )
-        make_importable(root)
+        importable(root)
         self._algo.initialize({ExtraItems.CLIENT_NAME: name})
 
     def train(self, weights: Mapping[str, torch.Tensor], *, number: int) -> tuple[dict[str, torch.Tensor], int]:

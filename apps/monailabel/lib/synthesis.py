@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -108,14 +107,6 @@ class SynthesisTask(InferTask):
             options["target_modality"] = scan.modality
         given = {name: value for name, value in options.items() if value is not None}
         paths = {"input": scan.path, "output_dir": output, "bundle_root": self.folder, "ckpt_path": self.weights}
-        _prefer_scripts_of(self.folder)
         BundleRun([self.config_file], given | self.fixed | paths).run()
         (record,) = output.glob("*.json")
         return json.loads(record.read_text(encoding="utf-8"))
-
-
-def _prefer_scripts_of(folder: Path) -> None:
-    """Have `scripts`, which configs import from, be that of a bundle, as another bundle may have run before."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == "scripts"]:
-        del sys.modules[name]
-    sys.path[:] = [str(folder), *(path for path in sys.path if path != str(folder))]
