@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from unicoal_components import Generator
-from unicoal_components.command_line import run_command
+from unicoal_components.command_line import Words, run_command
 from unicoal_components.commands.bundle_run import importable
 from unicoal_components.datasets.datalist import read_datalist
 from unicoal_components.datasets.sampler import SliceSampler
@@ -102,6 +102,7 @@ def main(
     seconds: float = 400,
     bundle: str = "bundles/unified",
     names: list[str] | None = None,
+    without: Words = (),
     step: int = 25,
     output: str | None = None,
 ) -> None:
@@ -113,6 +114,7 @@ def main(
         seconds: processor time of each training, of all threads, with loading.
         bundle: bundle whose configs/train.json describes the generator and the draws.
         names: networks; otherwise all.
+        without: modalities that are left out of the training, and measured all the same.
         step: distance of the measured slices, in slices.
         output: JSON file for the rows.
 
@@ -125,7 +127,8 @@ def main(
     if seconds <= 0:
         raise ValueError(f"seconds is {seconds}; it must be above 0.")
     parser = ConfigParser(ConfigParser.load_config_file(Path(bundle) / "configs" / "train.json"))
-    parser.update(TASKS[task] | {"datalist": datalist})
+    known = [name for name in parser["modalities"] if name not in without]
+    parser.update(TASKS[task] | {"datalist": datalist, "sources": known, "targets": known})
     importable(Path(bundle).absolute())
     dataset = parser.get_parsed_content("train::dataset")
     seed, batch_size, modalities, resolution = (

@@ -44,6 +44,7 @@ def main(
     section: str = "validation",
     factors: Numbers = (2, 4, 6),
     step: int = 15,
+    planes: int = 1,
     output: str | None = None,
 ) -> None:
     """Print a row for each case and the means, and write them as JSON if an output is given.
@@ -55,6 +56,7 @@ def main(
         section: section of the datalist; its subjects must be held out from the training.
         factors: factors of super-resolution.
         step: distance of the measured slices, in slices.
+        planes: 1, axial slices across modalities, or 3, the mean over all three planes, as inference makes it.
         output: JSON file for the rows.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -62,7 +64,7 @@ def main(
     rows: list[Row] = []
     for entry in tqdm(read_datalist(datalist, section), desc="subjects"):
         rows += measured.within(entry["subject"], entry["path"], factors)
-        rows += measured.across(entry["subject"], entry["path"])
+        rows += measured.across(entry["subject"], entry["path"], planes=planes)
     for line in (*table(rows), "", *table(means(rows))):
         logger.info("%s", line)
     if output is not None:
@@ -110,8 +112,8 @@ class Measurement:
                     measured = self._row(output, thin[indices], rival, head[indices])
                     yield {"subject": subject, "case": case, "axis": PLANES[axis], **measured}
 
-    def across(self, subject: str, path: str) -> Iterator[Row]:
-        """Measure synthesis of every modality from every other one, on axial slices of one grid."""
+    def across(self, subject: str, path: str, *, planes: int = 1) -> Iterator[Row]:
+        """Measure synthesis of every modality from every other one on one grid, in axial slices."""
         names = read_header(path).modalities
         volumes = {name: read_volume(path, name) for name in names}
         for target in names:
@@ -121,9 +123,13 @@ class Measurement:
             for source in (name for name in names if name != target):
                 pair = (torch.from_numpy(volumes[name]) for name in (source, target))
                 rival = affine_map(*pair, inside=torch.from_numpy(inside)).numpy()
-                output = self._ask(volumes[source], indices, source, target, 1.0)
+                if planes == 1:
+                    output = self._ask(volumes[source], indices, source, target, 1.0)
+                else:
+                    output = self._ask(volumes[source], None, source, target, 1.0, planes=planes)[:, indices]
                 measured = self._row(output, volumes[target][indices], rival[indices], inside[indices])
-                yield {"subject": subject, "case": f"{source} → {target}", "axis": PLANES[0], **measured}
+                axis = PLANES[0] if planes == 1 else "all"
+                yield {"subject": subject, "case": f"{source} → {target}", "axis": axis, **measured}
 
     def _between(self, head: np.ndarray, factor: float, count: int) -> np.ndarray:
         """Return slices of the head between the thick ones."""
@@ -132,8 +138,17 @@ class Measurement:
         rows = rows[(np.abs(depths - np.rint(depths)) > 1e-6) & (depths < count - 1)]
         return rows[self.step // 2 :: self.step]
 
-    def _ask(self, stack: np.ndarray, indices: np.ndarray, source: str, target: str, factor: float) -> np.ndarray:
-        """Return the slices `(K, H, W)`, followed by their predicted error if there is one: `(C, K, H, W)`."""
+    def _ask(
+        self,
+        stack: np.ndarray,
+        indices: np.ndarray | None,
+        source: str,
+        target: str,
+        factor: float,
+        *,
+        planes: int = 1,
+    ) -> np.ndarray:
+        """Return the slices, all without `indices`, and their predicted error if there is one: `(C, K, H, W)`."""
         classes = {"source_modality": source, "modality": target}
         given = {key: torch.tensor([self.modalities.index(name)]) for key, name in classes.items()}
         with torch.no_grad():
@@ -141,7 +156,8 @@ class Measurement:
                 torch.from_numpy(np.ascontiguousarray(stack))[None, None],
                 self.network,
                 factor=float(factor),
-                indices=torch.from_numpy(indices),
+                indices=None if indices is None else torch.from_numpy(indices),
+                planes=planes,
                 **given,
             )[0].numpy()
 

@@ -16,6 +16,7 @@ class Keys:
     POSITION = "position"
     FACTOR = "factor"
     THICKNESS = "thickness"
+    PLANES = "planes"
     DRAW = "draw"
     INDICES = "indices"
     SUBJECT = "subject"

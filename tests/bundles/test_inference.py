@@ -66,6 +66,7 @@ def test_the_record_beside_the_output_tells_where_it_comes_from(infer, scan, wei
         "source_modality": "t1",
         "target_modality": "t2",
         "factor": 2.5,
+        "planes": 1,
         "slice_thickness": None,
         "relative_thickness": 1.0,
         "through_plane": "axial",
@@ -81,6 +82,17 @@ def test_the_record_beside_the_output_tells_where_it_comes_from(infer, scan, wei
     assert "not for diagnosis" in told["note"]
     error = told["expected_error"]
     assert error["in_units"] == pytest.approx(error["part_of_range"]) and 0.001 < error["part_of_range"] < 0.5
+
+
+def test_another_modality_on_thin_slices_is_averaged_over_three_planes_unless_told_otherwise(infer, tmp_path):
+    nib.save(nib.Nifti1Image(brain((16, 16, 16)), np.eye(4)), tmp_path / "thin.nii.gz")
+    made = {}
+    for planes, options in ((3, {}), (1, {"average_planes": False})):
+        infer(str(tmp_path / "thin.nii.gz"), output_dir=str(tmp_path / str(planes)), **options)
+        told = json.loads((tmp_path / str(planes) / "thin_t2.json").read_text(encoding="utf-8"))
+        assert told["task"]["planes"] == planes
+        made[planes] = nib.load(tmp_path / str(planes) / "thin_t2.nii.gz").get_fdata()
+    assert made[3].shape == made[1].shape and np.abs(made[3] - made[1]).max() > 1e-3
 
 
 def bundle_version(bundle):

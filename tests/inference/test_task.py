@@ -114,3 +114,25 @@ def test_a_thickness_outside_of_the_training_range_is_clipped_with_a_warning(
 def test_an_invalid_slice_thickness_is_refused(thickness):
     with pytest.raises(ValueError, match="slice_thickness is .*positive number, in mm, or null"):
         SetTaskd(**SR, slice_thickness=thickness)
+
+
+@pytest.mark.parametrize(
+    ("voxel", "pixels", "options", "planes"),
+    [
+        ((1, 1, 1), [0.8, 1.33], {}, 3),
+        ((1, 1, 1), None, {}, 3),
+        ((0.5, 0.5, 1.3), [0.8, 1.33], {}, 3),
+        ((1, 1, 1), [0.8, 1.33], {"average_planes": False}, 1),
+        ((1, 1, 1), [0.8, 1.33], {"target_modality": "t1"}, 1),
+        ((1, 1, 1), [0.8, 1.33], {"factor": 2}, 1),
+        ((1, 1, 4), [0.8, 1.33], {}, 1),
+        ((1, 1, 4), None, {}, 1),
+        ((1, 1, 4), [0.8, 1.33], {"output_spacing": 1.0}, 1),
+    ],
+)
+def test_planes_are_averaged_in_a_synthesis_of_slices_as_close_as_pixels(tmp_path, voxel, pixels, options, planes):
+    volume = np.random.default_rng(0).uniform(1, 9, (6, 7, 5)).astype(np.float32)
+    nib.save(nib.Nifti1Image(volume, np.diag([*voxel, 1])), tmp_path / "a.nii")
+    loaded = LoadStackd(in_plane_spacing=pixels, through_plane="axial")({"image": str(tmp_path / "a.nii")})
+    given = {"modalities": NAMES, "source_modality": "t1", "target_modality": "t2", "average_planes": True} | options
+    assert SetTaskd(**given)(loaded)["planes"] == planes

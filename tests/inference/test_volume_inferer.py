@@ -312,3 +312,36 @@ def test_an_error_that_is_not_finite_is_refused():
 
     with pytest.raises(ValueError, match="not finite"):
         VolumeInferer(resolution=8, with_error=True)(stack(), broken)
+
+
+class Neighbors:
+    """Gives the mean of the slices before and after, and its number of rows as the expected error."""
+
+    def __call__(self, groups, *, with_error=False, **conditions):
+        mean = (groups[:, :1] + groups[:, 2:3]) / 2
+        return torch.cat([mean, torch.full_like(mean, groups.shape[2])], dim=1) if with_error else mean
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_three_planes_are_the_mean_over_slices_along_every_axis(on_disk, tmp_path):
+    image = stack(5, 6, 7)
+    folder = str(tmp_path) if on_disk else None
+    inferer = VolumeInferer(resolution=8, with_error=True, scratch_dir=folder)
+    got = inferer(image, Neighbors(), factor=1.0, planes=torch.tensor([3]))
+    padded = torch.nn.functional.pad(image[0, 0], (1, 1, 1, 1, 1, 1), value=-1)
+    core = slice(1, -1)
+    shifted = [
+        padded[tuple(slice(1 + d, 1 + d + n) if a == axis else core for a, n in enumerate(image.shape[2:]))]
+        for axis in range(3)
+        for d in (-1, 1)
+    ]
+    torch.testing.assert_close(got[0, 0], torch.stack(shifted).mean(0))
+    torch.testing.assert_close(got[0, 1], torch.full((5, 6, 7), 8.0))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"planes": 2}, {"planes": 3, "factor": 2.0}, {"planes": 3, "indices": torch.tensor([1])}]
+)
+def test_three_planes_need_a_whole_volume_at_factor_1(wrong):
+    with pytest.raises(ValueError, match=f"planes is {wrong['planes']}"):
+        VolumeInferer(resolution=8)(stack(), Recorder(), **wrong)

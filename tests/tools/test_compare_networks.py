@@ -77,6 +77,25 @@ def test_networks_are_trained_for_their_time_and_measured_on_the_validation_subj
     assert first[rows[0]["case"]] == pytest.approx(sum(some) / len(some))
 
 
+def test_a_modality_left_out_of_training_is_measured_all_the_same(script, bundle, datalist, monkeypatch):
+    drawn = []
+
+    class Seen(script.PrepareSlices):
+        def __call__(self, batchdata, *others, **options):
+            drawn.extend(batchdata["modality"].tolist() + batchdata["source_modality"].tolist())
+            return super().__call__(batchdata, *others, **options)
+
+    monkeypatch.setattr(script, "PrepareSlices", Seen)
+    config = json.loads((bundle / "configs" / "train.json").read_text(encoding="utf-8"))
+    config["contrast"] = 0.0  # a replaced contrast goes by the name of any modality
+    (bundle / "configs" / "train.json").write_text(json.dumps(config), encoding="utf-8")
+    output = datalist.parent / "rows.json"
+    options = {"seconds": 0.5, "names": ["residual trunk"], "without": ["t2"], "step": 5, "output": str(output)}
+    script.main(datalist=str(datalist), task="within", bundle=str(bundle), **options)
+    assert set(drawn) == {0, 3}
+    assert any(row["case"].startswith("t2") for row in json.loads(output.read_text(encoding="utf-8")))
+
+
 def test_a_plain_network_starts_from_the_curves_between_modalities(script):
     class Nothing(torch.nn.Module):
         def forward(self, image, **conditions):

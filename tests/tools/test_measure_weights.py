@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from unicoal_components.datasets.hdf5 import read_volume
+from unicoal_components.metrics.foreground import foreground
 from unicoal_components.networks.generator import Generator
 from unicoal_components.simulation.cohort import simulate_cohort
 
@@ -52,6 +54,23 @@ def test_a_network_that_adds_nothing_gains_nothing_within_a_modality_and_every_c
     assert len(within) == 4 * 3 and len(rows) == 4 * 3 + 4 * 3
     assert all(row["gain"] == pytest.approx(0, abs=0.01) for row in within)
     assert all(row["expected"] == pytest.approx(0.05, rel=0.05) for row in within)
+
+
+def test_across_modalities_the_mean_of_three_planes_is_what_the_inferer_gives(script, bundle, tmp_path):
+    simulate_cohort(output=tmp_path / "data", subjects=1, split=(0, 1, 0), spacing=6.0, seed=3)
+    path = tmp_path / "data" / "sim_0000.h5"
+    measured = script.Measurement.of_bundle(bundle, weights=None, step=9)
+    rows = list(measured.across("sim_0000", str(path), planes=3))
+    assert len(rows) == 4 * 3 and {row["axis"] for row in rows} == {"all"}
+    volumes = {name: read_volume(str(path), name) for name in ("t1", "t2")}
+    inside = foreground(target=volumes["t2"])
+    indices = np.flatnonzero(inside.any(axis=(1, 2)))[4::9]
+    classes = {"source_modality": torch.tensor([0]), "modality": torch.tensor([1])}
+    with torch.no_grad():
+        image = measured.inferer(torch.from_numpy(volumes["t1"])[None, None], measured.network, planes=3, **classes)
+    wanted = script.psnr(image[0, 0].numpy()[indices], volumes["t2"][indices], inside[indices])
+    (row,) = (row for row in rows if row["case"] == "t1 → t2")
+    assert row["psnr"] == pytest.approx(wanted, abs=1e-4)
 
 
 def test_psnr_is_that_of_errors_in_the_head_alone(script):

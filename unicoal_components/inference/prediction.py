@@ -70,6 +70,7 @@ class Prediction:
         self.target_modality = modalities[int(data[Keys.MODALITY])]
         self.factor = float(data[Keys.FACTOR])
         self.thickness = float(data.get(Keys.THICKNESS, 1.0))
+        self.planes = int(data.get(Keys.PLANES, 1))
         self.target_index = int(data[Keys.MODALITY])
         self.same = self.source_modality == self.target_modality
         self.scale: Scale = (self.scan.low, self.scan.high) if self.same else synthesis_range
@@ -99,7 +100,7 @@ class Prediction:
         """Parameters of the task, by name."""
         names = {"source_modality": self.source_modality, "target_modality": self.target_modality}
         thickness = {"slice_thickness": self.scan.slice_thickness, "relative_thickness": self.thickness}
-        return names | {"factor": self.factor} | thickness
+        return names | {"factor": self.factor, "planes": self.planes} | thickness
 
     @cached_property
     def expected_error(self) -> float | None:

@@ -47,6 +47,9 @@ class VolumeInferer(Inferer):
     output, memory depends on `batch_size` only, not on the number of slices. If that of a GPU is used up, smaller
     batches are tried, then the CPU, see `MemoryFallback`.
 
+    At a factor of 1 the slices along all three axes can be synthesized, and the three volumes averaged (`planes`). From
+    plane to plane the network errs differently, so that the mean is nearer to the truth (docs/measurements.md).
+
     The official code reads the size of the output from the target file and supports only the training factors; here it
     follows from the input, for any real factor.
 
@@ -124,6 +127,7 @@ class VolumeInferer(Inferer):
         indices: Tensor | None = None,
         thickness: Tensor | None = None,
         z: Tensor | None = None,
+        planes: Tensor | int = 1,
     ) -> Tensor:
         """Synthesize thin slices.
 
@@ -140,24 +144,55 @@ class VolumeInferer(Inferer):
             thickness: slice thickness over slice spacing of the input (1,). `None` = the network's default, slices that
                 touch.
             z: latent code (1, z_dim), for one sample. `None` = the network's default.
+            planes: 1: the slices of the stack; 3: of the volume along all three axes, averaged, for a factor of 1 and
+                all slices. A number or a tensor (1,).
 
         Returns:
             (1, C, K, H, W): the slices in [-1, 1], or for several samples their mean and their standard deviation
-            (n - 1) on the same scale; if requested, the expected error on the same scale (mean over samples).
+            (n - 1) on the same scale; if requested, the expected error on the same scale (mean over samples). With
+            three planes every channel is the mean over them.
 
         Raises:
-            ValueError: the input is not one stack with one channel, or the factor is below 1.
+            ValueError: the input is not one stack with one channel, the factor is below 1, or three planes are wanted
+                of single slices or at another factor.
         """
         if inputs.ndim != 5 or inputs.shape[:2] != (1, 1):
             raise ValueError(
                 f"inputs has shape {tuple(inputs.shape)}; it must be (1, 1, N, H, W): one stack at a time."
             )
         stack = inputs[0, 0]
-        number = check_factor(factor.reshape(-1)[0].item() if isinstance(factor, Tensor) else factor)
+        number = check_factor(_number(factor))
+        axes = _axes(_number(planes), number, indices)
         if indices is None:
             indices = torch.arange(round(stack.shape[0] * number))
         depths = thin_depths(indices, number)
         same = None if source_modality is None or modality is None else source_modality == modality
+        shared = {"modality": modality, "same_modality": same, "source_modality": source_modality}
+        shared |= {"factor": stack.new_tensor([number]), "thickness": thickness}
+        conditions = [{"z": code, **shared} for code in self._codes(z, stack)]
+        with (
+            MemoryFallback(network, self.batch_size, stack.device) as now,
+            self._bar(len(depths) + sum(stack.shape[axis] for axis in axes)) as progress,
+        ):
+            output = self._synthesize(stack, depths, network, conditions, now, progress)
+            for axis in axes:
+                turned = stack.movedim(axis, 0).contiguous()
+                other = self._synthesize(turned, np.arange(len(turned)), network, conditions, now, progress)
+                output += other.movedim(1, 1 + axis)
+            if axes:
+                output /= 1 + len(axes)
+        return output[None]
+
+    def _synthesize(
+        self,
+        stack: Tensor,
+        depths: np.ndarray,
+        network: Callable[..., Tensor],
+        conditions: list[dict[str, Any]],
+        now: MemoryFallback,
+        progress: Any,
+    ) -> Tensor:
+        """Return the thin slices (C, K, H, W) at `depths` in a thick stack (N, H, W), see `__call__`."""
         channels = (1 if self.num_samples == 1 else 2) + self.with_error
         shape = (channels, len(depths), *stack.shape[1:])
         on_disk = None if self.scratch_dir is None else scratch_array(shape, np.float32, self.scratch_dir)
@@ -165,25 +200,18 @@ class VolumeInferer(Inferer):
             output = torch.from_numpy(on_disk)
         else:
             output = torch.empty(shape, dtype=stack.dtype, device=stack.device)
-        shared = {"modality": modality, "same_modality": same, "source_modality": source_modality}
-        shared |= {"factor": stack.new_tensor([number]), "thickness": thickness}
-        conditions = [{"z": code, **shared} for code in self._codes(z, stack)]
         start = 0
-        with (
-            MemoryFallback(network, self.batch_size, stack.device) as now,
-            self._bar(len(depths)) as progress,
-        ):
-            while start < len(depths):
-                batch = slice(start, start + now.batch_size)
-                with now.attempt():
-                    given = [_on(one, now.device) for one in conditions]
-                    self._fill(output[:, batch], stack.to(now.device), depths[batch], network, given, now.batch_size)
-                if now.completed:
-                    progress.update(len(depths[batch]))
-                    start = batch.stop
-                if on_disk is not None:
-                    release(on_disk)
-        return output[None]
+        while start < len(depths):
+            batch = slice(start, start + now.batch_size)
+            with now.attempt():
+                given = [_on(one, now.device) for one in conditions]
+                self._fill(output[:, batch], stack.to(now.device), depths[batch], network, given, now.batch_size)
+            if now.completed:
+                progress.update(len(depths[batch]))
+                start = batch.stop
+            if on_disk is not None:
+                release(on_disk)
+        return output
 
     def _bar(self, slices: int) -> AbstractContextManager[Any]:
         if callable(self.progress):
@@ -281,6 +309,20 @@ class VolumeInferer(Inferer):
 def autocast_to(precision: str, device: torch.device) -> torch.autocast:
     """Return a context in which `device` runs dense convolutions in `precision`, one of `PRECISIONS`."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _number(value: Tensor | float) -> float:
+    """Return a number, given as such or as a tensor (1,)."""
+    return value.reshape(-1)[0].item() if isinstance(value, Tensor) else value
+
+
+def _axes(planes: float, factor: float, indices: Tensor | None) -> tuple[int, ...]:
+    """Return the axes of the stack along which slices are synthesized too, besides its own."""
+    if planes not in (1, 3):
+        raise ValueError(f"planes is {planes}; it must be 1, the slices of the stack, or 3, those along every axis.")
+    if planes == 3 and (factor != 1 or indices is not None):
+        raise ValueError("planes is 3, which needs a factor of 1 and the whole volume; give 1.")
+    return () if planes == 1 else (1, 2)
 
 
 def _on(conditions: dict[str, Any], device: torch.device) -> dict[str, Any]:

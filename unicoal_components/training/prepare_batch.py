@@ -81,7 +81,7 @@ class PrepareVolume(PrepareBatch):
 
         Args:
             batchdata: thick volume (1, 1, N, H, W); modality, source modality and factor (1,); optionally thickness
-                (1,), the thin truth (1, 1, K, H, W) and the indices (1, K) of the thin slices wanted.
+                (1,), planes (1,), the thin truth (1, 1, K, H, W) and the indices (1, K) of the thin slices wanted.
             device: device to move to; `None` = do not move.
             non_blocking: see `torch.Tensor.to`.
             **kwargs: further arguments of `torch.Tensor.to`.
@@ -91,7 +91,7 @@ class PrepareVolume(PrepareBatch):
         """
         wanted = (Keys.MODALITY, Keys.SOURCE_MODALITY, Keys.FACTOR)
         conditions = {name: _entry(batchdata, name, device, non_blocking, kwargs) for name in wanted}
-        for name in (Keys.INDICES, Keys.THICKNESS):
+        for name in (Keys.INDICES, Keys.THICKNESS, Keys.PLANES):
             if name in batchdata:
                 conditions[name] = _entry(batchdata, name, device, non_blocking, kwargs)
         image = _entry(batchdata, Keys.IMAGE, device, non_blocking, kwargs)
