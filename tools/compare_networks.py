@@ -88,8 +88,8 @@ def networks(options: Mapping[str, Any], *, task: str) -> dict[str, Callable[[],
     return {
         "generator": generator,
         "alias-free part alone": lambda: generator(**alone),
-        "alias-free part alone, full resolution": lambda: generator(**alone, core_resolution=None),
-        "alias-free part alone, twice as wide": lambda: generator(**alone, channel_base=1024, channel_max=128),
+        "alias-free part alone at full resolution": lambda: generator(**alone, core_resolution=None),
+        "alias-free part alone of twice the width": lambda: generator(**alone, channel_base=1024, channel_max=128),
         "residual trunk": lambda: plain(ResidualTrunk(**sizes)),
         "U-Net": lambda: plain(BaselineUNet(**sizes, acquisition=True)),
     }
@@ -101,7 +101,7 @@ def main(
     task: str = "across",
     seconds: float = 400,
     bundle: str = "bundles/unified",
-    names: list[str] | None = None,
+    names: Words = (),
     without: Words = (),
     step: int = 25,
     output: str | None = None,
@@ -137,7 +137,7 @@ def main(
     names_of_options = set(parser["network_def"]) - {"_target_"}
     options = {name: parser.get_parsed_content(f"network_def::{name}") for name in names_of_options}
     builders = networks(options, task=task)
-    unknown = sorted(set(names or ()) - set(builders))
+    unknown = sorted(set(names) - set(builders))
     if unknown:
         raise ValueError(f"names has {unknown}; known are {', '.join(builders)}.")
     rows: list[Row] = []
