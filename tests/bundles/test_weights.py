@@ -54,11 +54,7 @@ def synthesize(network, image, indices, *, source, target, factor=1, **options):
 def test_a_person_never_seen_comes_out_better_than_by_interpolation_and_an_affine_map_of_the_whole_field(
     bundle, person, source, target, factor, margin
 ):
-    """The margin is in dB; the affine map is fitted to the truth, of the input interpolated by cubic splines.
-
-    An affine map fitted inside the head alone, the oracle of evaluations, is better than these weights across
-    modalities: docs/measurements.md.
-    """
+    """The margin is in dB; the affine map is fitted to the truth, of the input interpolated by cubic splines."""
     network, modalities = trained_network(bundle)
     image = torch.from_numpy(thick_volume(person[source].numpy(), factor, "gaussian"))
     depth = len(person[target]) // factor * factor
