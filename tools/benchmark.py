@@ -15,7 +15,9 @@ and the ratio. Every case runs in a separate process, so that its peak memory ca
     training_step_sam            with the SAM loss on a small random encoder | and the matrix products
     training_step_checkpointing  with activations computed again instead of kept | as without
     training_step_compiled       with the generator compiled (not unless asked for) | as without
+    training_step_alone[_compiled]  without a discriminator, with the predicted error | as without
     loading, loading_many        images from few and from many subjects, by workers | bare reads by h5py, one process
+    loading_axial, _coronal, _sagittal  images of one plane, changed as in the trainings | the same
     volume, volume_double        a volume with the compact network, and one of twice the slices | its convolutions
     preparation                  NIfTI scans to a subject file | writing the arrays by h5py
 """
@@ -61,6 +63,7 @@ def main(
     channel_max: int | None = None,
     num_layers: int | None = None,
     slices: int = 160,
+    slice_edge: int = 200,
     images: int = 512,
     workers: int = 2,
     subjects: int = 10,
@@ -85,6 +88,7 @@ def main(
         channel_max: largest number of channels of generator and discriminator.
         num_layers: layers of the generator.
         slices: thin slices of the volume.
+        slice_edge: height and width of its slices.
         images: images per run of the loader.
         workers: workers of the loader.
         subjects: subjects in the case loading.

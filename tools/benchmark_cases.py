@@ -82,8 +82,25 @@ PRESETS = {
     "paper": PAPER,
 }
 TRAINING_BATCH = {"compact": 8, "mid": 4, "paper": 4}
-VARIANTS = ("", "r1", "sam", "checkpointing", "compiled")
+VARIANTS = ("", "r1", "sam", "checkpointing", "compiled", "alone", "alone_compiled")
+PLANES = ("axial", "coronal", "sagittal")
 MODALITIES = ("t1", "t2", "flair")
+AS_TRAINED: dict[str, Any] = {
+    "factors": {"min": 1.5, "max": 7.0},
+    "axes": "thin",
+    "phase": "random",
+    "thickness": (0.6, 1.3),
+    "profiles": ("gaussian", "box"),
+    "flip": "all",
+    "rotation": 15.0,
+    "zoom": 0.2,
+    "gamma": 0.4,
+    "gain": 0.2,
+    "bias": 0.2,
+    "noise": 0.03,
+    "contrast": 0.25,
+}
+"""How the bundles' trainings draw a slice, but for factor 1, at which slices may be of any plane."""
 FACTOR = 4
 DIFFERENT_SUBJECTS = 4
 """The files of the other subjects are copies of theirs."""
@@ -101,6 +118,7 @@ class Options:
     channel_max: int | None = None
     num_layers: int | None = None
     slices: int = 160
+    slice_edge: int = 200
     images: int = 512
     workers: int = 2
     subjects: int = 10
@@ -181,16 +199,22 @@ def training_step(options: Options, folder: Path, device: torch.device, *, prese
     """
     values, batch = options.network(preset), options.batch or TRAINING_BATCH[preset]
     resolution, classes = values["resolution"], values["num_modalities"]
+    alone, compiled = variant.startswith("alone"), variant.endswith("compiled")
     network = Generator(**values, checkpointing=variant == "checkpointing").to(device)
     shared = {name: values[name] for name in ("channel_base", "channel_max", "position_embedding")}
     discriminator = Discriminator(
         resolution=resolution, num_modalities=classes, in_channels=values["in_channels"] + 1, **shared
     ).to(device)
     sam_loss, sam_label = _small_sam(resolution) if variant == "sam" else (None, "")
-    objective = SynthesisObjective(sam_weight=100.0 if sam_loss else 0.0, sam_loss=sam_loss)
+    objective = SynthesisObjective(
+        adversarial_weight=0.0 if alone else 1.0,
+        sam_weight=100.0 if sam_loss else 0.0,
+        sam_loss=sam_loss,
+        error_weight=4.0 if alone else 0.0,
+    )
     average = AveragedGenerator(generator=network)
-    eager = copy.deepcopy(network) if variant == "compiled" else network  # whose convolutions can be recorded
-    if variant == "compiled":
+    eager = copy.deepcopy(network) if compiled else network  # whose convolutions can be recorded
+    if compiled:
         _compile_afresh(folder)
         network.compile(fullgraph=True)
     optimizers = [torch.optim.Adam(n.parameters(), lr=0.002, fused=True) for n in (network, discriminator)]
@@ -212,7 +236,7 @@ def training_step(options: Options, folder: Path, device: torch.device, *, prese
             network=network,
             optimizer=optimizers[0],
             objective=objective,
-            prepare_batch=PrepareSlices(z_dim=values["z_dim"]),
+            prepare_batch=PrepareSlices(z_dim=None if alone else values["z_dim"], with_error=alone),
             discriminator=discriminator,
             discriminator_optimizer=optimizers[1],
             average=average,
@@ -230,13 +254,14 @@ def training_step(options: Options, folder: Path, device: torch.device, *, prese
             discriminator(pair).sum().backward()
 
     labels = {"": "", "r1": ", with R1", "sam": f", with SAM ({sam_label})"}
+    labels |= {"alone": ", generator alone", "alone_compiled": ", generator alone, compiled"}
 
     def details(row: dict) -> dict[str, float]:
         numbers = {
             "million_parameters_generator": _millions(network),
             "million_parameters_discriminator": _millions(discriminator),
         }
-        if variant == "compiled":
+        if compiled:
             numbers["compile_seconds"] = row["first_seconds"] - row["seconds"]["median"]
         return numbers
 
@@ -263,7 +288,7 @@ def volume(options: Options, folder: Path, device: torch.device, *, times: int =
     """Synthesize a volume of another modality with the compact network; its limit: the dense convolutions of it."""
     values, batch, count = options.network("compact"), options.batch or 8, options.slices * times
     network = Generator(**values).to(device).eval()
-    stack = _images(1, math.ceil(count / FACTOR), values["resolution"], device)[None]
+    stack = _images(1, math.ceil(count / FACTOR), options.slice_edge, device)[None]
     source, target = (torch.tensor([number], device=device) for number in (0, 1))
     inferer = VolumeInferer(resolution=values["resolution"], batch_size=batch)
     indices = torch.arange(count)
@@ -273,7 +298,7 @@ def volume(options: Options, folder: Path, device: torch.device, *, times: int =
         return inferer(stack, network, modality=target, source_modality=source, factor=float(FACTOR), indices=indices)
 
     return Work(
-        label=f"volume of {count} slices from {stack.shape[2]}, {_sizes(values, batch)}",
+        label=f"volume of {count} slices of {options.slice_edge}² from {stack.shape[2]}, {_sizes(values, batch)}",
         run=run,
         limit=lambda: dense_operations(run, device),
         items=count,
@@ -282,14 +307,21 @@ def volume(options: Options, folder: Path, device: torch.device, *, times: int =
     )
 
 
-def loading(options: Options, folder: Path, device: torch.device, *, many: bool = False) -> Work:
-    """Load training images by workers; its limit: to read the slices that they need by h5py, in one process."""
+def loading(
+    options: Options, folder: Path, device: torch.device, *, many: bool = False, plane: str | None = None
+) -> Work:
+    """Load training images by workers; its limit: to read the slices that they need by h5py, in one process.
+
+    With a plane all slices are of this plane, of cubic volumes, and changed as in the bundles' trainings.
+    """
     count = options.subjects_many if many else options.subjects
     batch = options.batch or 8
     images = math.ceil(options.images / batch) * batch
-    data = _write_subjects(folder, count, options.subject_depth, options.subject_edge)
+    depth = options.subject_edge if plane else options.subject_depth
+    axis = PLANES.index(plane) if plane else 0
+    data = _write_subjects(folder, count, depth, options.subject_edge, axis=axis)
     edge = options.resolution or COMPACT["resolution"]
-    draw = DrawSliceTaskd(modalities=MODALITIES, resolution=edge)
+    draw = DrawSliceTaskd(modalities=MODALITIES, resolution=edge, **(AS_TRAINED if plane else {}))
     dataset = SliceDataset(data=data, transform=Compose([draw, LoadSliceGroupd()]))
     loader = DataLoader(
         dataset,
@@ -317,18 +349,19 @@ def loading(options: Options, folder: Path, device: torch.device, *, many: bool 
 
     return Work(
         label=(
-            f"loading {images} images from {count} subjects of {options.subject_depth} x {options.subject_edge} x "
+            f"loading {images} {plane or 'axial'} images from {count} subjects of {depth} x {options.subject_edge} x "
             f"{options.subject_edge} voxels, {options.workers} workers, R {edge}, batch {batch}"
+            f"{', changed as in training' if plane else ''}"
         ),
         run=run,
-        limit=lambda: partial(_read_raw, sorted(needed)),
+        limit=lambda: partial(_read_raw, sorted(needed), axis=axis),
         items=images,
         unit="images",
         details=details,
     )
 
 
-def _write_subjects(folder: Path, count: int, depth: int, edge: int) -> list[dict[str, str]]:
+def _write_subjects(folder: Path, count: int, depth: int, edge: int, *, axis: int = 0) -> list[dict[str, str]]:
     data = [{"subject": f"s{number:04}", "path": str(folder / f"s{number:04}.h5")} for number in range(count)]
     for number, entry in enumerate(data):
         if number >= DIFFERENT_SUBJECTS:
@@ -338,7 +371,14 @@ def _write_subjects(folder: Path, count: int, depth: int, edge: int) -> list[dic
         rng = np.random.default_rng(number)
         volumes = {name: head((depth, edge, edge), rng) for name in MODALITIES}
         limits, sources = dict.fromkeys(MODALITIES, (0.0, 255.0)), dict.fromkeys(MODALITIES, "random")
-        write_subject(entry["path"], volumes=volumes, affine=np.eye(4), intensity=limits, sources=sources)
+        write_subject(
+            entry["path"],
+            volumes=volumes,
+            affine=np.eye(4),
+            intensity=limits,
+            sources=sources,
+            thin_axes=dict.fromkeys(MODALITIES, (axis,)),
+        )
     return data
 
 
@@ -351,22 +391,28 @@ def head(shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
 
 def _places(item: dict[str, Any]) -> list[tuple[str, str, int]]:
     """Return file, modality and number of every slice that a drawn item needs."""
-    depth, draw = item["shape"][0], item[Keys.DRAW]
-    factor, anchor = draw.factor, draw.index - draw.offset
-    parts = [profile_weights(center, factor, depth, "gaussian") for center in slice_centers(anchor, factor)]
+    draw = item[Keys.DRAW]
+    depth = item["shape"][draw.axis]
+    thickness, profile = draw.factor * (draw.thickness or 1), draw.profile or "gaussian"
+    mirrored = draw.flips[0]
+    place = depth - 1 - draw.index if mirrored else draw.index
+    centers = slice_centers(place - draw.offset, draw.factor)
+    parts = [profile_weights(center, thickness, depth, profile) for center in centers]
     rows = set(chain.from_iterable(range(start, start + len(weights)) for start, weights in parts))
+    if mirrored:
+        rows = {depth - 1 - row for row in rows}
     places = [(item["path"], draw.source, row) for row in sorted(rows)]
     return [*places, (item["path"], draw.target, draw.index)]
 
 
-def _read_raw(places: Sequence[tuple[str, str, int]]) -> None:
-    """Read slices, sorted by file and modality, each anew."""
+def _read_raw(places: Sequence[tuple[str, str, int]], *, axis: int = 0) -> None:
+    """Read slices along an axis, sorted by file and modality, each anew."""
     for path, of_file in groupby(places, key=itemgetter(0)):
         with h5py.File(path, rdcc_nbytes=0) as file:  # else a slice that is needed twice would be in memory
             for modality, of_modality in groupby(of_file, key=itemgetter(1)):
                 dataset = file[modality]
                 for _, _, row in of_modality:
-                    dataset[row]
+                    dataset[(slice(None),) * axis + (row,)]
 
 
 def _seconds(function: Callable[[], Any]) -> float:
@@ -420,6 +466,7 @@ CASES: dict[str, Callable[..., Work]] = {
     **_training_cases(),
     "loading": loading,
     "loading_many": partial(loading, many=True),
+    **{f"loading_{plane}": partial(loading, plane=plane) for plane in PLANES},
     "volume": volume,
     "volume_double": partial(volume, times=2),
     "preparation": preparation,

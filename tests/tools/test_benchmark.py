@@ -13,11 +13,12 @@ import torch
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tools" / "benchmark.py"
 TINY = {"repeats": 1, "batch": 2, "resolution": 16, "channel_base": 128, "channel_max": 8, "num_layers": 6}
-TINY |= {"slices": 8, "images": 4, "workers": 1, "subjects": 2, "subjects_many": 5}
+TINY |= {"slices": 8, "slice_edge": 16, "images": 4, "workers": 1, "subjects": 2, "subjects_many": 5}
 TINY |= {"subject_edge": 20, "subject_depth": 8, "scan_edge": 12}
 TRAINING = [f"training_step{size}{kind}" for size in ("", "_mid", "_paper") for kind in ("", "_r1", "_sam")]
-TRAINING += [f"training_step{size}_checkpointing" for size in ("", "_mid", "_paper")]
-COMPILED = ["generator_compiled", *(f"training_step{size}_compiled" for size in ("", "_mid", "_paper"))]
+TRAINING += [f"training_step{size}_{kind}" for size in ("", "_mid", "_paper") for kind in ("checkpointing", "alone")]
+COMPILED = [f"training_step{size}{kind}_compiled" for size in ("", "_mid", "_paper") for kind in ("", "_alone")]
+COMPILED += ["generator_compiled"]
 CASES = {
     **dict.fromkeys(TRAINING, ()),
     "generator": ("million_parameters",),
@@ -25,11 +26,12 @@ CASES = {
     **dict.fromkeys(COMPILED, ("compile_seconds",)),
     "loading": ("resident_memory_gb", "opening_seconds", "opening_milliseconds_per_file"),
     "loading_many": ("resident_memory_gb",),
+    **dict.fromkeys(("loading_axial", "loading_coronal", "loading_sagittal"), ("slices_read_per_image",)),
     "volume": ("input_and_output_gb",),
     "volume_double": ("input_and_output_gb",),
     "preparation": (),
 }
-KINDS = ("r1", "sam", "checkpointing", "compiled")
+KINDS = ("r1", "sam", "checkpointing", "compiled", "alone", "alone_compiled")
 MEASURED = [name for name in CASES if not name.startswith(tuple(f"training_step_{size}_" for size in ("mid", "paper")))]
 """Every kind of training in the first size, and every size."""
 
@@ -229,7 +231,8 @@ def test_work_without_a_dense_convolution_has_no_limit(modules):
         modules["_measure"].dense_operations(lambda: torch.zeros(1), torch.device("cpu"))
 
 
-def test_the_limit_of_loading_reads_the_slices_that_the_transform_reads(modules, tmp_path, monkeypatch):
+@pytest.mark.parametrize("plane", [None, "axial", "coronal", "sagittal"])
+def test_the_limit_of_loading_reads_the_slices_that_the_transform_reads(modules, tmp_path, monkeypatch, plane):
     cases = modules["_cases"]
     transform = importlib.import_module("unicoal_components.training.load_slice_group")
     read_levels, seen = transform.read_levels, []
@@ -239,7 +242,8 @@ def test_the_limit_of_loading_reads_the_slices_that_the_transform_reads(modules,
         return read_levels(file, modality, start, stop, **place)
 
     monkeypatch.setattr(transform, "read_levels", note)
-    work = cases.loading(cases.Options(images=6, batch=2, resolution=16, workers=0, subjects=2), tmp_path, None)
+    sizes = {"images": 6, "batch": 2, "resolution": 16, "workers": 0, "subjects": 2, "subject_edge": 24}
+    work = cases.loading(cases.Options(**sizes), tmp_path, None, plane=plane)
     work.run()
     assert work.items == 6
     assert sorted(seen) == work.limit().args[0]
