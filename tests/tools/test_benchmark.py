@@ -17,8 +17,8 @@ TINY |= {"slices": 8, "slice_edge": 16, "images": 4, "workers": 1, "subjects": 2
 TINY |= {"subject_edge": 20, "subject_depth": 8, "scan_edge": 12}
 TRAINING = [f"training_step{size}{kind}" for size in ("", "_mid", "_paper") for kind in ("", "_r1", "_sam")]
 TRAINING += [f"training_step{size}_{kind}" for size in ("", "_mid", "_paper") for kind in ("checkpointing", "alone")]
-COMPILED = [f"training_step{size}{kind}_compiled" for size in ("", "_mid", "_paper") for kind in ("", "_alone")]
-COMPILED += ["generator_compiled"]
+COMPILED = ["generator_compiled"]
+COMPILED += [f"training_step{size}{kind}_compiled" for size in ("", "_mid", "_paper") for kind in ("", "_alone")]
 CASES = {
     **dict.fromkeys(TRAINING, ()),
     "generator": ("million_parameters",),
