@@ -12,8 +12,8 @@ Then, per command:
 and after each the same command again, until it ends. The columns count the tries in which
 
     clean      no process is left and no file under a final name is half-written; but for SIGKILL nothing unfinished
-               is left, and the terminal has one paragraph (nothing at the start, before anything is written), which
-               for a disk names file and cause
+               is left, and the terminal has one paragraph, which for a disk names file and cause; none is needed
+               before anything is written, and when all is written
     status     the exit status is 128 + the signal's number; 1 of a full disk and of a run that is refused
     resumed    the same command ends with exit status 0
     same       then the results are those of the run that was not stopped, and nothing unfinished is left
@@ -98,7 +98,7 @@ def interrupted(command: Command, number: signal.Signals, tries: int, seed: int)
         status = command.end(running, 60)
         kill = number == signal.SIGKILL
         words = "" if kill else said_of_stop(command.said(), number.name)
-        if words == "silent" and not files_of(command.out):  # at its start, as documented
+        if words == "silent" and (not files_of(command.out) or command.is_done()):  # while Python starts, or ends
             words = ""
         clean = ", ".join(filter(None, [command.left(running, whole=not kill), words]))
         if status == 0:  # its last work was done when the signal came

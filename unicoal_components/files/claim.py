@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from .atomic import atomic_path
 from .partial import cannot_write, is_running, remove_leftovers_in
 
 logger = logging.getLogger(__name__)
@@ -180,7 +181,8 @@ def _write_holder(path: Path) -> None:
         "host": socket.gethostname(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    with atomic_path(path) as unfinished:  # another process never reads the half of it
+        unfinished.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def _is_gone(holder: Path) -> bool:
