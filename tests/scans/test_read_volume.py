@@ -1,3 +1,4 @@
+import bz2
 import gzip
 from pathlib import Path
 
@@ -65,6 +66,11 @@ def test_compression_is_seen_in_the_content(tmp_path, kind, compressed):
         (b"../.git/annex/objects/aa/bb/MD5E-s1--c.nii.gz", "git-annex pointer"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "Git LFS pointer.*git lfs pull"),
         (b"PK\x03\x04anything", "zip archive. Unpack"),
+        (gzip.compress(bytes(257) + b"ustar\x0000"), "tar archive. Unpack"),
+        (bz2.compress(b"anything"), "bzip2. Unpack"),
+        (b"\n<!DOCTYPE HTML><html>", "web page"),
+        (b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "macOS"),
+        (bytes(128) + b"DICM\x02\x00\x02\x00UI\x14\x001.2.840.10008.1.3.10", "DICOMDIR.*folder"),
     ],
 )
 def test_what_stands_for_a_scan_is_named(tmp_path, content, message):
@@ -147,7 +153,7 @@ def test_a_truncated_file_is_refused(tmp_path, keep):
     whole = save(tmp_path / "whole.nii.gz", scan((20, 20, 20))).read_bytes()
     cut = tmp_path / "cut.nii.gz"
     cut.write_bytes(whole[: keep if keep > 1 else int(keep * len(whole))])
-    with pytest.raises(OSError, match="cut.nii.gz.*truncated"):
+    with pytest.raises(OSError, match="cut.nii.gz.*(truncated|empty)"):
         read_image(cut)
 
 
