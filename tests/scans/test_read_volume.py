@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from unicoal_components.geometry.itk_image import to_itk
 from unicoal_components.scans.read_volume import check_affine, read_image
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "cases"
@@ -139,6 +140,25 @@ def test_an_unusable_volume_is_refused_with_the_name_of_its_file(tmp_path, volum
     with pytest.raises(ValueError, match=message) as error:
         read_image(path)
     assert "bad.nii.gz" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nii", "a.mgz", "a.mha", "a.hdr"])
+def test_a_folder_named_like_the_home_folder_is_not_it(tmp_path, monkeypatch, name):
+    """nibabel takes '~' for the home folder also where the shell did not."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "~").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    for folder, values in (("home", 2 * scan()), ("~", scan())):
+        image = nib.Nifti1Image(values, AFFINE)
+        if name == "a.mha":
+            itk = pytest.importorskip("itk")
+            itk.imwrite(to_itk(values, AFFINE), str(tmp_path / folder / name))
+        elif name == "a.mgz":
+            nib.save(nib.MGHImage(values, AFFINE), tmp_path / folder / name)
+        else:
+            nib.save(image if ".nii" in name else nib.Nifti1Pair(values, AFFINE), tmp_path / folder / name)
+    np.testing.assert_allclose(read_image(Path("~") / name).voxels, scan())
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
