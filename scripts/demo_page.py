@@ -3,6 +3,11 @@
 python scripts/demo_page.py --folder demo_output
 """
 
+if __name__ == "__main__":
+    from unicoal_components import interruption
+
+    interruption.start()
+
 import html
 from pathlib import Path
 

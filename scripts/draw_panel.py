@@ -7,6 +7,11 @@ Input and truth are scaled by their own 0.5 and 99.5 percentiles; a prediction i
 scaled, and one in the input's units is scaled like the input. A truth must start at the first thick slice.
 """
 
+if __name__ == "__main__":
+    from unicoal_components import interruption
+
+    interruption.start()
+
 import numpy as np
 
 from unicoal_components.command_line import run_command

@@ -6,6 +6,11 @@ The values that the bundle's configs need for it are written to the standard out
 makes an overlay: `--config_file "['configs/inference.json','official.json']"`.
 """
 
+if __name__ == "__main__":
+    from unicoal_components import interruption
+
+    interruption.start()
+
 import inspect
 import json
 import logging

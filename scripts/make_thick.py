@@ -8,6 +8,11 @@
 Every thick slice has the position of its thin slices; intensities keep their units.
 """
 
+if __name__ == "__main__":
+    from unicoal_components import interruption
+
+    interruption.start()
+
 from pathlib import Path
 
 import numpy as np

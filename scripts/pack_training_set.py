@@ -6,6 +6,11 @@
 Then train with `--datalist set.h5`. The reduction that makes it fit is logged and recorded in the file.
 """
 
+if __name__ == "__main__":
+    from unicoal_components import interruption
+
+    interruption.start()
+
 import logging
 
 from unicoal_components.command_line import Words, run_command

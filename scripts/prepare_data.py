@@ -1,5 +1,10 @@
 """Prepare scans for training; the same as `unicoal prepare`."""
 
+if __name__ == "__main__":
+    from unicoal_components import interruption
+
+    interruption.start()
+
 import logging
 
 from unicoal_components.command_line import run_command

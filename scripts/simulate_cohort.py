@@ -1,5 +1,10 @@
 """Simulate a cohort; the same as `unicoal simulate`."""
 
+if __name__ == "__main__":
+    from unicoal_components import interruption
+
+    interruption.start()
+
 import logging
 
 from unicoal_components.command_line import run_command

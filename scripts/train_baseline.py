@@ -4,6 +4,11 @@
 --minutes 10`, then evaluate the method with `--unet UNET/unet.pt`: both are evaluated on the same tasks in one run.
 """
 
+if __name__ == "__main__":
+    from unicoal_components import interruption
+
+    interruption.start()
+
 import logging
 import os
 import sys

@@ -2,8 +2,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from monai.bundle import ConfigParser
 
-from unicoal_components.configuration import check_config, check_files, check_keys
+from unicoal_components.configuration import check_config, check_files, check_keys, raw_parts, user_values
 
 
 def test_a_misspelled_key_is_named_with_the_nearest_known_one_and_the_files():
@@ -29,6 +30,29 @@ def test_an_overlay_may_be_anywhere_except_in_another_bundle(tmp_path):
         ValueError, match=r"sr/configs/x5\.json' belongs to another.*cms/configs'.*sr/configs/train.json"
     ):
         check_files([folder / "train.json", tmp_path / "sr" / "configs" / "x5.json"], folder=folder)
+
+
+def test_values_are_those_of_the_configuration_that_is_parsed_while_another_one_lives():
+    parsers = [
+        ConfigParser(
+            {
+                "_desc_": "two in one process",
+                "seed": seed,
+                "doubled": "$2 * @seed",
+                "imports": [],
+                "network": {"_target_": "Generator", "seed": "@seed"},
+                "values": {"_target_": "unicoal_components.user_values"},
+                "parts": {"_target_": "unicoal_components.raw_parts", "names": ["network"]},
+                "record": {"values": "@values", "parts": "@parts"},
+            }
+        )
+        for seed in (1, 2)
+    ]
+    for seed in (1, 2, 1):
+        record = parsers[seed - 1].get_parsed_content("record")
+        assert record["values"] == {"seed": seed, "doubled": 2 * seed}
+        assert record["parts"] == {"network": {"_target_": "Generator", "seed": "@seed"}}
+    assert user_values() == raw_parts(names=["network"]) == {}
 
 
 def test_without_a_running_workflow_nothing_is_checked():

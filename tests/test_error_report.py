@@ -1,12 +1,18 @@
 import gc
+import json
 import logging
+import os
+import socket
+import subprocess
 import sys
 import warnings
 
 import pytest
+from filelock import FileLock
 
 from unicoal_components import error_report, interruption
 from unicoal_components.error_report import RaiseErrors, report, report_errors
+from unicoal_components.files.claim import HOLDER, LOCK, claimed
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +62,38 @@ def test_a_defect_leaves_its_traceback_in_a_new_folder_or_on_the_terminal(tmp_pa
     report_errors(folder=tmp_path / "file" / "out")
     report(*raised(ZeroDivisionError("by zero")))
     assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+@pytest.fixture
+def holder():
+    """Another process that runs."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield {"pid": process.pid, "host": socket.gethostname(), "since": "today"}
+
+
+@pytest.mark.parametrize("error", [ValueError("factor is 0.5."), ZeroDivisionError("by zero")])
+def test_nothing_is_written_into_a_folder_that_another_process_has_claimed(error, holder, tmp_path, capsys):
+    (tmp_path / HOLDER).write_text(json.dumps(holder))
+    report_errors(folder=tmp_path)
+    report(*raised(error))
+    assert [path.name for path in tmp_path.iterdir()] == [HOLDER]
+    (tmp_path / HOLDER).write_text(json.dumps(holder | {"pid": os.getpid()}))
+    report(*raised(error))
+    assert f"(Traceback: {tmp_path / 'error.log'})" in capsys.readouterr().err
+
+
+def test_a_run_that_is_refused_writes_nothing(holder, tmp_path, capsys):
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / HOLDER).write_text(json.dumps(holder))
+    report_errors(folder=tmp_path)
+    with FileLock(tmp_path / "evaluation" / LOCK, thread_local=False):
+        try:
+            with claimed(tmp_path / "evaluation"):
+                pass
+        except OSError as error:
+            report(*raised(RuntimeError("run failed"), error))
+    assert f"process {holder['pid']} on " in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluation"]
 
 
 def test_debug_prints_the_traceback(tmp_path, capsys):

@@ -1,19 +1,23 @@
+import ast
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from unicoal_components import interruption
 
+ROOT = Path(__file__).parents[1]
+
 
 @pytest.fixture
 def signals(monkeypatch):
     """Handle signals as a command does, and leave the handlers of pytest behind."""
-    for name in ("process", "requested", "since", "is_deferred", "advice"):
+    for name in ("process", "requested", "since", "is_deferred", "is_importing", "advice"):
         monkeypatch.setattr(interruption._State, name, getattr(interruption._State, name))
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     interruption.handle_signals()
@@ -23,11 +27,67 @@ def signals(monkeypatch):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_at_once_with_its_status(signals, number, status):
-    with pytest.raises(signals.Stopped, match=number.name) as stopped:
+def test_a_signal_stops_at_once_with_its_status(signals, number, status, capsys):
+    with pytest.raises(signals.Stopped, match=number.name):
         signal.raise_signal(number)
-    assert stopped.value.status == status
     assert signals.requested() == number
+    with pytest.raises(SystemExit) as stopped, signals.exit_when_stopped():
+        signal.raise_signal(number)
+    assert stopped.value.code == status
+    assert number.name in capsys.readouterr().err
+
+
+def test_what_a_library_makes_of_a_signal_is_reported_as_the_signal_but_errors_of_users_are_not(signals):
+    def run(error):
+        with signals.exit_when_stopped():
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            except KeyboardInterrupt:
+                raise error from None
+
+    with pytest.raises(SystemExit) as stopped:
+        run(ImportError("cannot load a library"))
+    assert stopped.value.code == 143
+    with pytest.raises(OSError, match="full"):
+        run(OSError("the disk is full"))
+
+
+STARTING = """
+import os, signal, sys
+if __name__ == "__main__":
+    from unicoal_components import interruption
+    interruption.start()
+try:
+    os.kill(os.getpid(), int(sys.argv[1]))
+    import json.tool
+except BaseException:  # as libraries do
+    pass
+print("goes on")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_imports_its_libraries_ends_with_one_line(number, tmp_path):
+    (tmp_path / "command.py").write_text(STARTING)
+    words = [sys.executable, str(tmp_path / "command.py"), str(int(number))]
+    done = subprocess.run(words, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stdout) == (128 + number, "")
+    assert done.stderr.count(number.name) == 1 and len(done.stderr.splitlines()) == 2
+
+
+def test_importing_ends_the_process_only_where_signals_are_handled(signals):
+    with signals.exit_when_stopped(), signals.importing():
+        assert signals._State.is_importing
+    assert not signals._State.is_importing
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt), signals.importing():  # such as a server's own
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "scripts").glob("*.py")), ids=lambda path: path.name)
+def test_scripts_handle_signals_before_they_import_anything(path):
+    first = next(node for node in ast.parse(path.read_text()).body if not isinstance(node, ast.Expr))
+    assert isinstance(first, ast.If) and ast.unparse(first.body[-1]) == "interruption.start()"
 
 
 def test_a_deferred_signal_waits_for_a_check_and_is_said(signals, capfd):

@@ -74,7 +74,17 @@ def _script(name: str, **options: object) -> list[str]:
 HOLDER = ".unicoal.holder.json"
 CASES: Mapping[str, Case] = {
     "simulate_cohort": Case(
-        lambda inputs, out: [*_script("simulate_cohort", output=out, subjects=3, split="1,1,1", spacing=8), "--nifti"],
+        lambda inputs, out: [
+            *_script(
+                "simulate_cohort",
+                output=out,
+                subjects=3,
+                split="1,1,1",
+                spacing=4,
+                label_map=inputs / "labels.nii.gz",
+            ),
+            "--nifti",
+        ],
         ("*.h5", "datalist.json", "nifti/*/*.nii.gz"),
         claims=HOLDER,
     ),
@@ -141,9 +151,21 @@ def _inference(inputs: Path, out: Path, scans: str) -> list[str]:
     return _bundle(inputs, "inference", **paths, **options)
 
 
+def _label_map() -> nib.Nifti1Image:
+    """Return a head of shells, labelled as FreeSurfer does; it is read faster than the MNI152 brain."""
+    radius = np.linalg.norm(np.indices((46, 52, 42)) - np.reshape((23, 26, 21), (3, 1, 1, 1)), axis=0)
+    labels = np.select([radius < 5, radius < 12, radius < 16, radius < 18], [4, 2, 3, 24], 0).astype(np.int16)
+    return nib.Nifti1Image(labels, np.diag([4.0, 4.0, 4.0, 1.0]))
+
+
 def make_inputs(folder: Path) -> None:
     """Write all that the commands read; the weights are untrained."""
-    simulate_cohort(output=folder / "cohort", subjects=3, split=(1, 1, 1), spacing=8.0, nifti=True)
+    folder.mkdir()
+    labels = folder / "labels.nii.gz"
+    nib.save(_label_map(), labels)
+    simulate_cohort(
+        output=folder / "cohort", subjects=3, split=(1, 1, 1), spacing=8.0, nifti=True, label_map=str(labels)
+    )
     torch.manual_seed(0)
     save_weights(Generator(num_modalities=4, **OPTIONS, **NETWORK).state_dict(), folder / "model.pt")
     (folder / "train.json").write_text(json.dumps(NETWORK | TRAINING))

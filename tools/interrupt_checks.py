@@ -16,6 +16,8 @@ import pydicom
 import torch
 from PIL import Image
 
+from unicoal_components.files.claim import LOCK
+
 
 def _hdf5(path: Path) -> None:
     with h5py.File(path) as file:
@@ -55,6 +57,12 @@ READERS: Mapping[str, Callable[[Path], Any]] = {
 def files_of(folder: Path) -> list[Path]:
     """Return all files below a folder."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def states(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return size and time of change of all files below a folder, by name; but of the lock, which others try."""
+    found = {path: path.stat() for path in files_of(folder) if path.name != LOCK}
+    return {str(path.relative_to(folder)): (state.st_size, state.st_mtime_ns) for path, state in found.items()}
 
 
 def unfinished(folder: Path) -> list[str]:

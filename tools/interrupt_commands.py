@@ -7,13 +7,13 @@ Then, per command:
 
     SIGKILL, SIGTERM, SIGINT   at `tries` moments spread over its length; SIGINT to all its processes, as of a terminal
     full disk                  on a tmpfs of several sizes (root only), which is then made larger
-    two at once                a second run while the first is there
+    two at once                a second run while the first is there; one that is refused has to write nothing
 
 and after each the same command again, until it ends. The columns count the tries in which
 
     clean      no process is left and no file under a final name is half-written; but for SIGKILL nothing unfinished
-               is left, and the terminal has one paragraph (nothing at the start, before anything is written), which
-               for a disk names file and cause
+               is left, and the terminal has one paragraph, which for a disk names file and cause; none is needed
+               before anything is written, and when all is written
     status     the exit status is 128 + the signal's number; 1 of a full disk and of a run that is refused
     resumed    the same command ends with exit status 0
     same       then the results are those of the run that was not stopped, and nothing unfinished is left
@@ -36,8 +36,8 @@ from threading import Lock
 
 import numpy as np
 from interrupt_cases import CASES, make_inputs
-from interrupt_checks import files_of, said_of_disk, said_of_stop
-from interrupt_process import Server, start_cold
+from interrupt_checks import files_of, said_of_disk, said_of_stop, states
+from interrupt_process import Running, Server, start_cold
 from interrupt_run import Command
 
 from unicoal_components.command_line import run_command
@@ -75,21 +75,30 @@ def moments(tries: int, seed: Sequence[int]) -> list[float]:
     return ((np.arange(tries) + np.random.default_rng(seed).uniform(size=tries)) / max(tries, 1)).tolist()
 
 
+def _running_at(command: Command, moment: float) -> Running | None:
+    """Start a command, and return at a moment of its length; `None` if it ends before, three times."""
+    for _ in range(3):
+        command.afresh()
+        began, running = time.monotonic(), command.start()
+        if not running.ends_within(moment * command.seconds):
+            return running
+        running.status()
+        command.seconds = time.monotonic() - began  # on a busy machine the lengths differ
+    return None
+
+
 def interrupted(command: Command, number: signal.Signals, tries: int, seed: int) -> Row:
     """Send a signal at random moments."""
     row = Row(command.name, number.name)
     for moment in moments(tries, [seed, sum(command.name.encode()), number]):
-        command.afresh()
-        began, running = time.monotonic(), command.start()
-        if running.ends_within(moment * command.seconds):
-            running.status()
-            command.seconds = time.monotonic() - began  # shorter than the run before; not a try
+        running = _running_at(command, moment)
+        if running is None:
             continue
         (os.killpg if number == signal.SIGINT else os.kill)(running.pid, number)
         status = command.end(running, 60)
         kill = number == signal.SIGKILL
         words = "" if kill else said_of_stop(command.said(), number.name)
-        if words == "silent" and not files_of(command.out):  # at its start, as documented
+        if words == "silent" and (not files_of(command.out) or command.is_done()):  # while Python starts, or ends
             words = ""
         clean = ", ".join(filter(None, [command.left(running, whole=not kill), words]))
         if status == 0:  # its last work was done when the signal came
@@ -140,13 +149,17 @@ def together(command: Command) -> Row:
     other_log = command.log.with_name("second.txt")
     if command.case.claims:
         os.kill(first.pid, signal.SIGSTOP)
+        before = states(command.out)
     second = command.start(other_log)
     status = command.end(second)
-    os.kill(first.pid, signal.SIGCONT)
-    first_status = command.end(first)
     words, clean = other_log.read_text(errors="replace"), ""
-    if command.case.claims and f"process {first.pid} on " not in words:
-        clean = "process not named"
+    if command.case.claims:
+        changed = before.items() ^ states(command.out).items()
+        clean = ", ".join(sorted({f"{name} written by the second" for name, _ in changed}))
+        if f"process {first.pid} on " not in words:
+            clean = f"{clean}, process not named".removeprefix(", ")
+        os.kill(first.pid, signal.SIGCONT)
+    first_status = command.end(first)
     wanted = 1 if command.case.claims else 0
     reason = "" if (first_status, status) == (0, wanted) else f"{first_status} and {status}"
     left = ", ".join(filter(None, [clean, command.left(first, whole=True), command.left(second, whole=True)]))
@@ -209,8 +222,8 @@ def interrupt_commands(
             folder = Path(place) / str(names.index(name))
             folder.mkdir()
             command = Command(name, start_cold if server is None else server.start, inputs, folder)
-            kinds = [partial(interrupted, command, number, tries, seed) for number in SIGNALS]
-            kinds += [partial(full, command)] * mounts + [partial(together, command)]
+            kinds = [partial(full, command)] * mounts + [partial(together, command)]
+            kinds += [partial(interrupted, command, number, tries, seed) for number in SIGNALS]
             for kind in kinds:
                 began = time.monotonic()
                 row = kind()

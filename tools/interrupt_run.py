@@ -73,6 +73,10 @@ class Command:
         reasons += damaged(self.out) + (unfinished(self.out) if whole else [])
         return ", ".join(reasons)
 
+    def is_done(self) -> bool:
+        """Return whether all results are there, and nothing unfinished."""
+        return self._content() == self.expected and not unfinished(self.out)
+
     def again(self) -> dict[str, str]:
         """Run it again; return what is wrong for the goals `resumed` and `same`."""
         resumed = self.run()

@@ -1,5 +1,15 @@
-"""The command `unicoal` as `python -m unicoal_components`, also of a packed copy of the package."""
+"""The command `unicoal`, also as `python -m unicoal_components` and of a packed copy of the package."""
 
-from .commands.app import main
+from .interruption import start
 
-main()
+
+def main() -> None:
+    """Run the command line of the process."""
+    start()
+    from .commands.app import main
+
+    main()
+
+
+if __name__ == "__main__":
+    main()

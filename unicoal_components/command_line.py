@@ -62,8 +62,9 @@ def run_app(app: App, arguments: Sequence[str] | None = None) -> None:
     debug = DEBUG in words
     words = [word for word in words if word != DEBUG]
     try:
+        command, given, _ = app.parse_args(words, exit_on_error=False, print_error=False)  # imports the command
         with exit_when_stopped():
-            status = app(words, exit_on_error=False, print_error=False)
+            status = command(*given.args, **given.kwargs)
     except CycloptsError as error:
         _exit(f"{_told(error)} See --help.", 2)
     except KeyboardInterrupt:

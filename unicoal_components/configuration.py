@@ -6,11 +6,10 @@ import itertools
 import json
 import os
 import sys
-import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser, ConfigWorkflow, run
@@ -26,7 +25,7 @@ from .typed_values import PATHS, check_kind, is_plain, literal, meant, typed_opt
 BASE_FILES = ("train.json", "inference.json")
 SECTIONS = ("train", "validate")
 TRACKING: dict[str, Any] = DEFAULT_EXP_MGMT_SETTINGS  # by the value of `--tracking`
-_checked: list[weakref.ref[ConfigWorkflow]] = []  # workflow of this process, if it still exists
+T = TypeVar("T")
 MONAI_KEYS = {"_meta_", "monai_bundle"}.union(*(settings["configs"] for settings in TRACKING.values()))
 
 
@@ -47,11 +46,9 @@ def check_config() -> None:
             an overlay is another bundle's, or is alone.
         OSError: the folder cannot be written, or there are no scans.
     """
-    workflow = _running_workflow()
-    _checked.clear()
+    workflow = _caller(ConfigWorkflow)
     if workflow is None:
         return
-    _checked.append(weakref.ref(workflow))
     if _is_command():
         handle_signals()
         report_errors()
@@ -122,27 +119,24 @@ def user_values() -> dict[str, Any]:
     """Return the values of the training or evaluation that users set, for its report.
 
     Returns:
-        The values above `imports` in `train.json`, by name, as in the run that `check_config` has checked, with
-        overlays and options; `{}` if there is none.
+        The values above `imports` in the configuration that is being parsed, by name, with overlays and options; `{}`
+        if none is.
     """
-    workflow = _checked_workflow()
-    if workflow is None:
-        return {}
-    content = json.loads((Path(workflow.config_root_path) / BASE_FILES[0]).read_text(encoding="utf-8"))
-    return {name: workflow.parser.get_parsed_content(name) for name in _user_names(content)}
+    parser = _caller(ConfigParser)
+    return {} if parser is None else {name: parser.get_parsed_content(name) for name in _user_names(parser.get())}
 
 
 def raw_parts(*, names: Sequence[str]) -> dict[str, Any]:
-    """Return parts of the checked workflow's configuration as written, with unresolved references.
+    """Return parts of the configuration that is being parsed as written, with unresolved references.
 
     Args:
         names: names of the parts, such as `network_def` or `validate::inferer`.
 
     Returns:
-        The parts by name; `{}` if `check_config` has checked none.
+        The parts by name; `{}` if no configuration is being parsed.
     """
-    workflow = _checked_workflow()
-    return {} if workflow is None else {name: workflow.parser.get(name) for name in names}
+    parser = _caller(ConfigParser)
+    return {} if parser is None else {name: parser.get(name) for name in names}
 
 
 def check_files(files: Iterable[Path], *, folder: Path) -> None:
@@ -182,13 +176,10 @@ def _keys(config: Mapping[str, Any]) -> set[str]:
     return {*map(str, config), *(f"{name}::{key}" for name, section in sections.items() for key in section)}
 
 
-def _checked_workflow() -> ConfigWorkflow | None:
-    return _checked[0]() if _checked else None
-
-
-def _running_workflow() -> ConfigWorkflow | None:
+def _caller(kind: type[T]) -> T | None:
+    """Return the nearest object of a kind among those whose methods are running."""
     callers = (frame.f_locals.get("self") for frame in _callers())
-    return next((caller for caller in callers if isinstance(caller, ConfigWorkflow)), None)
+    return next((caller for caller in callers if isinstance(caller, kind)), None)
 
 
 def _config_files() -> list[Path]:

@@ -16,8 +16,9 @@ from types import TracebackType
 from ignite.engine import Engine, Events
 
 from . import interruption
-from .errors import cause_of, is_user_error
+from .errors import cause_of, is_user_error, layers
 from .files.atomic import atomic_path
+from .files.claim import is_claimed_elsewhere
 
 LOG = "error.log"
 LIBRARIES = r"(torch|torchvision|monai|ignite|tensorboard)\b"
@@ -63,11 +64,12 @@ def report(kind: type[BaseException], error: BaseException, traceback: Traceback
     if interruption.requested() and not is_user_error(error):
         if os.environ.get("RANK", "0") == "0":
             name, advice = interruption.Stopped(interruption.requested()), interruption.advice()
-            sys.stderr.write(_without_paths(f"\n{name}: {advice or 'the same command starts again.'}\n"))
+            sys.stderr.write(_without_paths(f"\n{name}: {advice or interruption.DEFAULT_ADVICE}\n"))
         gc.freeze()  # else Python's end looks through all objects of the libraries, for seconds
         raise SystemExit(128 + interruption.requested())
     details = _without_paths("".join(tracebacks.format_exception(kind, error, traceback)))
-    file = None if _Report.debug else _write_log(details, create=not is_user_error(error))
+    refused = any(isinstance(layer, BlockingIOError) for layer in layers(error))  # by the folder's claim
+    file = None if _Report.debug or refused else _write_log(details, create=not is_user_error(error))
     if file is None and (_Report.debug or not is_user_error(error)):
         sys.stderr.write(details)
     words = " ".join(cause_of(error).split())
@@ -100,8 +102,11 @@ def _without_paths(text: str) -> str:
 
 
 def _write_log(details: str, *, create: bool) -> Path | None:
-    """Write `error.log` if its folder exists or is to be created; return its path, `None` if it cannot be written."""
-    if _Report.folder is None or not (create or _Report.folder.is_dir()):
+    """Write `error.log` if its folder exists or is to be created; return its path, `None` if it is not written.
+
+    Nothing is written beside the results of another process.
+    """
+    if _Report.folder is None or not (create or _Report.folder.is_dir()) or is_claimed_elsewhere(_Report.folder):
         return None
     number = os.environ.get("RANK", "0")
     path = _Report.folder / (LOG if number == "0" else f"error_{number}.log")

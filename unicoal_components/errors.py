@@ -22,7 +22,7 @@ def cause_of(error: BaseException) -> str:
         ...     cause_of(wrapper)
         'factor is 0.5; it must be at least 1.'
     """
-    chain = _chain(error)
+    chain = layers(error)
     cause = next((layer for layer in chain if _is_user_error(type(layer))), chain[-1])
     if _is_unknown_argument(cause):
         return f"{cause}. Correct or remove that entry of the configuration."
@@ -31,7 +31,7 @@ def cause_of(error: BaseException) -> str:
 
 def is_user_error(error: BaseException) -> bool:
     """Return whether a user error is among the layers of an exception, see `cause_of`."""
-    chain = _chain(error)
+    chain = layers(error)
     return _is_unknown_argument(chain[-1]) or any(
         _is_user_error(type(layer)) or _last_user_error(str(layer)) is not None for layer in chain
     )
@@ -41,7 +41,8 @@ def _is_unknown_argument(error: BaseException) -> bool:
     return isinstance(error, TypeError) and "argument" in str(error)
 
 
-def _chain(error: BaseException) -> list[BaseException]:
+def layers(error: BaseException) -> list[BaseException]:
+    """Return an exception and its causes, outermost first."""
     chain = [error]
     while (cause := chain[-1].__cause__) is not None:
         chain.append(cause)

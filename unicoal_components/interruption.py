@@ -1,7 +1,8 @@
 """Ctrl-C and SIGTERM: stop a command at a safe point, with exit status 130 or 143.
 
 SIGTERM is what SLURM, Kubernetes and `docker stop` send before they kill. `handle_signals` makes both raise `Stopped`
-at once, or, after `defer`, at the next `check`. Who saves something says with `advise` how the command goes on.
+at once, or, after `defer`, at the next `check`. Who saves something says with `advise` how the command goes on. Before
+that, while a command imports its libraries, `start` and `importing` let signals end the process at once.
 """
 
 import os
@@ -14,6 +15,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from .errors import is_user_error
+
+DEFAULT_ADVICE = "the same command starts again."
 AGAIN = 3.0
 """Seconds after which the same signal stops at once: torchrun repeats a signal that the terminal sent to all."""
 
@@ -23,14 +27,10 @@ class Stopped(KeyboardInterrupt):
 
     Args:
         number: the signal.
-
-    Attributes:
-        status: exit status of the command, 128 + number.
     """
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
-        self.status = 128 + number
 
 
 class _State:
@@ -38,7 +38,27 @@ class _State:
     requested = 0  # number of the signal
     since = 0.0
     is_deferred = False
+    is_importing = False
     advice = ""
+
+
+def start() -> None:
+    """Let signals end this process at once; a command calls it before it imports its libraries.
+
+    An exception would not do: libraries catch it, or end with a traceback. Nothing has been written by then.
+    """
+    handle_signals()
+    _State.is_importing = True
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Let signals end the process at once inside the block, which only imports libraries, if it handles signals."""
+    before, _State.is_importing = _State.is_importing, True
+    try:
+        yield
+    finally:
+        _State.is_importing = before
 
 
 def handle_signals() -> None:
@@ -46,7 +66,7 @@ def handle_signals() -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     _State.process, _State.requested, _State.since = os.getpid(), 0, 0.0
-    _State.is_deferred, _State.advice = False, ""
+    _State.is_deferred, _State.is_importing, _State.advice = False, False, ""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _receive)
 
@@ -138,14 +158,18 @@ def exit_when_stopped() -> Iterator[None]:
         143
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    was_importing = _State.is_importing
     handle_signals()
     try:
         yield
-    except Stopped as stop:
-        sys.stderr.write(f"\n{stop}: {advice() or 'the same command starts again.'}\n")
-        raise SystemExit(stop.status) from None
+    except BaseException as error:
+        if not requested() or is_user_error(error):
+            raise
+        # else it is `Stopped`, or what a library made of it
+        sys.stderr.write(f"\n{Stopped(requested())}: {advice() or DEFAULT_ADVICE}\n")
+        raise SystemExit(128 + requested()) from None
     finally:
-        _State.requested = 0
+        _State.requested, _State.is_importing = 0, was_importing
         if threading.current_thread() is threading.main_thread():
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -157,6 +181,9 @@ def _receive(number: int, frame: FrameType | None) -> None:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         return
+    if _State.is_importing:
+        os.write(2, f"\n{Stopped(number)}: {DEFAULT_ADVICE}\n".encode())
+        os._exit(128 + number)
     is_first = not _State.requested
     request(number)
     if not _State.is_deferred or time.monotonic() - _State.since > AGAIN:

@@ -125,7 +125,7 @@ def _list_of_paths(name: str, text: str, parse: Callable[[str], Any]) -> list[st
     if not isinstance(paths, list | tuple) or not all(isinstance(path, str) for path in paths):
         raise ValueError(
             f"{name} is {text}; there is no such file, and it is no list of paths. Put each of them into quotes: "
-            f"--{name} \"['first', 'second']\"."
+            f"--{name} \"['first', 'second']\". If it is one name, write --{name} ./{text}"
         )
     return list(paths)
 

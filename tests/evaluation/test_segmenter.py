@@ -141,6 +141,17 @@ def test_a_missing_file_is_an_error_with_a_hint(tmp_path, name):
         Segmenter(f"{tmp_path}/{name}")
 
 
+def test_a_flipped_bit_of_a_torchscript_is_seen(tmp_path):
+    path = tmp_path / "net.ts"
+    network = torch.nn.Linear(50, 50)
+    torch.jit.script(network).save(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(network.weight.detach().numpy().tobytes()) + 99] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"net\.ts.*checksum"):
+        Segmenter(str(path))
+
+
 @pytest.mark.parametrize("write", [lambda p: p.write_bytes(b"x" * 99), lambda p: torch.save({"a": torch.ones(1)}, p)])
 def test_a_file_that_is_no_torchscript_is_an_error_with_a_hint(tmp_path, write):
     write(tmp_path / "net.pt")

@@ -111,6 +111,16 @@ def test_a_truncated_or_foreign_checkpoint_is_named(tmp_path, monkeypatch):
         build_sam_feature_loss(weight=1, checkpoint=str(path))
 
 
+def test_a_flipped_bit_of_a_checkpoint_is_seen(tmp_path):
+    path = tmp_path / "sam.pth"
+    torch.save({"image_encoder.neck": torch.zeros(5000)}, path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"sam\.pth.*checksum(.|\n)*sam_weight to 0"):
+        build_sam_feature_loss(weight=1, checkpoint=str(path))
+
+
 def test_a_checkpoint_of_segment_anything_is_loaded(tmp_path, monkeypatch):
     saved, other = small_vit(), small_vit()
     for parameter in other.parameters():

@@ -184,6 +184,14 @@ def test_a_file_that_is_no_state_is_an_error(tmp_path, content):
         build_lpips(backbone=path)
 
 
+def test_a_flipped_bit_of_the_weights_is_seen(backbone, tmp_path):
+    content = bytearray(backbone.read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "alexnet.pth").write_bytes(content)
+    with pytest.raises(ValueError, match=r"lpips_backbone '.*alexnet\.pth'.*checksum"):
+        build_lpips(backbone=tmp_path / "alexnet.pth")
+
+
 def test_the_measure_fills_its_column(backbone, network, volumes):
     measure = PerceptualDistance(backbone=str(backbone), device="cpu")
     case = CaseVolumes(**volumes, evaluated_slices=np.array([2]))

@@ -65,6 +65,21 @@ def test_scaling_does_not_see_a_change_of_unit():
     np.testing.assert_array_equal(scale_intensity(scan(stack))[0], scale_intensity(scan(stack * 1024))[0])
 
 
+def test_nan_is_background_on_request_and_recorded(tmp_path):
+    item, zeros = (save(tmp_path / name, "p0", t1=brain()) for name in ("nan", "zero"))
+    with_nan = brain()
+    with_nan[with_nan == 0] = np.nan
+    nib.save(nib.Nifti1Image(with_nan, AFFINE), item.files["t1"])
+    with pytest.raises(ValueError, match=r"p0_t1\.nii\.gz.*NaN.*--nan_background"):
+        prepare_subject(item, tmp_path / "p0.h5", modalities=["t1"])
+    prepare_subject(item, tmp_path / "p0.h5", modalities=["t1"], steps=PreparationSteps(nan_background=True))
+    prepare_subject(zeros, tmp_path / "zero.h5", modalities=["t1"])
+    np.testing.assert_array_equal(read_volume(tmp_path / "p0.h5", "t1"), read_volume(tmp_path / "zero.h5", "t1"))
+    history = read_history(tmp_path / "p0.h5")
+    assert history["recipe"]["options"] == {"nan_background": True}
+    assert "NaN" in history["modalities"]["t1"]["warnings"][0]
+
+
 def test_a_nearly_constant_scan_is_named():
     stack = np.ones((10, 10, 10))
     stack[0, 0, 0] = 5

@@ -29,6 +29,7 @@ def test_options_are_json_and_hold_what_has_an_effect_only():
         ({"margin": -1}, "margin is -1"),
         ({"margin": float("nan")}, "margin is nan"),
         ({"bias_correction": "n4"}, "bias_correction is 'n4'.*true or false"),
+        ({"nan_background": 1}, "nan_background is 1.*true or false"),
     ],
 )
 def test_values_outside_their_range_are_named(options, message):

@@ -31,6 +31,12 @@ def test_the_modality_comes_from_the_name_if_the_json_has_none(tmp_path):
     assert sidecar_facts(tmp_path / "sub-2_FLAIR.nii.gz") == ("flair", [])
 
 
+@pytest.mark.parametrize(("code", "word"), [("P", "phase"), ("ADC", "ADC")])
+def test_a_phase_image_or_a_map_is_of_no_modality_and_warned_of(tmp_path, code, word):
+    modality, (warning,) = facts_of(tmp_path, "sub-1_T1w.nii.gz", ImageType=["ORIGINAL", "PRIMARY", code, "ND"])
+    assert modality is None and word in warning
+
+
 def test_a_large_gap_gives_a_warning_and_a_small_one_does_not(tmp_path):
     (warning,) = facts_of(tmp_path, SliceThickness=5, SpacingBetweenSlices=6.5)[1]
     assert "slices of 5.00 mm at a distance of 6.50 mm" in warning and "gaps of 1.50 mm" in warning

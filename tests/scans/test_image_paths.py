@@ -91,26 +91,30 @@ def test_an_empty_list_is_refused():
         check_images([])
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-32", "utf-8-sig", "utf-16"])
 def test_a_list_may_have_the_encodings_of_windows_and_quotes(tmp_path, encoding):
     (tmp_path / "list.txt").write_text('"Müller 1.nii"\r\n\r\n# none\r\nb.nii\r\n', encoding=encoding)
     assert paths(tmp_path / "list.txt") == [str(tmp_path / "Müller 1.nii"), str(tmp_path / "b.nii")]
 
 
-def test_a_list_of_another_encoding_is_named(tmp_path):
-    (tmp_path / "list.txt").write_bytes("Müller.nii".encode("latin-1"))
+@pytest.mark.parametrize(
+    ("name", "encoding"), [("Müller.nii", "latin-1"), ("a.nii", "utf-16-le"), ("a.nii", "utf-32-be")]
+)
+def test_a_list_of_another_encoding_is_named(tmp_path, name, encoding):
+    (tmp_path / "list.txt").write_bytes(name.encode(encoding))
     with pytest.raises(ValueError, match=r"list\.txt.*UTF-8"):
         paths(tmp_path / "list.txt")
 
 
 def test_what_is_not_processed_in_a_folder_is_named(tmp_path, caplog):
-    for name in ("a.nii.gz", "a.json", "b.mgz", "notes.pdf", "c.nii.bak", ".hidden"):
+    for name in ("a.nii.gz", "a.json", "b.mgz", "notes.pdf", "c.nii.bak", "d.img", ".hidden"):
         (tmp_path / name).touch()
     (tmp_path / "more").mkdir()
     slice_file(tmp_path / "study" / "1.dcm")
     check_images(tmp_path)
     for reason, names in {
         "not images": "c.nii.bak, notes.pdf",
+        "pairs of header and image, which are to be given by name": "d.img",
         "folders without DICOM": "more",
         "DICOM beside image files": "study",
     }.items():

@@ -1,3 +1,4 @@
+import bz2
 import gzip
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from unicoal_components.geometry.itk_image import to_itk
 from unicoal_components.scans.read_volume import check_affine, read_image
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "cases"
@@ -65,6 +67,11 @@ def test_compression_is_seen_in_the_content(tmp_path, kind, compressed):
         (b"../.git/annex/objects/aa/bb/MD5E-s1--c.nii.gz", "git-annex pointer"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "Git LFS pointer.*git lfs pull"),
         (b"PK\x03\x04anything", "zip archive. Unpack"),
+        (gzip.compress(bytes(257) + b"ustar\x0000"), "tar archive. Unpack"),
+        (bz2.compress(b"anything"), "bzip2. Unpack"),
+        (b"\n<!DOCTYPE HTML><html>", "web page"),
+        (b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "macOS"),
+        (bytes(128) + b"DICM\x02\x00\x02\x00UI\x14\x001.2.840.10008.1.3.10", "DICOMDIR.*folder"),
     ],
 )
 def test_what_stands_for_a_scan_is_named(tmp_path, content, message):
@@ -135,6 +142,25 @@ def test_an_unusable_volume_is_refused_with_the_name_of_its_file(tmp_path, volum
     assert "bad.nii.gz" in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nii", "a.mgz", "a.mha", "a.hdr"])
+def test_a_folder_named_like_the_home_folder_is_not_it(tmp_path, monkeypatch, name):
+    """nibabel takes '~' for the home folder also where the shell did not."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "~").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    for folder, values in (("home", 2 * scan()), ("~", scan())):
+        image = nib.Nifti1Image(values, AFFINE)
+        if name == "a.mha":
+            itk = pytest.importorskip("itk")
+            itk.imwrite(to_itk(values, AFFINE), str(tmp_path / folder / name))
+        elif name == "a.mgz":
+            nib.save(nib.MGHImage(values, AFFINE), tmp_path / folder / name)
+        else:
+            nib.save(image if ".nii" in name else nib.Nifti1Pair(values, AFFINE), tmp_path / folder / name)
+    np.testing.assert_allclose(read_image(Path("~") / name).voxels, scan())
+
+
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere.nii.gz"):
         read_image(tmp_path / "nowhere.nii.gz")
@@ -147,7 +173,7 @@ def test_a_truncated_file_is_refused(tmp_path, keep):
     whole = save(tmp_path / "whole.nii.gz", scan((20, 20, 20))).read_bytes()
     cut = tmp_path / "cut.nii.gz"
     cut.write_bytes(whole[: keep if keep > 1 else int(keep * len(whole))])
-    with pytest.raises(OSError, match="cut.nii.gz.*truncated"):
+    with pytest.raises(OSError, match="cut.nii.gz.*(truncated|empty)"):
         read_image(cut)
 
 

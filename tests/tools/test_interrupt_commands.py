@@ -57,6 +57,15 @@ def test_unfinished_names_are_found_and_not_read(tool, written):
     assert tool["damaged"](written) == []
 
 
+def test_files_that_change_are_seen_but_not_the_lock(tool, written):
+    (written / ".unicoal.lock").touch()
+    before = tool["states"](written)
+    assert "model.pt" in before and ".unicoal.lock" not in before
+    (written / "error.log").write_text("refused")
+    (written / "model.pt").write_bytes(b"")
+    assert {name for name, _ in before.items() ^ tool["states"](written).items()} == {"error.log", "model.pt"}
+
+
 def test_values_are_the_same_of_files_with_other_bytes(tool, written):
     before = [tool["content"](written, ["*.gz", "*.csv"], as_bytes=how) for how in (True, False)]
     assert sorted(before[0]) == ["manifest.csv", "scan.nii.gz"]

@@ -4,7 +4,6 @@ In the zoo it is `ci/unit_tests/test_<bundle>.py` and finds `models/<bundle>` by
 says where the unpacked bundle is. The networks are tiny, but for one inference with the bundle's own weights.
 """
 
-import gc
 import json
 import os
 import shutil
@@ -79,8 +78,7 @@ class TestUniCOAL(unittest.TestCase):
         sys.path.insert(0, BUNDLE_ROOT)
 
     def tearDown(self):
-        """Take both away, and what is left of the workflow, which the next one must not find."""
-        gc.collect()
+        """Take both away."""
         sys.path.remove(BUNDLE_ROOT)
         shutil.rmtree(self.folder)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..interruption import importing
 from ..typed_values import PATHS, literal
 
 MONAI_LOGGERS = ("monai.bundle.scripts", "monai.bundle.workflows", "ignite.engine.engine")
@@ -43,7 +44,8 @@ class BundleRun:
     def workflow(self) -> Any:
         """Return the initialized `ConfigWorkflow` of this run."""
         os.environ.setdefault("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
-        from monai.bundle import create_workflow
+        with importing():
+            from monai.bundle import create_workflow
 
         for name in MONAI_LOGGERS:
             logging.getLogger(name).setLevel(logging.ERROR)

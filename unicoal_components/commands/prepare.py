@@ -32,6 +32,7 @@ def prepare(
     margin: float = 5.0,
     mask: str | None = None,
     thin_axes: Words = "auto",
+    nan_background: bool = False,
     split: Numbers | None = None,
     seed: int = 0,
     allow_missing: bool = False,
@@ -75,6 +76,7 @@ def prepare(
         mask: pattern of the brain masks below input, with {subject}, in the world space of the reference.
         thin_axes: planes in which every scan has truly thin slices, such as axial,sagittal, or none; auto measures them
             from each scan's spectrum. Only along these are slices made thick, in training and in evaluation.
+        nan_background: take NaN in a scan as background, 0, with a warning; otherwise such a scan fails.
         split: fractions for training, validation and test, 0.8,0.1,0.1 by default; not with a section column.
         seed: seed of the random split.
         allow_missing: accept subjects that lack some modalities.
@@ -89,6 +91,7 @@ def prepare(
         crop=crop,
         margin=margin,
         thin_axes=_planes(thin_axes),
+        nan_background=nan_background,
     )
     wanted = _words(modalities)
     subjects = _subjects(input, layout, pattern, table, wanted, dict(names or {}))

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..runtime.weights import check_archive
+
 HINT = (
     "give a TorchScript file such as net.ts, or a Python callable as package.module:function or path/file.py:function"
 )
@@ -127,6 +129,7 @@ def _load(name: str) -> Callable[[Tensor], Any]:
     if not Path(name).is_file():
         raise FileNotFoundError(f"segmenter '{name}' does not exist; {HINT}.")
     try:
+        check_archive(name)
         return torch.jit.load(name, map_location="cpu")
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"segmenter '{name}' is no TorchScript ({str(error).splitlines()[0]}); {HINT}.") from error

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from .atomic import atomic_path
 from .partial import cannot_write, is_running, remove_leftovers_in
 
 logger = logging.getLogger(__name__)
@@ -136,6 +137,12 @@ def claim_until_exit(folder: str | os.PathLike) -> ExitStack:
     return _kept[folder]
 
 
+def is_claimed_elsewhere(folder: str | os.PathLike) -> bool:
+    """Return whether another process that may still run has claimed a folder; nothing is written to find out."""
+    holder = Path(folder) / HOLDER
+    return holder.is_file() and not _is_own(holder) and not _is_gone(holder)
+
+
 def _acquire(lock: FileLock, folder: Path) -> None:
     try:
         lock.acquire(timeout=WORKERS_END if _is_gone(folder / HOLDER) else 0)
@@ -174,16 +181,28 @@ def _write_holder(path: Path) -> None:
         "host": socket.gethostname(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    with atomic_path(path) as unfinished:  # another process never reads the half of it
+        unfinished.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def _is_gone(holder: Path) -> bool:
     """Return whether the process that the file names was one of this host and has ended."""
+    process = _process_here(holder)
+    return process is not None and not is_running(process)
+
+
+def _is_own(holder: Path) -> bool:
+    """Return whether the file names this process."""
+    return _process_here(holder) == os.getpid()
+
+
+def _process_here(holder: Path) -> int | None:
+    """Return the process that the file names if it is one of this host."""
     try:
         content = json.loads(holder.read_text(encoding="utf-8"))
-        return content["host"] == socket.gethostname() and not is_running(int(content["pid"]))
+        return int(content["pid"]) if content["host"] == socket.gethostname() else None
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return None
 
 
 def _read_holder(path: Path) -> str | None:

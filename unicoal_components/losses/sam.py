@@ -1,11 +1,12 @@
 """Feature loss on the frozen image encoder of Segment Anything."""
 
-import pickle
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from ..runtime.weights import read_weights
 
 CHECKPOINTS = {"vit_b": "sam_vit_b_01ec64.pth", "vit_l": "sam_vit_l_0b3195.pth", "vit_h": "sam_vit_h_4b8939.pth"}
 PIXEL_MEAN = (123.675, 116.28, 103.53)
@@ -144,10 +145,10 @@ def _encoder_state(checkpoint: str, model_type: str) -> dict[str, torch.Tensor]:
     """Read the image encoder's state dict from a SAM checkpoint."""
     prefix = "image_encoder."
     try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    except (RuntimeError, pickle.UnpicklingError, EOFError, AttributeError, OSError, ValueError) as error:
+        state = read_weights(checkpoint)
+    except ValueError as error:
         raise ValueError(_advice(f"{checkpoint} cannot be read as a checkpoint ({error})", model_type)) from error
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
 def _advice(problem: str, model_type: str) -> str:

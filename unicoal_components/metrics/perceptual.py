@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import pickle
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..runtime.weights import read_weights
 from .measure import CaseVolumes, Column
 from .volume_pair import Volume, checked_mask, volume_pair
 
@@ -46,7 +46,7 @@ def build_lpips(*, backbone: str | Path) -> nn.Module:
         warnings.simplefilter("ignore")  # torchvision: `pretrained` is deprecated
         network = lpips.LPIPS(net="alex", pretrained=False, pnet_rand=True, verbose=False)
     linear = Path(inspect.getfile(lpips.LPIPS)).parent / "weights" / "v0.1" / "alex.pth"
-    network.load_state_dict(torch.load(linear, map_location="cpu", weights_only=True), strict=False)
+    network.load_state_dict(read_weights(linear), strict=False)
     for key, value in network.net.state_dict().items():  # slice2.3.weight is AlexNet's features.3.weight
         value.copy_(_fitting(features, f"features.{key.split('.', 1)[1]}", value.shape, backbone))
     return network.requires_grad_(False).eval()
@@ -60,11 +60,10 @@ def _existing(backbone: str | Path) -> Path:
 
 def _features(path: Path) -> dict[str, Tensor]:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return {key: value for key, value in state.items() if key.startswith("features.")}
-    except (RuntimeError, pickle.UnpicklingError, EOFError, AttributeError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"lpips_backbone '{path}' cannot be read as a state dict ({reason}); {HINT}.") from error
+        state = read_weights(path)
+    except ValueError as error:
+        raise ValueError(f"lpips_backbone '{path}' cannot be read as a state dict ({error}); {HINT}.") from error
+    return {key: value for key, value in state.items() if key.startswith("features.")}
 
 
 def _fitting(features: dict[str, Tensor], name: str, shape: torch.Size, path: str | Path) -> Tensor:

@@ -23,6 +23,7 @@ class PreparationSteps:
         margin: margin around the cropped region in mm.
         seed: seed of the random voxels that registration compares.
         thin_axes: planes whose slices are truly thin in every scan, of axial, coronal, sagittal; `None` measures them.
+        nan_background: NaN in a scan is background and becomes 0, with a warning; otherwise it is an error.
     """
 
     bias_correction: bool = False
@@ -32,6 +33,7 @@ class PreparationSteps:
     margin: float = 5.0
     seed: int = 0
     thin_axes: tuple[str, ...] | None = None
+    nan_background: bool = False
 
     def __post_init__(self) -> None:
         """Check that all values are in their ranges.
@@ -41,8 +43,9 @@ class PreparationSteps:
         """
         if self.crop not in CROPS:
             raise ValueError(f"crop is {self.crop!r}; it must be one of {', '.join(CROPS)}.")
-        if not isinstance(self.bias_correction, bool):
-            raise ValueError(f"bias_correction is {self.bias_correction!r}; it must be true or false.")
+        for name, flag in (("bias_correction", self.bias_correction), ("nan_background", self.nan_background)):
+            if not isinstance(flag, bool):
+                raise ValueError(f"{name} is {flag!r}; it must be true or false.")
         if self.thin_axes is not None and (
             isinstance(self.thin_axes, str)
             or not set(self.thin_axes) <= set(PLANES)
@@ -97,7 +100,7 @@ class PreparationSteps:
             chosen |= {"crop": self.crop, "margin": float(self.margin)}
         if self.thin_axes is not None:
             chosen["thin_axes"] = [plane for plane in PLANES if plane in self.thin_axes]
-        return chosen
+        return chosen | ({"nan_background": True} if self.nan_background else {})
 
 
 def _is_number(value: object) -> bool:

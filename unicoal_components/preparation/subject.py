@@ -45,7 +45,7 @@ def prepare_subject(
     """
     present = present_modalities(item, modalities, allow_missing)
     recipe = make_recipe(item, present, steps) if recipe is None else recipe
-    originals = {name: _read(item, name) for name in present}
+    originals = {name: _read(item, name, steps) for name in present}
     mask = read_mask(item.mask) if item.mask is not None and steps.crop == "brain" else None
     finals, records = apply_steps(originals, steps, mask)
     scaled = {name: scale_intensity(scan) for name, scan in finals.items()}
@@ -81,9 +81,9 @@ def present_modalities(item: SubjectFiles, modalities: Sequence[str], allow_miss
     return [name for name in modalities if name in item.files]
 
 
-def _read(item: SubjectFiles, modality: str) -> Scan:
+def _read(item: SubjectFiles, modality: str, steps: PreparationSteps) -> Scan:
     """Read the scan of one modality."""
-    return read_scan(item.files[modality], modality=modality)
+    return read_scan(item.files[modality], modality=modality, nan_background=steps.nan_background)
 
 
 def scale_intensity(scan: Scan) -> tuple[np.ndarray, tuple[float, float]]:

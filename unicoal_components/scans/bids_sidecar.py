@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files.json_file import read_json
-from .dicom.modality_rules import modality_of_header, modality_of_name
+from .dicom.modality_rules import modality_of_header, modality_of_name, type_warning
 from .dicom.volume import gap_warning, positive_number
 from .file_names import stem_of
 
@@ -38,7 +38,12 @@ def sidecar_facts(path: Path) -> tuple[str | None, list[str]]:
     headers. SliceThickness and SpacingBetweenSlices in mm reveal a gap. Each warning is a clause about the scan.
     """
     sidecar, warnings = _read(path)
-    modality = modality_of_header(sidecar, seconds=True) or modality_of_name(path.name)
+    kind = type_warning(sidecar)
+    modality = None
+    if kind is None:
+        modality = modality_of_header(sidecar, seconds=True) or modality_of_name(path.name)
+    else:
+        warnings.append(kind)
     lengths = {name: positive_number(sidecar[name]) for name in LENGTHS if name in sidecar}
     warnings += [
         f"its JSON has {name} {sidecar[name]!r:.40}, no number above 0, which was ignored"

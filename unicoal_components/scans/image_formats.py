@@ -47,7 +47,7 @@ def nifti_parts(path: Path) -> Parts:
     header = kind(start[: kind.template_dtype.itemsize], check=False)
     _check_size(path, header, int(header["vox_offset"]))
     if is_gzipped(path) == path.name.lower().endswith(".gz"):
-        image: Any = nib.load(path)
+        image: Any = nib.load(path.absolute())  # as nibabel takes "~" for the home folder
     else:
         with opened(path) as file:
             image = (nib.Nifti2Image if kind is nib.Nifti2Header else nib.Nifti1Image).from_bytes(file.read())
@@ -72,7 +72,7 @@ def freesurfer_parts(path: Path) -> Parts:
 
 def analyze_parts(path: Path) -> Parts:
     """Read a pair of header and data file, Analyze or NIfTI."""
-    image: Any = nib.load(path)
+    image: Any = nib.load(path.absolute())
     held = Path(image.file_map["image"].filename).stat().st_size
     check_stated_size(path, image.shape, image.get_data_dtype().itemsize, held=held)
     voxels = np.asanyarray(image.dataobj)
@@ -85,7 +85,7 @@ def minc_parts(path: Path) -> Parts:
     if h5py.is_hdf5(path):
         with h5py.File(path, "r") as file:
             check_all_own(file, path)
-    image: Any = nib.load(path)
+    image: Any = nib.load(path.absolute())
     if not h5py.is_hdf5(path):
         check_stated_size(path, image.shape, image.get_data_dtype().itemsize, held=path.stat().st_size)
     voxels = np.asanyarray(image.dataobj)
@@ -98,11 +98,11 @@ def itk_parts(path: Path) -> Parts:
 
     from ..geometry.itk_image import from_itk
 
-    place = data_place(path)
-    stated = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
+    place, name = data_place(path), str(path.absolute())
+    stated = itk.ImageIOFactory.CreateImageIO(name, itk.CommonEnums.IOFileMode_ReadMode)
     if stated is None:
         raise ValueError("ITK does not know its format")
-    stated.SetFileName(str(path))
+    stated.SetFileName(name)
     stated.ReadImageInformation()
     shape = [stated.GetDimensions(axis) for axis in range(stated.GetNumberOfDimensions())]
     _check_spacing([stated.GetSpacing(axis) for axis in range(len(shape))])
@@ -112,7 +112,7 @@ def itk_parts(path: Path) -> Parts:
     needed = check_stated_size(path, shape, itemsize, held=held)
     if place.encoding == "gzip":
         check_stated_size(path, shape, itemsize, held=inflated_size(place.path, place.start, needed))
-    voxels, affine = from_itk(itk.imread(str(path)))
+    voxels, affine = from_itk(itk.imread(name))
     return voxels, affine, Storage(str(voxels.dtype)), []
 
 

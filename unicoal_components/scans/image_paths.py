@@ -14,6 +14,7 @@ from .file_names import FOLDER_SUFFIXES, stem_of
 
 LIST_SUFFIX = ".txt"
 COMMENT = "#"
+PAIR = (".hdr", ".img")
 
 LONGEST_NAME = 200
 """Bytes of a name without its suffix; those of outputs are longer, and a file name has at most 255."""
@@ -120,16 +121,19 @@ def _paths_in(folder: Path) -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    """Return the paths in a list: UTF-8, or UTF-16 with its byte order mark, as Windows writes it; quotes are removed.
+    """Return the paths in a list: UTF-8, or UTF-16 or 32 with its byte order mark; quotes are removed.
 
     Raises:
         ValueError: the list has another encoding.
     """
     content = path.read_bytes()
-    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    marks = {"utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)}
+    encoding = next((name for name, starts in marks.items() if content.startswith(starts)), "utf-8-sig")
     try:
-        text = content.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
+        text = content.decode(encoding)
+        if "\0" in text:
+            raise ValueError("it holds zeros, as UTF-16 without a byte order mark does")
+    except ValueError as error:
         raise ValueError(f"the list '{path}' is neither UTF-8 nor UTF-16 ({error}). Save it as UTF-8.") from error
     lines = [line.strip() for line in text.splitlines()]
     return [line.strip("\"'") for line in lines if line and not line.startswith(COMMENT)]
@@ -166,6 +170,8 @@ def _reason(entry: Path) -> str:
         return "earlier results"
     if has_dicom(entry) if entry.is_dir() else is_dicom(entry):
         return "DICOM beside image files"
+    if entry.suffix.lower() in PAIR:
+        return "pairs of header and image, which are to be given by name"
     return "folders without DICOM" if entry.is_dir() else "not images"
 
 

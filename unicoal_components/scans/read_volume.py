@@ -211,7 +211,8 @@ def _check_voxels(path: str | os.PathLike, volume: np.ndarray) -> None:
     if broken:
         raise ValueError(
             f"scan '{path}' has {broken} NaN or infinite voxels. Export it again, or replace them (background by 0). "
-            "If NaN is its background, an inference takes it as 0 with --nan_background true."
+            "If NaN is its background, --nan_background true of an inference (unicoal: --set nan_background=true) or "
+            "--nan_background of a preparation takes it as 0."
         )
     if not volume.any():
         raise ValueError(f"scan '{path}' is empty: every voxel is 0. Export it again, or exclude this subject.")

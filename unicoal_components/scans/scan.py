@@ -44,17 +44,17 @@ class Scan:
         return replace(self, stack=stack, affine=self.affine if affine is None else np.asarray(affine, np.float64))
 
 
-def read_scan(path: str | os.PathLike, *, modality: str | None = None) -> Scan:
+def read_scan(path: str | os.PathLike, *, modality: str | None = None, nan_background: bool = False) -> Scan:
     """Read a scan and reorient it to the stack convention, without resampling.
 
     Axes are permuted and flipped to the closest of left, posterior, superior; an oblique volume stays oblique. See
-    `read_image` for the formats, and for how `modality` chooses among DICOM series.
+    `read_image` for the formats, for how `modality` chooses among DICOM series, and for `nan_background`.
 
     Raises:
         OSError: the file does not exist, is damaged, or has an unknown format.
         ValueError: the file is not one 3D volume of finite real numbers with contrast and a usable affine.
     """
     path = Path(path)
-    volume = read_image(path, modality=modality)
+    volume = read_image(path, modality=modality, nan_background=nan_background)
     stack = to_stack(volume.voxels, volume.affine, through_plane="axial")
     return Scan(path, stack.slices, stack.affine, stack.orientation, volume.warnings)

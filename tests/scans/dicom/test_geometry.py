@@ -90,7 +90,17 @@ def test_orientations_that_nearly_agree_are_one_stack(jitter, warned):
     warnings = stack_geometry(given, name="s").warnings
     assert any("orientations differ" in warning for warning in warnings) == warned
     with pytest.raises(ValueError, match="ImageOrientationPatient"):
-        stack_geometry([*given[:5], given[5]._replace(row=given[5].row + 2e-3)], name="s")
+        stack_geometry([*given[:5], given[5]._replace(row=given[5].row + 4e-3)], name="s")
+
+
+def test_rounded_orientations_are_made_perpendicular_unit_vectors():
+    header = Dataset()
+    header.ImagePositionPatient, header.PixelSpacing = [1, 2, 3], [1, 1]
+    header.ImageOrientationPatient = [1.000247, -0.000414, -0.000826, -0.00087, 1.000564, 0.000743]
+    plane = slice_plane(header, name="a")
+    directions = np.stack([plane.row, plane.column])
+    np.testing.assert_allclose(directions @ directions.T, np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(directions.ravel(), header.ImageOrientationPatient, atol=2e-3)
 
 
 def test_the_column_spacing_is_the_second_of_pixel_spacing():

@@ -261,6 +261,13 @@ def test_a_phase_image_is_of_no_modality_and_warned_of(dicom_series, tags):
     assert any("phase image" in warning for warning in read(folder).warnings)
 
 
+@pytest.mark.parametrize("code", ["ADC", "PROJECTION IMAGE", "PHASE MAP"])
+def test_a_map_or_projection_is_of_no_modality_and_warned_of(dicom_series, code):
+    folder = dicom_series(4, tags={"ImageType": ["DERIVED", "SECONDARY", code], "SeriesDescription": "t1_se_tra"})
+    assert choose_series(folder).modality is None
+    assert any(f"names {code}" in warning for warning in read(folder).warnings)
+
+
 def raw(keyword, text, kind):
     """Return a change of a slice: an element with a value as a damaged or odd file has it, unchecked."""
 

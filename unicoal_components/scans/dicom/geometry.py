@@ -17,8 +17,8 @@ SPACING_TOLERANCE = (0.01, 0.02)
 SAME_DIRECTION = 1e-4
 """Orientations and pixel spacings that differ by less are equal; 0.025 mm over 250 mm."""
 
-JITTER = 1e-3
-"""Orientations that differ by less belong to one stack, with a warning: scanners and archives round them."""
+JITTER = 2e-3
+"""Orientations whose numbers differ by less belong to one stack, with a warning: scanners and archives round them."""
 
 ROUNDING = 0.1
 """Distance in mm of positions from a regular stack up to which they belong to it, with a warning: they were rounded."""
@@ -73,7 +73,8 @@ def slice_plane(header: Dataset, *, name: str) -> SlicePlane:
     orientation = _numbers(header, "ImageOrientationPatient", 6, name)
     spacing = _numbers(header, "PixelSpacing", 2, name)
     row, column = orientation[:3], orientation[3:]
-    if abs(np.linalg.norm(row) - 1) > 1e-3 or abs(np.linalg.norm(column) - 1) > 1e-3 or abs(row @ column) > 1e-3:
+    off = max(abs(np.linalg.norm(row) - 1), abs(np.linalg.norm(column) - 1), abs(row @ column))
+    if off > 2 * JITTER:
         raise ValueError(
             f"slice '{name}' has ImageOrientationPatient {orientation.tolist()}; it must be two perpendicular unit "
             "vectors. Export the series again from the scanner or the archive."
@@ -83,6 +84,10 @@ def slice_plane(header: Dataset, *, name: str) -> SlicePlane:
             f"slice '{name}' has PixelSpacing {spacing.tolist()} mm; both must be above 0. Export the series again "
             "from the scanner or the archive."
         )
+    if off > SAME_DIRECTION:  # rounded to three digits, for example
+        row = row / np.linalg.norm(row)
+        column = column - (column @ row) * row
+        column = column / np.linalg.norm(column)
     return SlicePlane(position, row, column, spacing[::-1])
 
 

@@ -23,7 +23,7 @@ NOT_ANATOMY = _words(
     seg dseg mask brainmask lesion lesions label labels report dose screenshot secondary
     """
 )
-COMPLEX_PARTS = {"P": "phase", "R": "real part", "I": "imaginary part"}
+COMPLEX_PARTS = {"P": "a phase image", "R": "a real part", "I": "an imaginary part"}
 """Values of ImageType and ComplexImageComponent, by their first letter, of images that are not magnitudes."""
 
 SUSCEPTIBLE = frozenset({"gre", "ffe", "fl2d", "fl3d", "fgre", "medic", "merge"})
@@ -80,8 +80,7 @@ def guess_modality(
         >>> guess_modality(scanning_sequence=["SE"], repetition_time=4000, echo_time=100)
         't2'
     """
-    codes = {word for code in image_type for word in _tokens(str(code))}
-    if codes & (NOT_ANATOMY - {"secondary"}) or "EP" in {str(code).upper() for code in scanning_sequence}:
+    if other_type(image_type) is not None or "EP" in {str(code).upper() for code in scanning_sequence}:
         return None
     words = modality_of_words(description)
     if words is None:
@@ -94,17 +93,41 @@ def guess_modality(
     return None if words == OTHER else words
 
 
+def other_type(image_type: Iterable[str]) -> str | None:
+    """Return the value of ImageType by which an image is a map, a projection or the like, not an anatomical image.
+
+    Example:
+        >>> other_type(["DERIVED", "SECONDARY", "ADC"]), other_type(["ORIGINAL", "PRIMARY", "M", "ND"])
+        ('ADC', None)
+    """
+    others = NOT_ANATOMY - {"secondary"}
+    return next((str(code) for code in image_type if others & set(_tokens(str(code)))), None)
+
+
 def complex_part(header: Mapping[str, Any] | Any) -> str | None:
     """Return which part of the complex signal an image shows, if it is not the magnitude.
 
     Example:
         >>> complex_part({"ImageType": ["ORIGINAL", "PRIMARY", "P", "ND"]}), complex_part({"ImageType": "ORIGINAL"})
-        ('phase', None)
+        ('a phase image', None)
     """
     codes = [*_codes(header.get("ImageType"))[2:], *_codes(header.get("ComplexImageComponent"))]
     names = {"PHASE": "P", "REAL": "R", "IMAGINARY": "I"}
     found = [names.get(code.upper(), code.upper()) for code in codes]
     return next((COMPLEX_PARTS[code] for code in found if code in COMPLEX_PARTS), None)
+
+
+def type_warning(header: Mapping[str, Any] | Any) -> str | None:
+    """Return a warning, a clause, about an image that is no anatomical magnitude image; `None` if it seems to be one.
+
+    Args:
+        header: pydicom dataset or mapping by DICOM keyword.
+    """
+    part = complex_part(header)
+    if part is not None:
+        return f"it is {part}, not a magnitude image; results from it are meaningless"
+    other = other_type(_codes(header.get("ImageType")))
+    return None if other is None else f"its ImageType names {other}, no anatomical image; results are meaningless"
 
 
 def modality_of_header(header: Mapping[str, Any] | Any, *, seconds: bool = False) -> str | None:
@@ -220,7 +243,7 @@ def _modality_of_times(sequence: set[str], tr: float | None, te: float | None, t
 
 
 def _codes(value: Any) -> list[str]:
-    """Return DICOM codes as a list, given one, several or none."""
+    """Return the codes of a DICOM element as a list, given one, several or none."""
     if value is None or isinstance(value, str):
         return re.split(r"[\\_ ]", value) if value else []
     return [str(code) for code in value] if isinstance(value, Iterable) else [str(value)]

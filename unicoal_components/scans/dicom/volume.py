@@ -12,7 +12,7 @@ from pydicom.charset import python_encoding
 
 from .files import int_or_none
 from .geometry import slice_plane, stack_geometry
-from .modality_rules import complex_part
+from .modality_rules import type_warning
 from .pixels import read_slices
 from .series import DicomSeries
 
@@ -162,9 +162,9 @@ def _warnings(source: Sequence[Dataset], spacing: float, series: DicomSeries) ->
     modality = str(first.get("Modality") or "unknown")
     if modality != "MR":
         yield f"it is of Modality {modality}, not MR; results on it are meaningless"
-    part = complex_part(first)
-    if part is not None:
-        yield f"it is a {part} image, not a magnitude image; results from it are meaningless"
+    kind = type_warning(first)
+    if kind is not None:
+        yield kind
     charset = first.get("SpecificCharacterSet")
     if charset and not _known_charset(charset):
         yield f"its SpecificCharacterSet, {charset!s}, is unknown; names and descriptions may be misread"
