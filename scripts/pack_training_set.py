@@ -35,7 +35,7 @@ def pack_training_set(
     the air outside the head; low bits of the intensities; outer parts of the head.
 
     Args:
-        datalist: datalist.json of prepare_data.py or simulate_cohort.py.
+        datalist: datalist.json of `unicoal prepare` or `unicoal simulate`.
         output: the file to write, such as set.h5.
         max_mb: size limit in MB; null = no limit.
         section: sections to pack, separated by commas; include validation, by which training selects its best network.

@@ -36,6 +36,7 @@ ALLOWED = {
         "datasets",
         "preparation",
         "simulation",
+        "inference",
         "report",
         "viewer",
         "command_line",

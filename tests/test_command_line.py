@@ -1,6 +1,6 @@
 import pytest
 
-from unicoal_components.command_line import Files, Numbers, Pairs, Words, run_command
+from unicoal_components.command_line import Files, Numbers, Pairs, Switch, Words, run_command
 
 
 @pytest.fixture
@@ -15,6 +15,7 @@ def command(calls):
         name: str,
         times: int = 1,
         shout: bool = False,
+        polite: Switch = True,
         phase: float | str = 0.0,
         limit: float | None = 1.0,
         words: Words = (),
@@ -51,7 +52,7 @@ def command(calls):
     [
         (["--name", "a", "--times", "2"], {"times": 2}),
         (["--name=a", "--shout"], {"shout": True}),
-        (["--no-shout", "--name", "a", "--times=2"], {"times": 2}),
+        (["--no-polite", "--name", "a", "--times=2"], {"times": 2, "polite": False}),
         (["--name", "a", "--phase", "-1.5"], {"phase": -1.5}),
         (["--name", "a", "--phase=random"], {"phase": "random"}),
         (["--name", "a", "--limit", "null"], {"limit": None}),

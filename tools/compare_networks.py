@@ -109,7 +109,7 @@ def main(
     """Print the mean gain of each network, and write all rows as JSON if an output is given.
 
     Args:
-        datalist: JSON of prepare_data.py with training and validation subjects.
+        datalist: JSON of `unicoal prepare` with training and validation subjects.
         task: within, super-resolution within a modality, or across, synthesis of another.
         seconds: processor time of each training, of all threads, with loading.
         bundle: bundle whose configs/train.json describes the generator and the draws.

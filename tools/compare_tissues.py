@@ -110,8 +110,8 @@ def compare_tissues(*, real: str, simulated: str, least: int = 2) -> None:
     """Print the mean intensities of tissues of real and simulated subjects and the distances of their distributions.
 
     Args:
-        real: datalist of prepare_data.py.
-        simulated: datalist of simulate_cohort.py.
+        real: datalist of `unicoal prepare`.
+        simulated: datalist of `unicoal simulate`.
         least: smallest number of modalities of a subject; others are skipped.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")

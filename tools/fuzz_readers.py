@@ -36,7 +36,7 @@ from cyclopts import Parameter
 from fuzz_changes import changed
 from fuzz_files import KINDS, Kind
 
-from unicoal_components.command_line import run_command
+from unicoal_components.command_line import Switch, run_command
 from unicoal_components.files.atomic import atomic_path
 
 logger = logging.getLogger("fuzz_readers")
@@ -163,7 +163,7 @@ def table(results: dict[str, Counter]) -> str:
 
 
 def fuzz_readers(
-    *, tries: int = 100, seed: int = 0, readers: Readers = (), output: str | None = None, show: bool = True
+    *, tries: int = 100, seed: int = 0, readers: Readers = (), output: str | None = None, show: Switch = True
 ) -> None:
     """Count what happens when damaged and crafted files are read.
 

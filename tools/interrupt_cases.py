@@ -66,6 +66,10 @@ def _bundle(inputs: Path, *names: str, **options: object) -> list[str]:
     return ["-m", "monai.bundle", "run", "--config_file", str(files), *words]
 
 
+def _unicoal(name: str, **options: object) -> list[str]:
+    return ["-m", "unicoal_components", name, *_script(name, **options)[1:]]
+
+
 def _script(name: str, **options: object) -> list[str]:
     words = [word for option, value in options.items() for word in (f"--{option}", str(value))]
     return [f"scripts/{name}.py", *words]
@@ -75,8 +79,8 @@ HOLDER = ".unicoal.holder.json"
 CASES: Mapping[str, Case] = {
     "simulate_cohort": Case(
         lambda inputs, out: [
-            *_script(
-                "simulate_cohort",
+            *_unicoal(
+                "simulate",
                 output=out,
                 subjects=3,
                 split="1,1,1",
@@ -89,8 +93,8 @@ CASES: Mapping[str, Case] = {
         claims=HOLDER,
     ),
     "prepare_data": Case(
-        lambda inputs, out: _script(
-            "prepare_data",
+        lambda inputs, out: _unicoal(
+            "prepare",
             input=inputs / "cohort/nifti",
             modalities="t1,t2,pd,flair",
             split="0.4,0.3,0.3",

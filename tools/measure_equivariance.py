@@ -181,7 +181,7 @@ def main(
     """Measure, and write the three files.
 
     Args:
-        datalist: JSON of prepare_data.py or simulate_cohort.py.
+        datalist: JSON of `unicoal prepare` or `unicoal simulate`.
         output: folder for the results.
         source: modality of the input.
         target: modality of the output.

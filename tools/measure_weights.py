@@ -50,7 +50,7 @@ def main(
     """Print a row for each case and the means, and write them as JSON if an output is given.
 
     Args:
-        datalist: JSON of prepare_data.py.
+        datalist: JSON of `unicoal prepare`.
         bundle: bundle whose configs/inference.json describes the network.
         weights: file of weights; otherwise models/model.pt of the bundle.
         section: section of the datalist; its subjects must be held out from the training.

@@ -14,7 +14,7 @@ checks, all on the CPU and without a download:
     metrics, weights                    results are told if there are weights; they fit, and are small
     torchscript                         ckpt_export, as the zoo does it; loaded again and compared with the network
     torch_export                        torch.export without and with conditions, compared
-    onnx, onnx_conditions               onnx_export and torch.onnx.export, run by onnxruntime and compared
+    onnx, onnx_unicoal                  onnx_export and `unicoal export`, run by onnxruntime and compared
 
 Needs: pip install -e .[verify]
 """

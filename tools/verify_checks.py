@@ -291,7 +291,7 @@ CHECKS: Mapping[str, Callable[[Bundle], str]] = {
     "torchscript": lambda bundle: check_export(bundle, verify_exports.compare_torchscript),
     "torch_export": lambda bundle: check_export(bundle, verify_exports.compare_torch_export),
     "onnx": lambda bundle: check_export(bundle, verify_exports.compare_onnx),
-    "onnx_conditions": lambda bundle: check_export(bundle, verify_exports.compare_onnx_with_conditions),
+    "onnx_unicoal": lambda bundle: check_export(bundle, verify_exports.compare_unicoal_onnx),
 }
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import monai.bundle
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from unicoal_components.commands.export import any_batch, example
+from unicoal_components.inference.onnx import SliceNetwork, save_onnx
 
 TOLERANCE = 1e-5
 """Largest difference of TorchScript and torch.export, as a share of the largest value of the network's output."""
@@ -52,15 +54,23 @@ def compare_onnx(network: nn.Module, root: Path, folder: Path) -> str:
     return _judge(network, run_onnx(path), tolerance=ONNX_TOLERANCE, batches=(1,), conditions=((),))
 
 
-def compare_onnx_with_conditions(network: nn.Module, root: Path, folder: Path) -> str:
-    """Export to ONNX for any number of images and with all conditions; see `compare_torchscript`."""
-    path = folder / "conditions.onnx"
-    image, given = example(network, batch=2)
+def compare_unicoal_onnx(network: nn.Module, root: Path, folder: Path) -> str:
+    """Export to ONNX as `unicoal export` does, for any number of images and with all conditions but the latent code.
+
+    See `compare_torchscript`.
+    """
+    path = folder / "unicoal.onnx"
     with _quiet():
-        torch.onnx.export(
-            network, (image,), path, kwargs=given, dynamic_shapes=any_batch(given), external_data=False, verbose=False
-        )
-    return _judge(network, run_onnx(path), tolerance=ONNX_TOLERANCE, conditions=(NAMES,))
+        save_onnx(SliceNetwork(network).eval(), {}, path)
+    run = run_onnx(path)
+
+    def exported(image: Tensor, *, same_modality: Tensor, with_error: bool = False, **given: Tensor) -> Tensor:
+        given |= {"target": given.pop("modality"), "source": given.pop("source_modality")}
+        both = run(image, **given)
+        return both if with_error else both[:, :1]
+
+    errors = (False, bool(network.error_output))
+    return _judge(network, exported, tolerance=ONNX_TOLERANCE, conditions=(NAMES[1:],), with_error=errors)
 
 
 def compare_torch_export(network: nn.Module, root: Path, folder: Path) -> str:
@@ -86,7 +96,7 @@ def run_onnx(path: Path) -> Run:
 
     def run(image: Tensor, **given: Tensor) -> Tensor:
         inputs = {"image": image.numpy()} | {name: value.numpy() for name, value in given.items()}
-        return torch.from_numpy(session.run(None, inputs)[0])
+        return torch.from_numpy(np.concatenate(session.run(None, inputs), axis=1))
 
     return run
 

@@ -46,7 +46,7 @@ def new_app(**options: Any) -> App:
     Args:
         options: further options of `cyclopts.App`.
     """
-    style = Parameter(name_transform=str, negative_iterable=(), show_default=_default)
+    style = Parameter(name_transform=str, negative_iterable=(), negative_bool=(), show_default=_default)
     given: dict[str, Any] = {"default_parameter": style, "help_format": "markdown", "help_epilogue": EPILOGUE} | options
     app = App(result_action="return_value", suppress_keyboard_interrupt=False, group_parameters=OPTIONS, **given)
     app["--help"].group = OPTIONS
@@ -149,6 +149,9 @@ def _number(word: str) -> float:
 def _option(converter: Callable[..., Any], metavar: str) -> Parameter:
     return Parameter(converter=converter, n_tokens=1, accepts_keys=False, metavar=metavar)
 
+
+Switch = Annotated[bool, Parameter(negative_bool=("no-",))]
+"""Option that is on, and off as `--no-name`; plain `bool` is for those that are off."""
 
 Words = Annotated[str | Sequence[str], _option(_words, "WORD,WORD")]
 """Option with one or several words, separated by commas."""

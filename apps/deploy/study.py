@@ -9,10 +9,10 @@ import yaml
 
 from unicoal_components.commands.bundle_run import BundleRun, Expression
 from unicoal_components.commands.bundles import config_values, weights_path
-from unicoal_components.commands.sources import Source
+from unicoal_components.commands.sources import Source, find_source
 from unicoal_components.inference.task import modality_index
 from unicoal_components.keys import Keys
-from unicoal_components.scans.dicom.series import choose_series, find_series, split_uid
+from unicoal_components.scans.dicom.series import split_uid
 from unicoal_components.scans.image_paths import check_images, list_images
 
 CONFIG = Path("configs") / "inference.json"
@@ -80,9 +80,7 @@ def find_bundle(place: str | os.PathLike) -> Path:
 
 
 def choose_source(study: str | os.PathLike, *, modality: str | None, known: Sequence[str]) -> Source:
-    """Return the series of a study to synthesize from, by the rules of `choose_series`.
-
-    Without a modality the only acquired series whose header tells one of the network's is taken.
+    """Return the series of a study to synthesize from, by the rules of `find_source`.
 
     Args:
         study: folder of a DICOM study, or `folder::SeriesInstanceUID`.
@@ -95,11 +93,7 @@ def choose_source(study: str | os.PathLike, *, modality: str | None, known: Sequ
     """
     if modality is not None:
         modality_index(modality, known, "source_modality")
-    folder, uid = split_uid(_only_study(study))
-    if modality is None and uid is None:
-        return _by_header(folder, known)
-    series = choose_series(folder, uid=uid, modality=modality)
-    return Source(f"{folder}::{series.key}", modality or _known(series.modality, str(series), known))
+    return find_source(_only_study(study), modality=modality, known=known, option="source_modality")
 
 
 def known_modalities(bundle: Path, values: Mapping[str, Any]) -> list[str]:
@@ -145,30 +139,3 @@ def _only_study(study: str | os.PathLike) -> str:
     if len(paths) > 1:
         raise ValueError(f"'{study}' holds {len(paths)} studies: {', '.join(paths)}. Give one of them.")
     return paths[0]
-
-
-def _by_header(folder: Path, known: Sequence[str]) -> Source:
-    """Return the only acquired series whose header tells a known modality."""
-    series = find_series(folder)
-    usable = [one for one in series if one.modality in known and not one.synthetic]
-    if len(usable) == 1:
-        choose_series(folder, uid=usable[0].key)  # logs the others
-        return Source(f"{folder}::{usable[0].key}", str(usable[0].modality))
-    listed = "; ".join(map(str, usable or series))
-    if usable:
-        raise ValueError(
-            f"'{folder}' holds {len(usable)} usable series; one is needed: {listed}. Set source_modality, or give the "
-            f"input as 'folder::SeriesInstanceUID', such as '{folder}::{usable[0].key}'."
-        )
-    raise ValueError(
-        f"no series of '{folder}' tells that it is one of {', '.join(known)}: {listed}. Set source_modality, and where "
-        "there are several, give the input as 'folder::SeriesInstanceUID'."
-    )
-
-
-def _known(modality: str | None, series: str, known: Sequence[str]) -> str:
-    if modality not in known:
-        raise ValueError(
-            f"the series {series} does not tell that it is one of {', '.join(known)}. Set source_modality."
-        )
-    return str(modality)

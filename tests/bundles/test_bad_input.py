@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import shutil
 import socket
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from unicoal_components.commands.app import main
 from unicoal_components.files.claim import HOLDER, LOCK, claimed
 
 AFFINE = np.diag([2.0, 2.0, 4.0, 1.0])
@@ -66,17 +66,16 @@ def train(bundle, cohort, tmp_path):
 
 
 @pytest.fixture
-def prepare(bundle, monkeypatch, caplog):
+def prepare(monkeypatch, caplog):
     """Run `unicoal prepare`; give its exit status and all it said."""
-    script = bundle.root.parents[1] / "scripts" / "prepare_data.py"
 
     def call(**options):
         options = {"workers": 1} | options
         words = [f"--{name}={value}" for name, value in options.items()]
-        monkeypatch.setattr("sys.argv", [str(script), *words])
+        monkeypatch.setattr("sys.argv", ["unicoal", "prepare", *words])
         caplog.set_level("INFO")
         try:
-            runpy.run_path(str(script), run_name="__main__")
+            main()
         except SystemExit as stop:
             return (1, stop.code) if isinstance(stop.code, str) else (stop.code, caplog.text)
         return 0, caplog.text
@@ -194,21 +193,24 @@ def test_a_damaged_subject_file_is_named_in_training(train, cohort, tmp_path, da
             content[len(content) // 2 : -3000] = b"\xff" * (len(content[len(content) // 2 : -3000]))
         (folder / entry["path"]).write_bytes(content)
     words = train(dataset_dir=str(folder), num_workers=workers)
-    matches(words, r"sim_\d+\.h5.*(truncated|damaged).*(again|prepare_data)")
+    matches(words, r"sim_\d+\.h5.*(truncated|damaged).*(again|unicoal prepare)")
 
 
 def test_a_datalist_that_is_not_there_is_named_with_its_makers(train, tmp_path):
     words = train(dataset_dir=str(tmp_path / "nowhere"))
-    matches(words, r"nowhere/datalist\.json' does not exist; scripts/prepare_data\.py")
+    matches(words, r"nowhere/datalist\.json' does not exist; 'unicoal prepare")
 
 
 @pytest.mark.parametrize(
     ("content", "pattern"),
     [
-        ({"training": [{"image": "a.nii.gz", "label": "b.nii.gz"}]}, "has the entry {'image'.*prepare_data"),
-        ([{"subject": "a", "path": "a.h5"}], "holds one list.*prepare_data"),
+        ({"training": [{"image": "a.nii.gz", "label": "b.nii.gz"}]}, "has the entry {'image'.*unicoal prepare"),
+        ([{"subject": "a", "path": "a.h5"}], "holds one list.*unicoal prepare"),
         ({"training": [], "validation": [], "test": []}, "section 'training' is empty. Add a subject"),
-        ({"training": [{"subject": "a", "path": "foreign.h5"}]}, r"foreign\.h5' holds the datasets \[\].*prepare_data"),
+        (
+            {"training": [{"subject": "a", "path": "foreign.h5"}]},
+            r"foreign\.h5' holds the datasets \[\].*unicoal prepare",
+        ),
         (
             {"training": [{"subject": "a", "path": "PERSON"}], "validation": []},
             "nobody to evaluate.*evaluation_section",

@@ -18,7 +18,7 @@ SMALL |= {"image_style_dim": 10, "detail_channels": 4, "detail_blocks": 1}
 OF_FILES = ("files", "json", "metadata", "versions", "overlays", "shapes", "metrics")
 OF_PROPERTIES = ("properties_train", "properties_evaluate", "properties_inference", "properties_processes")
 OF_EXPORTS = [("torchscript", task) for task in TASKS]  # the slow ones once for either kind of network
-OF_EXPORTS += [("onnx", "cms"), ("torch_export", "unified"), ("onnx_conditions", "unified")]
+OF_EXPORTS += [("onnx", "cms"), ("torch_export", "unified"), ("onnx_unicoal", "unified")]
 
 
 @pytest.fixture(scope="module")

@@ -112,7 +112,7 @@ def test_an_official_experiment_has_an_overlay_that_says_what_it_is_and_needs(bu
     assert set(overlays(bundle)) - {"demo"} == shared | EXPERIMENTS[task]
     for name in EXPERIMENTS[task]:
         overlay = load(bundle, name)
-        assert all(word in overlay["_desc_"] for word in ("official experiment", "datalist.json", "prepare_data.py"))
+        assert all(word in overlay["_desc_"] for word in ("official experiment", "datalist.json", "unicoal prepare"))
         assert 10 <= len(overlay) - 1 <= 20
         assert name in overlay["output_dir"] and name in overlay["ckpt_path"]  # none continues another's training
 

@@ -10,7 +10,7 @@ import pytest
 
 from unicoal_components import __version__
 from unicoal_components.command_line import run_app
-from unicoal_components.commands.app import BUNDLE_COMMANDS, COMMANDS, make_app
+from unicoal_components.commands.app import BUNDLE_COMMANDS, COMMANDS, is_listing, make_app
 
 ROOT = Path(__file__).parents[2]
 LIGHT = """
@@ -25,7 +25,7 @@ assert not heavy, heavy
 
 def said(capsys, *words):
     capsys.readouterr()
-    run_app(make_app(listing=words == ("--help",)), words)
+    run_app(make_app(listing=is_listing(words)), words)
     return " ".join(capsys.readouterr().out.split())
 
 
@@ -37,6 +37,7 @@ def test_the_list_of_commands_loads_none_of_them():
 def test_the_list_says_what_each_command_does(capsys):
     listed = said(capsys, "--help")
     assert all(name in listed and line.split()[0] in listed for name, (_, line) in COMMANDS.items())
+    assert BUNDLE_COMMANDS["pack"][1].split()[0] in said(capsys, "bundle", "--help")
     assert said(capsys, "--version") == __version__
 
 
@@ -47,6 +48,8 @@ def test_the_help_of_a_command_has_an_example_and_explains_each_option(capsys, w
     app = make_app()
     for word in words:
         app = app[word]
+    second = inspect.getdoc(app.default_command).split("\n\n")[1]
+    assert not second.startswith(" "), "an example right after the first sentence is shown without its line breaks"
     explained = {item.arg_name for item in docstring_parser.parse(app.default_command.__doc__).params}
     assert explained == set(inspect.signature(app.default_command).parameters)
 

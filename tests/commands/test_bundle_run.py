@@ -52,8 +52,10 @@ def test_numbers_and_expressions_are_understood_as_such():
 
 
 def test_settings_are_understood_as_by_monai():
-    settings = read_settings(["a=1", "b=[1, 'x']", "c=$1 + 1", "d=x=y", "e=null"])
-    assert settings == {"a": 1, "b": [1, "x"], "c": "$1 + 1", "d": "x=y", "e": "null"}
+    settings = read_settings(["a=1", "b=[1, 'x']", "c=$1 + 1", "d=x=y", "e=null", "f=true", "g=False"])
+    assert settings == {"a": 1, "b": [1, "x"], "c": "$1 + 1", "d": "x=y", "e": None, "f": True, "g": False}
+    paths = ["input", "ckpt_path"]
+    assert [for_monai(read_settings([f"{name}=100#1"])[name]) for name in paths] == ["$'100\\x231'"] * 2
     assert for_monai(settings["c"]) == "$1 + 1" and typed_value("2023_01") == DefaultParseValue("2023_01")
     with pytest.raises(ValueError, match="--set is 'a'"):
         read_settings(["a"])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from unicoal_components.commands.sources import find_sources, named
+from unicoal_components.commands.sources import Source, find_sources, named
 
 KNOWN = ["t1", "t2", "pd", "flair"]
 
@@ -37,21 +37,21 @@ def test_a_modality_that_the_network_does_not_know_is_asked_for(tmp_path):
 def test_dicom_headers_tell_and_several_series_are_asked_for(dicom_series, tmp_path):
     study = tmp_path / "study"
 
-    def add(uid, description):
-        tags = {"SeriesDescription": description, "SeriesInstanceUID": uid}
+    def add(uid, description, **tags):
+        tags = {"SeriesDescription": description, "SeriesInstanceUID": uid, **tags}
         dicom_series(3, folder=study, tags=tags, prefix=uid.replace(".", ""))
 
     add("1.2.1", "T2 TSE")
-    (scan,) = find(study).scans
-    assert (scan.modality, scan.path) == ("t2", str(study))
     add("1.2.2", "T2 map")
-    (scan,) = find(study).scans
-    assert (scan.modality, scan.path) == ("t2", f"{study}::1.2.1")
-    add("1.2.3", "T1")
+    add("1.2.3", "T1 of an earlier run", SyntheticData="YES")
+    for modality in (None, "t2"):
+        assert find(study, modality=modality).scans == [Source(f"{study}::1.2.1", "t2")]
+    add("1.2.4", "T1")
     (reason,) = find(study).failures.values()
-    assert "--from t2" in reason and "1.2.3" in reason
-    (scan,) = find(f"{study}::1.2.3").scans
-    assert (scan.modality, scan.path) == ("t1", f"{study}::1.2.3")
+    assert "--from t2" in reason and "1.2.4" in reason and "1.2.3" not in reason
+    assert find(study, modality="t1").scans == [Source(f"{study}::1.2.4", "t1")]
+    for uid in ("1.2.4", "1.2.3"):
+        assert find(f"{study}::{uid}").scans == [Source(f"{study}::{uid}", "t1")]
 
 
 def test_names_of_modalities_may_be_in_upper_case_and_must_be_known():

@@ -79,7 +79,7 @@ def test_a_missing_subject_file_is_named(tmp_path):
 
 
 def test_a_missing_datalist_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"none\.json.*prepare_data"):
+    with pytest.raises(FileNotFoundError, match=r"none\.json.*unicoal prepare"):
         read_datalist(tmp_path / "none.json", "training")
 
 
@@ -130,5 +130,5 @@ def test_a_foreign_list_is_named_with_the_expected_format_and_its_script(tmp_pat
     with pytest.raises(ValueError) as error:
         read_datalist(path, "training")
     assert what in str(error.value)
-    for part in ("foreign.json", '{"subject": "name", "path": "file.h5"}', "scripts/prepare_data.py"):
+    for part in ("foreign.json", '{"subject": "name", "path": "file.h5"}', "unicoal prepare"):
         assert part in str(error.value)

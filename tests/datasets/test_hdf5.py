@@ -155,7 +155,7 @@ def test_a_truncated_file_is_named_with_a_remedy(tmp_path, kept):
     path = write(tmp_path / "p01.h5")
     content = path.read_bytes()
     path.write_bytes(content[: kept if isinstance(kept, int) else int(len(content) * kept)])
-    with pytest.raises(OSError, match=r"p01\.h5.*truncated.*prepare_data"):
+    with pytest.raises(OSError, match=r"p01\.h5.*truncated.*unicoal prepare"):
         read_header(path)
 
 

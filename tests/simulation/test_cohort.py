@@ -2,7 +2,6 @@ import errno
 import hashlib
 import os
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -13,12 +12,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from unicoal_components.commands.app import main
 from unicoal_components.datasets.datalist import read_datalist
 from unicoal_components.datasets.hdf5 import read_header, read_volume
 from unicoal_components.simulation import cohort
 from unicoal_components.simulation.cohort import simulate_cohort
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "simulate_cohort.py"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -203,12 +203,12 @@ def test_an_output_that_cannot_be_written_is_an_error_that_names_it(tmp_path, la
 
 
 def test_the_command_simulates_from_nilearns_maps_and_reports_errors(tmp_path, monkeypatch, capsys):
-    command = [str(SCRIPT), "--output", str(tmp_path / "out")]
+    command = ["simulate", "--output", str(tmp_path / "out")]
 
     def run(*arguments):
         with monkeypatch.context() as patch:
-            patch.setattr(sys, "argv", [*command, *arguments])
-            runpy.run_path(str(SCRIPT), run_name="__main__")
+            patch.setattr(sys, "argv", ["unicoal", *command, *arguments])
+            main()
 
     run("--subjects", "2", "--split", "1,0,1", "--spacing", "6", "--lesions", "3")
     assert len(read_datalist(tmp_path / "out" / "datalist.json", "test")) == 1
@@ -220,8 +220,9 @@ def test_the_command_simulates_from_nilearns_maps_and_reports_errors(tmp_path, m
     assert "subject" in said and "simulating" not in said
 
     command += ["--subjects", "2", "--spacing", "6"]
-    environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])}
-    refused = subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-m", "unicoal_components", *command]
+    refused = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
     assert refused.returncode == 1
     assert refused.stderr.startswith("error: ") and "--overwrite" in refused.stderr
 

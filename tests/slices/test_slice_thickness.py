@@ -21,7 +21,7 @@ def test_the_spacing_is_not_needed_where_slices_touch_or_none_are_made():
 
 def test_an_unknown_spacing_names_the_file_and_the_remedy():
     for options in ({"slice_gap": 1.0}, {"slice_thickness": 3.0}):
-        with pytest.raises(ValueError, match="p01.h5.*does not tell.*prepare_data.py.*slice_gap to 0"):
+        with pytest.raises(ValueError, match="p01.h5.*does not tell.*unicoal prepare.*slice_gap to 0"):
             thickness(spacing=None, **options)
 
 

@@ -92,4 +92,4 @@ def test_a_user_error_is_reported_before_anything_is_checked(script, monkeypatch
 
 def test_patterns_choose_checks_in_their_order_and_once(script):
     chosen = script.choose_names("onnx*,files,*x", list(script.CHECKS), field="checks")
-    assert chosen == ["files", "onnx", "onnx_conditions"]
+    assert chosen == ["files", "onnx", "onnx_unicoal"]

@@ -324,7 +324,7 @@ def test_an_official_file_with_bare_datasets_loads(tmp_path):
     result = LoadSliceGroupd(profile="drop")(task(tmp_path / "IXI002.h5"))
     np.testing.assert_allclose(result["image"][2], volume[12] / 127.5 - 1, atol=1e-6)
     np.testing.assert_allclose(result["label"][0], 1 - volume[9] / 127.5, atol=1e-6)
-    with pytest.raises(ValueError, match="IXI002.h5.*slice spacing.*slice_gap 1.*prepare_data"):
+    with pytest.raises(ValueError, match="IXI002.h5.*slice spacing.*slice_gap 1.*unicoal prepare"):
         LoadSliceGroupd(slice_gap=1)(task(tmp_path / "IXI002.h5"))
 
 

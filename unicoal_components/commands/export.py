@@ -1,5 +1,6 @@
 """`unicoal export`: the network of a bundle in formats that other programs run."""
 
+import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,8 @@ from .bundles import HOME, METADATA, bundle_folder, configs_of, weights_of
 from .settings import Configs
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from monai.bundle import ConfigParser
+    from torch import Tensor, nn
 
 logger = logging.getLogger(__name__)
 
@@ -21,14 +23,17 @@ FORMATS = {".onnx": "ONNX", ".pt2": "torch.export", ".ts": "TorchScript"}
 def export(*, output: str, weights: str | None = None, config: Configs = (), bundle: str = HOME) -> None:
     """Export the network; the suffix of the file is the format.
 
-    ONNX (needs `pip install "unicoal-components[export]"`), `torch.export`, and TorchScript:
+    ONNX, for programs without this package; its metadata describe all that is done around the network. It needs
+    `pip install "unicoal-components[export]"`:
 
-        unicoal export --output model.onnx
-        unicoal export --output model.pt2
-        unicoal export --output model.ts
+        unicoal export --output unicoal.onnx
 
-    The input `image` has slice groups (B, slices of a group, rows, columns) in [-1, 1]; further inputs are z, modality,
-    position, same_modality, source_modality, factor and thickness, each with B rows. Rows and columns are fixed.
+    `torch.export`, and TorchScript, both with all inputs of the network:
+
+        unicoal export --output unicoal.pt2
+        unicoal export --output unicoal.ts
+
+    The input `image` has slice groups (B, slices of a group, rows, columns) in [-1, 1]. Rows and columns are fixed.
 
     Args:
         output: file to write, `.onnx`, `.pt2` or `.ts`.
@@ -49,11 +54,30 @@ def export(*, output: str, weights: str | None = None, config: Configs = (), bun
     place = weights_of(folder, weights)
     importable(folder.absolute())
     with atomic_path(path) as partial:
-        if path.suffix == ".ts":
-            _export_torchscript(partial, folder, configs, place)
+        if path.suffix == ".onnx":
+            _export_onnx(partial, folder, configs, place)
+        elif path.suffix == ".pt2":
+            _export_program(partial, configs, place)
         else:
-            _export_program(partial, path.suffix, configs, place)
+            _export_torchscript(partial, folder, configs, place)
     logger.info("wrote %s, %s, %.1f MB", path, FORMATS[path.suffix], path.stat().st_size / 1e6)
+
+
+def _export_onnx(path: Path, folder: Path, configs: list[Path], weights: Path) -> None:
+    from ..inference.onnx import SliceNetwork, description_of, save_onnx
+
+    config, network = read_network(configs, weights)
+    metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+    save_onnx(SliceNetwork(network).eval(), description_of(config, metadata), path)
+
+
+def _export_program(path: Path, configs: list[Path], weights: Path) -> None:
+    import torch
+
+    _, network = read_network(configs, weights)
+    image, given = example(network, batch=2)
+    with torch.no_grad(), open(path, "wb") as file:
+        torch.export.save(torch.export.export(network, (image,), given, dynamic_shapes=any_batch(given)), file)
 
 
 def _export_torchscript(path: Path, folder: Path, configs: list[Path], weights: Path) -> None:
@@ -68,28 +92,23 @@ def _export_torchscript(path: Path, folder: Path, configs: list[Path], weights: 
     )
 
 
-def _export_program(path: Path, suffix: str, configs: list[Path], weights: Path) -> None:
-    import torch
+def read_network(configs: list[Path], weights: Path) -> "tuple[ConfigParser, nn.Module]":
+    """Return the values of configs, and their network with its weights, in eval mode.
+
+    Args:
+        configs: a bundle's `inference.json`, and overlays.
+        weights: file of weights.
+
+    Raises:
+        OSError: a file is missing or damaged.
+        ValueError: the weights do not fit.
+    """
     from monai.bundle import ConfigParser
 
     from ..runtime.weights import load_weights
 
     parser = ConfigParser(ConfigParser.load_config_files([str(config) for config in configs]))
-    network = load_weights(network=parser.get_parsed_content("network_def"), path=str(weights)).eval()
-    image, given = example(network, batch=2)
-    if suffix == ".onnx":
-        torch.onnx.export(
-            network,
-            (image,),
-            path,
-            kwargs=given,
-            dynamic_shapes=any_batch(given),
-            external_data=False,
-            verbose=False,
-        )
-    else:
-        with torch.no_grad(), open(path, "wb") as file:
-            torch.export.save(torch.export.export(network, (image,), given, dynamic_shapes=any_batch(given)), file)
+    return parser, load_weights(network=parser.get_parsed_content("network_def"), path=str(weights)).eval()
 
 
 def any_batch(given: "dict[str, Tensor]") -> dict[str, Any]:
@@ -113,12 +132,14 @@ def example(network: Any, *, batch: int) -> "tuple[Tensor, dict[str, Tensor]]":
 
     rng = torch.Generator().manual_seed(batch)
     size = network.resolution
+    source = torch.arange(batch) % network.num_modalities
+    target = source.flip(0)
     given = {
         "z": torch.randn(batch, network.z_dim, generator=rng),
-        "modality": torch.arange(batch).flip(0) % network.num_modalities,
+        "modality": target,
         "position": torch.rand(batch, generator=rng),
-        "same_modality": torch.arange(batch) % 2 == 0,
-        "source_modality": torch.arange(batch) % network.num_modalities,
+        "same_modality": source == target,
+        "source_modality": source,
         "factor": 1 + 5 * torch.rand(batch, generator=rng),
         "thickness": 0.6 + 0.7 * torch.rand(batch, generator=rng),
     }

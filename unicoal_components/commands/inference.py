@@ -219,7 +219,8 @@ def _run(run: BundleRun, progress: Any, *, tell: bool) -> Mapping[str, str]:
     inferer.progress = progress.slices
     if tell:
         device = str(workflow.parser.get_parsed_content("device"))
-        place = f"cpu, {torch.get_num_threads()} threads" if device == "cpu" else device
+        threads = torch.get_num_threads()
+        place = f"cpu, {threads} thread{'s' * (threads > 1)}" if device == "cpu" else device
         logger.info("on %s, %s", place, inferer.precision)
     try:
         workflow.run()

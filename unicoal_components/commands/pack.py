@@ -39,9 +39,9 @@ def pack(
 ) -> None:
     """Pack bundles for sharing: a zip each, which runs where this package is not installed.
 
-        unicoal bundle pack --bundles unified --output DIST
+    Write `DIST/unicoal_unified_v<version>.zip`; of several, nothing is written if one cannot be packed:
 
-    writes `DIST/unicoal_unified_v<version>.zip`, or nothing if one bundle cannot be packed.
+        unicoal bundle pack --bundles unified --output DIST
 
     Args:
         bundles: names such as unified,sr.

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ..command_line import SOME_FAILED, Numbers, Pairs, Words
+from ..command_line import SOME_FAILED, Numbers, Pairs, Switch, Words
 from ..preparation.cohort import INDEX_NAME, MANIFEST_NAME, PreparationReport, prepare_cohort
 from ..preparation.layouts import find_layout
 from ..preparation.manifest import PREPARED
@@ -38,7 +38,7 @@ def prepare(
     allow_missing: bool = False,
     overwrite: bool = False,
     workers: int | None = None,
-    quality: bool = True,
+    quality: Switch = True,
 ) -> int:
     """Turn scans into training data: subject files, datalist.json, manifest.csv and quality/index.html.
 
@@ -82,7 +82,7 @@ def prepare(
         allow_missing: accept subjects that lack some modalities.
         overwrite: rebuild finished subjects too, and replace their files even without a record of how they were made.
         workers: number of processes, each with one subject and one thread; by default one per processor.
-        quality: draw a quality panel of each subject (--no-quality: do not).
+        quality: draw a quality panel of each subject.
     """
     steps = PreparationSteps(
         bias_correction=bias_correction,

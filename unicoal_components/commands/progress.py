@@ -1,4 +1,4 @@
-"""One progress bar over the scans of several runs, with the time left."""
+"""One progress bar over the results of several runs, with the time left."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,20 +10,23 @@ FORMAT = "{desc}: {percentage:3.0f} % of {total} |{bar:30}| {elapsed} so far, {r
 
 
 class ScanProgress:
-    """Progress bar over scans, in which a scan advances with its slices.
+    """Progress bar over results, in which each advances with its slices; loading the program is not counted.
 
     Args:
-        total: number of scans to synthesize.
-        unit: what is counted, in the plural.
+        total: number of results to make.
     """
 
-    def __init__(self, total: int, unit: str = "scans") -> None:
-        self.bar = tqdm(total=total, desc=unit, bar_format=FORMAT, miniters=0)
+    def __init__(self, total: int) -> None:
+        self.bar = tqdm(total=total, desc="results", bar_format=FORMAT, miniters=0, disable=None)  # only on a terminal
         self._finished = 0
+        self._started = False
 
     @contextmanager
     def slices(self, total: int) -> Iterator[SimpleNamespace]:
         """Yield the bar of a scan with so many slices, whose `update(slices)` advances this one."""
+        if not self._started:
+            self._started = True
+            self.bar.unpause()
         yield SimpleNamespace(update=lambda slices: self.bar.update(slices / total))
 
     def finish(self, scans: int) -> None:

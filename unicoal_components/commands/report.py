@@ -10,9 +10,9 @@ logger = logging.getLogger(__name__)
 def report(*, evaluation: str, viewer_cases: int = 3, panels: int = 12) -> None:
     """Write the report of an evaluation again, for example with more cases to view.
 
-        unicoal report --evaluation OUT/evaluation
+    The page is `report.html` in the folder; it opens in any browser without a network.
 
-    The page is `report.html` in that folder; it opens in any browser without a network.
+        unicoal report --evaluation OUT/evaluation --viewer_cases 5
 
     Args:
         evaluation: folder that an evaluation wrote, with run.json.

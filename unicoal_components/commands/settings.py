@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from ..typed_values import meant
 from .bundle_run import Expression, typed_value
 
 Configs = Annotated[Sequence[str], Parameter(n_tokens=1, metavar="FILE")]
@@ -12,21 +13,22 @@ Settings = Annotated[Sequence[str], Parameter(metavar="NAME=VALUE", n_tokens=1)]
 
 
 def read_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """Return the values by name, understood as `python -m monai.bundle run --name value` does.
+    """Return the values by name, understood as a bundle's `python -m monai.bundle run --name value` does.
 
     Raises:
         ValueError: a setting has another form.
 
     Example:
-        >>> read_settings(["seed=1", "factors=[1, 4]", "sources=['t1']"])
-        {'seed': 1, 'factors': [1, 4], 'sources': ['t1']}
+        >>> read_settings(["seed=1", "factors=[1, 4]", "error_map=true", "unet=null"])
+        {'seed': 1, 'factors': [1, 4], 'error_map': True, 'unet': None}
     """
     values = {}
     for setting in settings:
         name, separator, word = setting.partition("=")
         if not (name and separator):
             raise ValueError(f"--set is '{setting}'; it must be a name and a value of the config, such as seed=1.")
-        values[name] = typed_value(word)
+        value = meant(name, word, default=None, parse=typed_value)
+        values[name] = Expression(value) if isinstance(value, str) else value
     return values
 
 

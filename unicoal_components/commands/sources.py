@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..scans.bids_sidecar import sidecar_facts
-from ..scans.dicom.series import DicomSeries, find_series, split_uid
+from ..scans.dicom.series import choose_series, split_uid
 from ..scans.image_paths import check_images, list_images
 
 
@@ -55,42 +55,40 @@ def find_sources(
     for item in list_images(list(input)):
         (path,) = item.values()
         try:
-            found.scans.append(_source(path, modality, known, option))
+            found.scans.append(find_source(path, modality=modality, known=known, option=option))
         except (ValueError, OSError) as error:
             found.failures[path] = str(error)
     return found
 
 
-def _source(path: str, modality: str | None, known: Sequence[str], option: str) -> Source:
-    if modality is not None:
-        return Source(path, modality)
+def find_source(path: str, *, modality: str | None, known: Sequence[str], option: str = "--from") -> Source:
+    """Find the modality of a scan; of a DICOM study, choose the series too.
+
+    The series is that of the modality; without one, the only acquired series whose header tells one of the network's.
+
+    Args:
+        path: image file, folder of a DICOM study, or `folder::SeriesInstanceUID`.
+        modality: modality of the scan; `None` = that of its header, BIDS sidecar or name.
+        known: modalities of the network.
+        option: where users give the modality, for messages.
+
+    Raises:
+        OSError: a folder has no DICOM image, or a file is damaged.
+        ValueError: nothing tells the modality, or several series fit.
+    """
     folder, uid = split_uid(path)
     if folder.is_dir():
-        return _dicom_source(folder, uid, known, option)
-    return Source(path, _known(sidecar_facts(Path(path))[0], path, known, option))
+        series = choose_series(folder, uid=uid, modality=modality or known, option=option)
+        return Source(series.path, modality or _known(series.modality, f"{series} in '{folder}'", known, option))
+    return Source(path, modality or _known(sidecar_facts(Path(path))[0], f"'{path}'", known, option))
 
 
-def _dicom_source(folder: Path, uid: str | None, known: Sequence[str], option: str) -> Source:
-    series = [one for one in find_series(folder) if uid in (None, one.key, one.uid)]
-    usable = [one for one in series if one.modality in known]
-    if len(usable) > 1:
-        raise ValueError(
-            f"the study '{folder}' holds several series: {'; '.join(map(str, usable))}. Choose a modality with "
-            f"{option}, such as {option} {usable[0].modality}, or a series as '{folder}::{usable[0].key}'."
-        )
-    chosen: DicomSeries | None = next(iter(usable or series), None)
-    path = str(folder) if chosen is None or not uid and len(series) == 1 else f"{folder}::{chosen.key}"
-    return Source(path, _known(chosen.modality if chosen else None, path, known, option))
-
-
-def _known(modality: str | None, path: str, known: Sequence[str], option: str) -> str:
+def _known(modality: str | None, scan: str, known: Sequence[str], option: str) -> str:
     if modality in known:
         return str(modality)
-    said = (
-        "do not tell which modality it is" if modality is None else f"say {modality}, which the network does not know"
-    )
+    said = "not in header, JSON or name" if modality is None else f"{modality}, which the network does not know"
     raise ValueError(
-        f"header, JSON and name of '{path}' {said}. Give it with {option}, one of {', '.join(known)}, such as {option} "
+        f"the modality of {scan} is {said}. Give it with {option}, one of {', '.join(known)}, such as {option} "
         f"{known[0]}."
     )
 

@@ -1,10 +1,20 @@
 """`unicoal view`: a result beside its input, in a browser."""
 
+from ..command_line import Switch
+
 
 def view(
-    result: str, /, *, input: str | None = None, save: str | None = None, port: int | None = None, browser: bool = True
+    result: str,
+    /,
+    *,
+    input: str | None = None,
+    save: str | None = None,
+    port: int | None = None,
+    browser: Switch = True,
 ) -> None:
     """Show a result beside its input in linked slices, in a browser on this machine until Ctrl-C.
+
+    One result, or several to choose from:
 
         unicoal view unicoal_output/thick_t1_t1.nii.gz
         unicoal view unicoal_output

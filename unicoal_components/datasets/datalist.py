@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 SECTIONS = ("training", "validation", "test")
 EXPECTED_FORMAT = (
     'it must be {"training": [{"subject": "name", "path": "file.h5"}, ...], "validation": [...], "test": [...]}, as '
-    "written by scripts/prepare_data.py together with the subject files."
+    "written by 'unicoal prepare' together with the subject files."
 )
 
 
@@ -120,7 +120,7 @@ def _load(path: str | os.PathLike) -> dict:
     """Read the content of a JSON file or a packed set; every error names the file."""
     if not Path(path).is_file():
         raise FileNotFoundError(
-            f"datalist '{path}' does not exist; scripts/prepare_data.py and scripts/simulate_cohort.py write one."
+            f"datalist '{path}' does not exist; 'unicoal prepare' and 'unicoal simulate' write one."
         )
     if is_hdf5(path):
         return read_packed_list(path)

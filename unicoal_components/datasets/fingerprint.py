@@ -17,7 +17,7 @@ def scan_fingerprints(path: str | os.PathLike) -> dict[str, str]:
     The fingerprint of a modality is a SHA-256 of its grid and its middle slice. Noise makes the middle slices of two
     scans differ, so equal fingerprints mean one scan under two names. Only one slice is read; a modality with an empty
     middle slice has no fingerprint. A scan that was prepared with other options has another middle slice; it is
-    recognized by the checksum of the original file (`t1 source`), which `prepare_data.py` records in the subject file.
+    recognized by the checksum of the original file (`t1 source`), which `unicoal prepare` records in the subject file.
     A subject of a packed set has the fingerprints of the file that it was packed from.
 
     Args:

@@ -186,7 +186,7 @@ def read_header(path: str | os.PathLike) -> SubjectHeader:
         if not names or len(set(names)) < len(names):
             raise ValueError(
                 f"subject file '{path}' holds the datasets {list(file)}; it needs at least one, with "
-                "different names in lower case. Prepare this subject again with scripts/prepare_data.py."
+                "different names in lower case. Prepare this subject again with 'unicoal prepare'."
             )
         datasets = {name: file[dataset_name(file, name)] for name in names}
         shape = datasets[names[0]].shape
@@ -207,7 +207,7 @@ def _check_dataset(path: str | os.PathLike, name: str, dataset: h5py.Dataset, sh
     if dataset.ndim != 3 or dataset.dtype != np.uint8 or 0 in dataset.shape or dataset.shape != shape:
         raise ValueError(
             f"dataset '{name}' of subject file '{path}' is {dataset.dtype} {dataset.shape}; all must be uint8 "
-            f"(D, H, W) on one grid, here {shape}. Prepare this subject again with scripts/prepare_data.py."
+            f"(D, H, W) on one grid, here {shape}. Prepare this subject again with 'unicoal prepare'."
         )
 
 

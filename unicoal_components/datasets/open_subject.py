@@ -13,7 +13,7 @@ from ..files.hdf5_check import check_own
 MARK = "::"
 """Separator between the file of a packed set and the group of a subject."""
 
-FILE_AGAIN = "Prepare this subject again with scripts/prepare_data.py."
+FILE_AGAIN = "Prepare this subject again with 'unicoal prepare'."
 SET_AGAIN = "Copy the packed set again, or create it again with scripts/pack_training_set.py."
 
 

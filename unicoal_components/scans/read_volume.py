@@ -113,9 +113,8 @@ def check_affine(affine: np.ndarray, path: str | os.PathLike) -> None:
 def _read_dicom(folder: Path, uid: str | None, modality: str | None) -> Volume:
     series = choose_series(folder, uid=uid, modality=modality)
     read = read_series(series)
-    path = f"{folder}::{series.key}"
     return Volume(
-        path=path if split_uid(path)[1] == series.key else str(folder),  # some UIDs are malformed
+        path=series.path,
         format="dicom",
         voxels=read.voxels,
         affine=read.affine,

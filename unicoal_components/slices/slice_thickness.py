@@ -79,7 +79,7 @@ class SliceThickness:
             raise ValueError(
                 f"subject file '{path}' does not tell its slice spacing, so slice_gap {self.slice_gap:g} and "
                 f"slice_thickness {self.slice_thickness} in mm cannot be used. Prepare it with "
-                "scripts/prepare_data.py, or set slice_gap to 0 and slice_thickness to null."
+                "'unicoal prepare', or set slice_gap to 0 and slice_thickness to null."
             )
         if self.slice_thickness is not None:
             return self.slice_thickness / spacing

@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,12 @@ class DicomSeries:
     def key(self) -> str:
         """Text to write after `folder::`: the UID, and ":part" if the series has parts."""
         return f"{self.uid}:{self.part}" if self.part else self.uid
+
+    @property
+    def path(self) -> str:
+        """Path of this series, `folder::SeriesInstanceUID`; the folder alone if its UID is malformed."""
+        path = f"{self.folder}::{self.key}"
+        return path if split_uid(path)[1] == self.key else str(self.folder)
 
     def __str__(self) -> str:
         guess = self.modality or "modality unknown"
@@ -98,15 +104,22 @@ def find_series(folder: str | os.PathLike) -> list[DicomSeries]:
     return sorted(found, key=lambda series: (series.number is None, series.number or 0, series.uid, series.part))
 
 
-def choose_series(folder: str | os.PathLike, *, uid: str | None = None, modality: str | None = None) -> DicomSeries:
-    """Return the series with a UID, or else the only series, or else the only one guessed to be of `modality`.
+def choose_series(
+    folder: str | os.PathLike,
+    *,
+    uid: str | None = None,
+    modality: str | Collection[str] | None = None,
+    option: str | None = None,
+) -> DicomSeries:
+    """Return the series with a UID, or else the only series, or else the only one guessed to be of a modality.
 
-    Without a UID, synthetic series are left out if there are others. The series that are not chosen are logged.
+    Without a UID, synthetic series are left out if there are others, and the series that are not chosen are logged.
 
     Args:
         folder: folder with DICOM files in it or below it.
         uid: SeriesInstanceUID, with ":part" if the series has parts.
-        modality: "t1", "t1c", "t2", "pd" or "flair".
+        modality: "t1", "t1c", "t2", "pd" or "flair"; of several, any will do.
+        option: where users give the modality, for messages.
 
     Raises:
         FileNotFoundError: there is no DICOM image.
@@ -118,25 +131,40 @@ def choose_series(folder: str | os.PathLike, *, uid: str | None = None, modality
         directory = Path(folder, "DICOMDIR").is_file()
         also = " It has a DICOMDIR, which only lists files: copy them too." if directory else ""
         raise FileNotFoundError(f"'{folder}' holds no DICOM image. Give the folder with the slices of a series.{also}")
-    listed = "; ".join(map(str, series))
     if uid is not None:
         chosen = [one for one in series if one.key == uid] or [one for one in series if one.uid == uid]
         if not chosen:
+            listed = "; ".join(map(str, series))
             raise ValueError(f"'{folder}' holds no series with the UID {uid}. It holds: {listed}. Give one of these.")
     else:
+        wanted = [modality] if isinstance(modality, str) else modality or ()
         acquired = [one for one in series if not one.synthetic] or series
-        chosen = acquired if len(acquired) == 1 else [one for one in acquired if modality and one.modality == modality]
-    if len(chosen) == 1:
-        for other in series:
-            if other is not chosen[0]:
-                logger.info("'%s': not processed: %s%s", folder, other, ", synthetic" if other.synthetic else "")
-        return chosen[0]
-    if len(chosen) > 1:
-        listed = "; ".join(map(str, chosen))
-    counts = f"{len(chosen) or len(series)} series" + (f", {len(chosen)} of them {modality}" if modality else "")
-    raise ValueError(
-        f"'{folder}' holds {counts}; one is needed: {listed}. Write the path as 'folder::SeriesInstanceUID', such as "
-        f"'{folder}::{(chosen or series)[0].key}', or give a folder or a table with one series per scan."
+        chosen = acquired if len(acquired) == 1 else [one for one in acquired if one.modality in wanted]
+    if len(chosen) != 1:
+        raise ValueError(_ambiguous(series, chosen, modality, option))
+    for other in series if uid is None else ():
+        if other is not chosen[0]:
+            logger.info("'%s': not processed: %s%s", folder, other, ", synthetic" if other.synthetic else "")
+    return chosen[0]
+
+
+def _ambiguous(
+    series: Sequence[DicomSeries],
+    chosen: Sequence[DicomSeries],
+    modality: str | Collection[str] | None,
+    option: str | None,
+) -> str:
+    """Return the message for several series of which none or several fit."""
+    first = (chosen or series)[0]
+    names = {one.modality for one in chosen}
+    counts = f"{len(chosen) or len(series)} series"
+    if chosen and isinstance(modality, str):
+        counts += f", {len(chosen)} of them {modality}"
+    by_modality = f"give {option}, such as {option} {first.modality}, or " if option and len(names) > 1 else ""
+    return (
+        f"'{first.folder}' holds {counts}; one is needed: {'; '.join(map(str, chosen or series))}. To choose, "
+        f"{by_modality}write the path as 'folder::SeriesInstanceUID', such as '{first.path}', or give a folder or a "
+        "table with one series per scan."
     )
 
 

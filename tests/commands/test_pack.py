@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -15,10 +14,10 @@ from zipfile import ZIP_STORED, ZipFile
 import pytest
 
 import unicoal_components
+from unicoal_components.commands.app import main
 from unicoal_components.commands.pack import pack as pack_bundle
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "tools" / "pack_bundle.py"
 PACKAGE = Path(unicoal_components.__file__).parent
 NAMES = ("cms", "cmsr", "sr", "unified")
 LEFT_BEHIND = shutil.ignore_patterns("__pycache__", "models", "output", "data", "eval")
@@ -136,8 +135,8 @@ def test_without_weights_there_are_none(bundles, tmp_path):
 def test_the_command_logs_name_size_and_checksum(bundles, tmp_path, monkeypatch, caplog):
     caplog.set_level("INFO")
     arguments = ["--bundles", "cms,sr", "--folder", str(bundles), "--output", str(tmp_path / "out")]
-    monkeypatch.setattr("sys.argv", [str(SCRIPT), *arguments])
-    runpy.run_path(str(SCRIPT), run_name="__main__")
+    monkeypatch.setattr("sys.argv", ["unicoal", "bundle", "pack", *arguments])
+    main()
     for name, said in zip(("cms", "sr"), caplog.messages, strict=True):
         content = (tmp_path / "out" / f"unicoal_{name}_v{version(name)}.zip").read_bytes()
         path = tmp_path / "out" / f"unicoal_{name}_v{version(name)}.zip"

@@ -1,40 +1,36 @@
-"""Export a bundle's network to one ONNX file whose metadata tell how to use it on a scan.
-
-    python examples/onnx/export_onnx.py --output unicoal.onnx
-
-`synthesize.py` beside this file uses it without PyTorch, MONAI and this package. Needs: pip install -e ".[export]"
-"""
+"""The network as one ONNX file, whose metadata tell a foreign program how to use it on a scan."""
 
 import json
+import logging
+import os
 import warnings
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
-from unicoal_components.command_line import Files, run_command
-from unicoal_components.commands.bundle_run import importable
-from unicoal_components.commands.bundles import METADATA, bundle_folder, weights_of
-from unicoal_components.files.atomic import atomic_path
-from unicoal_components.geometry.orientation import COARSER, PLANES
-from unicoal_components.geometry.pixel_size import TOLERANCE
-from unicoal_components.keys import BLANK
-from unicoal_components.runtime.weights import load_weights
-from unicoal_components.scans.intensity import PERCENTILES
-from unicoal_components.slices.slice_group import SNAP
+from ..geometry.orientation import COARSER, PLANES
+from ..geometry.pixel_size import TOLERANCE
+from ..keys import BLANK
+from ..scans.intensity import PERCENTILES
+from ..slices.slice_group import SNAP
 
 KEY = "unicoal"
 """Name of the entry in the file's metadata; its text is JSON."""
+
+OUTPUTS = ("slice", "error")
 
 DIRECTIONS = {"axial": "SI", "coronal": "AP", "sagittal": "LR"}
 """Directions, across the slices, of each plane."""
 
 
 class SliceNetwork(nn.Module):
-    """A generator with the inputs that a scan gives, and its error as a second output."""
+    """A generator with the inputs that a scan gives, and its error as a second output.
+
+    Args:
+        network: the generator.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -42,9 +38,18 @@ class SliceNetwork(nn.Module):
 
     def forward(
         self, image: Tensor, source: Tensor, target: Tensor, position: Tensor, factor: Tensor, thickness: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return slices and their expected error, `(B, 1, R, R)` each; see `Generator.forward`."""
-        both = self.network(
+    ) -> tuple[Tensor, ...]:
+        """Return slices and, if the network predicts it, their expected error, `(B, 1, R, R)` each.
+
+        Args:
+            image: slice groups `(B, S, R, R)` in [-1, 1].
+            source: modality of the input `(B,)`.
+            target: modality of the output `(B,)`.
+            position: of the wanted slice between the two middle slices `(B,)`, in [0, 1).
+            factor: thick over thin slice spacing `(B,)`.
+            thickness: slice thickness over thick slice spacing `(B,)`.
+        """
+        made: Tensor = self.network(
             image,
             modality=target,
             position=position,
@@ -52,64 +57,52 @@ class SliceNetwork(nn.Module):
             source_modality=source,
             factor=factor,
             thickness=thickness,
-            with_error=True,
+            with_error=self.network.error_output,
         )
-        return both[:, :1], both[:, 1:]
+        return made.split(1, dim=1)
 
 
-def export_onnx(*, output: str, bundle: str = "unified", ckpt_path: str = "", overlays: Files = ()) -> None:
-    """Write the ONNX file.
+def save_onnx(network: SliceNetwork, facts: Mapping[str, Any], path: str | os.PathLike) -> None:
+    """Write an ONNX file for any number of slice groups.
 
     Args:
-        output: the file, such as unicoal.onnx.
-        bundle: name of the bundle, unified, sr, cms or cmsr.
-        ckpt_path: weights, by default the bundle's.
-        overlays: config files with other values for inference.json.
-
-    Raises:
-        OSError: a file is missing, or the output cannot be written.
-        ValueError: the weights do not fit the network, or it does not predict its error.
+        network: with its weights, in eval mode.
+        facts: what a program must do around the network, see `description_of`; they go into the file's metadata.
+        path: file to write.
     """
-    more = [overlays] if isinstance(overlays, str) else overlays
-    network, facts = network_of(bundle_folder(bundle), ckpt_path, more)
+    generator: Any = network.network
     inputs = {
-        "image": torch.zeros(2, facts["slice_group"]["size"], *[facts["windows"]["size"]] * 2),
-        "source": torch.tensor([0, 1]),
-        "target": torch.tensor([1, 1]),
+        "image": torch.zeros(2, generator.in_channels, generator.resolution, generator.resolution),
+        "source": torch.zeros(2, dtype=torch.int64),
+        "target": torch.zeros(2, dtype=torch.int64),
         "position": torch.tensor([0.0, 0.5]),
         "factor": torch.tensor([1.0, 4.0]),
         "thickness": torch.tensor([1.0, 0.9]),
     }
+    logging.getLogger("onnx_ir").setLevel(logging.WARNING)  # it tells each constant that it merges
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own
         program: Any = torch.onnx.export(
             network,
             kwargs=inputs,
-            output_names=["slice", "error"],
+            output_names=OUTPUTS if generator.error_output else OUTPUTS[:1],
             dynamic_shapes={name: {0: torch.export.Dim.DYNAMIC} for name in inputs},
             verbose=False,
         )
     program.model.metadata_props[KEY] = json.dumps(facts, indent=2)
-    with atomic_path(output) as partial:
-        program.save(partial, external_data=False)
+    program.save(path, external_data=False)
 
 
-def network_of(root: Path, ckpt_path: str, overlays: Sequence[str]) -> tuple[SliceNetwork, dict[str, Any]]:
-    """Return the network of a bundle in `root`, and what a program must do around it; see `export_onnx`."""
-    parser = ConfigParser(ConfigParser.load_config_files([str(root / "configs" / "inference.json"), *overlays]))
-    if not parser["error_output"]:
-        raise ValueError("error_output is false, but the expected error is an output of the file; set it to true.")
-    importable(root.absolute())
-    network = load_weights(network=parser.get_parsed_content("network_def"), path=weights_of(root, ckpt_path or None))
-    metadata = json.loads((root / METADATA).read_text(encoding="utf-8"))
-    return SliceNetwork(network).eval(), description_of(parser, metadata)
+def description_of(config: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a program must do around the network, in its order, with the values.
 
-
-def description_of(parser: ConfigParser, metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return what a program must do around the network, in its order, with the values."""
+    Args:
+        config: values of `inference.json`.
+        metadata: the bundle's.
+    """
     return {
         **{key: metadata[key] for key in ("name", "version", "intended_use", "references")},
-        "modalities": parser["modalities"],
+        "modalities": config["modalities"],
         "orientation": {
             "does": "Permute and flip the axes, without resampling, so that columns, rows and slices of the stack run "
             "to the directions given for the thick axis: the coarsest, if it is `coarser` times as coarse as the "
@@ -120,7 +113,7 @@ def description_of(parser: ConfigParser, metadata: dict[str, Any]) -> dict[str, 
         "in_plane_spacing": {
             "does": "Pixels in mm that the network takes; others are resampled to the nearer end, and back "
             "afterwards. Up to `tolerance` beyond, as a part, no resampling is needed.",
-            "range": parser["in_plane_spacing"],
+            "range": config["in_plane_spacing"],
             "tolerance": TOLERANCE,
         },
         "intensity": {
@@ -132,20 +125,20 @@ def description_of(parser: ConfigParser, metadata: dict[str, Any]) -> dict[str, 
             "does": "Thin slice b of round(N factor) is at depth d = b / factor in thick slices, taken as whole if "
             "closer to it than `snap`. Its image is the thick slices floor(d) - size/2 + 1 to floor(d) + size/2, "
             "blank outside the stack, its position d - floor(d).",
-            "size": parser["slice_group_size"],
+            "size": config["slice_group_size"],
             "blank": BLANK,
             "snap": SNAP,
         },
         "thickness": {
             "does": "Thickness over spacing of the thick slices, clipped to the range; 1 if unknown, and at factor 1.",
-            "range": parser["training_range"]["relative_thickness"],
+            "range": config["training_range"]["relative_thickness"],
         },
         "windows": {
             "does": "Pad to `size`, half before; cover more by windows of `size` with this overlap, the last one flush "
             "with the edge. Weigh them by a Gaussian of standard deviation `sigma` times `size` along each axis, the "
             "product at least `floor`. Blank windows stay blank. Clip the result to -1 and 1.",
-            "size": parser["resolution"],
-            "overlap": parser["inferer"]["overlap"],
+            "size": config["resolution"],
+            "overlap": config["inferer"]["overlap"],
             "sigma": 0.125,
             "floor": 1e-3,
         },
@@ -154,10 +147,6 @@ def description_of(parser: ConfigParser, metadata: dict[str, Any]) -> dict[str, 
             "slices minus their input mapped back, interpolated linearly to d; clip to the scan's smallest and "
             "largest value. Another modality: map -1 and 1 to the values given. 0 where the thick slices on both sides "
             "of d are exactly 0. The first slice stays where it was.",
-            "another_modality": parser["synthesis_range"],
+            "another_modality": config["synthesis_range"],
         },
     }
-
-
-if __name__ == "__main__":
-    run_command(export_onnx)

@@ -1,19 +1,17 @@
 """The page of an evaluation from the command line."""
 
 import json
-import runpy
-from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "make_report.py"
+from unicoal_components.commands.app import main
 
 
 @pytest.fixture
 def run(monkeypatch):
     def call(*options):
-        monkeypatch.setattr("sys.argv", [str(SCRIPT), *map(str, options)])
-        runpy.run_path(str(SCRIPT), run_name="__main__")
+        monkeypatch.setattr("sys.argv", ["unicoal", "report", *map(str, options)])
+        main()
 
     return call
 

@@ -1,6 +1,5 @@
 import csv
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -10,23 +9,24 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from unicoal_components.commands.app import main
 from unicoal_components.datasets.datalist import read_datalist, read_modalities
 from unicoal_components.datasets.hdf5 import read_header
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "scripts" / "prepare_data.py"
+COMMAND = [sys.executable, "-m", "unicoal_components", "prepare"]
 AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])
 
 
 @pytest.fixture
 def run(monkeypatch, caplog):
-    """Return a function that runs the script in this process and returns its exit status and log or error."""
+    """Return a function that runs the command in this process and returns its exit status and log or error."""
 
     def call(*arguments):
-        monkeypatch.setattr("sys.argv", [str(SCRIPT), *map(str, arguments)])
+        monkeypatch.setattr("sys.argv", ["unicoal", "prepare", *map(str, arguments)])
         caplog.set_level("INFO")
         try:
-            runpy.run_path(str(SCRIPT), run_name="__main__")
+            main()
         except SystemExit as stop:
             return (1, stop.code) if isinstance(stop.code, str) else (stop.code, caplog.text)
         return 0, caplog.text
@@ -63,7 +63,7 @@ def test_a_table_is_prepared_with_status_0(scans, tmp_path):
     rows = [f"{name},scans/{name}/flair.nii.gz,scans/{name}/T1w.nii.gz,training" for name in ("p1", "p2", "p3")]
     table.write_text("\n".join(["subject,flair,t1,section", *rows]))
     result = subprocess.run(
-        [sys.executable, str(SCRIPT), "--table", str(table), "--output", str(tmp_path / "out"), "--workers=1"],
+        [*COMMAND, "--table", str(table), "--output", str(tmp_path / "out"), "--workers=1"],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
@@ -95,7 +95,7 @@ def test_a_layout_is_prepared_with_all_its_modalities_in_processes_and_continued
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_when_stopped_it_keeps_what_is_done_and_says_how_to_go_on(scans, tmp_path, number, status):
     process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), "--input", str(scans), "--modalities=flair", "--output", str(tmp_path / "out")],
+        [*COMMAND, "--input", str(scans), "--modalities=flair", "--output", str(tmp_path / "out")],
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
