@@ -3,11 +3,13 @@
 import ast
 import importlib.util
 import inspect
+import io
 import itertools
 import re
 import shlex
 import tomllib
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr
 from functools import cache
 from pathlib import Path
 
@@ -22,10 +24,9 @@ from unicoal_components.command_line import new_app
 from unicoal_components.commands.app import make_app
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("scripts/", "tools/", "examples/")
-DOCUMENTS = sorted(
-    path.relative_to(ROOT) for pattern in ("*.md", "docs/*.md", "bundles/*/docs/*.md") for path in ROOT.glob(pattern)
-)
+FOLDERS = ("scripts/", "tools/", "examples/", "apps/")
+PLACES = ("*.md", "docs/*.md", "bundles/*/docs/*.md", "apps/*/README.md")
+DOCUMENTS = sorted(path.relative_to(ROOT) for place in PLACES for path in ROOT.glob(place))
 EQUATIONS = {Path("docs/method.md")}  # its blocks are no commands
 INLINE = re.compile(r"(?<!`)`([^`\n]+(?:\n[^`\n]+)?)`(?!`)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -34,13 +35,17 @@ TOOLS = {  # programs of others, with the subcommands that we use; None = it has
     "mlflow": {"ui", "server"},
     "pre-commit": {"install"},
     "ruff": {"check", "format"},
+    "docker": {"build", "run", "stop"},
+    "curl": None,  # its requests are sent by tests/apps/monailabel
+    "export": None,
     "tensorboard": None,
     "mypy": None,
     "source": None,
     "zip": None,
     "unzip": None,
 }
-PACKAGES = {"pre-commit", "mlflow"}  # that one may be told to install though no extra asks for them
+PACKAGES = {"pre-commit", "mlflow", "holoscan-cli"}  # that one may be told to install though no extra asks for them
+PYTHON = re.compile(r"(\S+/bin/)?python3?")
 
 
 def commands_of(document: Path) -> list[str]:
@@ -115,7 +120,13 @@ def _begins_as_command(span: str) -> bool:
 def _problem(words: list[str]) -> str | None:
     while words and re.fullmatch(r"\w+=.*", words[0]):
         words = words[1:]
+    if words and PYTHON.fullmatch(words[0]):
+        words = ["python", *words[1:]]
     match words:
+        case ["python", "-m", "venv", _]:
+            return None
+        case ["python", "-m", "pip", *rest]:
+            return _problem(["pip", *rest])
         case ["python", "-m", "monai.bundle", name, *options]:
             return _problem_of_bundle(name, options)
         case ["torchrun", *rest] if " -m monai.bundle run " in f"{shlex.join(rest)} ":
@@ -152,9 +163,23 @@ def _missing(paths: Sequence[str]) -> str | None:
 def _problem_of_script(path: str, options: list[str]) -> str | None:
     if not (ROOT / path).is_file():
         return f"{path} is not there"
+    main = _main(path)
+    if main.__name__ == "arguments":
+        return _problem_of_arguments(main, options)
     app = new_app()
-    app.default(_main(path))
+    app.default(main)
     return _problem_of_usage(app, options)
+
+
+def _problem_of_arguments(parse, options: list[str]) -> str | None:
+    """Say what a parser of argparse says."""
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            parse(options)
+    except SystemExit:
+        return said.getvalue().strip().splitlines()[-1]
+    return None
 
 
 def _problem_of_usage(app, options: list[str]) -> str | None:
@@ -170,14 +195,15 @@ def _problem_of_usage(app, options: list[str]) -> str | None:
 
 @cache
 def _main(path: str):
-    """Import a script by its path and give the function that it hands to `run_command`."""
+    """Import a script by its path and give the function that it hands to `run_command`, or its own `arguments`."""
     source = (ROOT / path).read_text(encoding="utf-8")
     spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend((ROOT / path).parent)  # as Python does for a script, which may import its neighbors
         spec.loader.exec_module(module)
-    return getattr(module, re.search(r"^    run_command\((\w+)\)", source, flags=re.MULTILINE)[1])
+    named = re.search(r"^    run_command\((\w+)", source, flags=re.MULTILINE)
+    return getattr(module, named[1] if named else "arguments")
 
 
 def _problem_of_shell(path: str, options: list[str]) -> str | None:
@@ -188,13 +214,21 @@ def _problem_of_shell(path: str, options: list[str]) -> str | None:
 def _problem_of_install(targets: list[str]) -> str | None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
+    lists = [target for option, target in itertools.pairwise(targets) if option == "-r"]
+    if _missing(lists):
+        return _missing(lists)
+    asked = [*itertools.chain(*extras.values()), *_lines(*(ROOT / "apps").glob("*/requirements.txt"))]
     for target in targets:
-        name, extra = re.fullmatch(r"([^\[\]]*)(?:\[(\w+)\])?", target).groups()
-        if name == "." and extra in (None, *extras) or target == "-e" or (name in PACKAGES and not extra):
+        name, extra = re.fullmatch(r"([^\[\]=]*)(?:\[(\w+)\])?(?:==[\d.]+)?", target).groups()
+        if name == "." and extra in (None, *extras) or name in ("-e", "-r", *lists) or (name in PACKAGES and not extra):
             continue
-        if not any(re.match(rf"{name}\b", wanted) for wanted in itertools.chain(*extras.values())):
+        if not any(re.match(rf"{re.escape(name)}\b", wanted) for wanted in asked):
             return f"pip install: {target} is no extra and no package that the project asks for"
     return None
+
+
+def _lines(*paths: Path) -> list[str]:
+    return [line for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def read_options(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -220,6 +254,8 @@ def _problem_of_bundle(name: str, words: list[str]) -> str | None:
     function = getattr(monai.bundle, name, None)
     if not callable(function):
         return f"monai.bundle has no command {name}"
+    if not words:
+        return None  # it is only mentioned
     try:
         positional, options = read_options(words)
     except ValueError as error:

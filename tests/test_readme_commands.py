@@ -77,7 +77,7 @@ def test_the_documents_are_found_and_have_their_commands():
         ("pip install -e .[tracker]", "tracker"),
         ("pip install pre-commit && pre-commit instal", "unknown subcommand"),
         ("python -m pytest test/<package>", "test/ is not there"),
-        ("curl example.org", "unknown command: teach the test"),
+        ("wget example.org", "unknown command: teach the test"),
     ],
 )
 def test_a_wrong_command_is_found(command, words):

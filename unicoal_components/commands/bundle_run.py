@@ -74,7 +74,7 @@ def importable(bundle: Path) -> None:
     """Let configs find the `scripts` of their bundle, also after those of another one or of the working directory."""
     loaded = sys.modules.get("scripts")
     folder = None if loaded is None else next(iter(loaded.__path__), None)
-    if folder is None or not os.path.exists(folder) or not os.path.samefile(folder, bundle / "scripts"):
+    if folder is None or Path(folder).resolve() != (bundle / "scripts").resolve():
         for name in [name for name in sys.modules if name.partition(".")[0] == "scripts"]:
             del sys.modules[name]
     sys.path[:] = [str(bundle), *(path for path in sys.path if path != str(bundle))]
