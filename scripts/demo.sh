@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A thick T1 in, a thin T1 and a thin T2 with their error maps out, by the weights that are shipped.
-#   bash scripts/demo.sh            a simulated person and the MNI152 head, about three minutes, in demo_output/
+#   bash scripts/demo.sh            a simulated person and the MNI152 head, two minutes, in demo_output/
 #   bash scripts/demo.sh --train    then simulate persons, train and evaluate a small network: ten minutes more
 #   bash scripts/demo.sh --quick    all of it, as short as it can be, in demo_output_quick/: shows that all parts work
 # An earlier result is kept beside the new one.
@@ -30,13 +30,19 @@ elif [ -e $out ]; then
     echo "The earlier result is now in $kept"
 fi
 echo "== Make thick scans of thin ones"
-unicoal simulate --output $out/person --subjects 1 --split 0,0,1 --spacing 1 --seed 4711 --nifti
+unicoal simulate --output $out/person --subjects 1 --split 0,0,1 --spacing 1.3 --seed 4711 --nifti
 mkdir -p $out/thin $out/thick
 for modality in t1 t2; do
     cp $out/person/nifti/sim_0000/$modality.nii.gz $out/thin/person_$modality.nii.gz
 done
 if [ "$heads" != person ]; then
-    python -c "import nilearn.datasets as d; d.load_mni152_template(resolution=1).to_filename('$out/thin/mni152_t1.nii.gz')"
+    python - "$out/thin/mni152_t1.nii.gz" << 'END'
+import sys
+
+from nilearn import datasets, image
+
+image.crop_img(datasets.load_mni152_template(resolution=1), copy_header=True).to_filename(sys.argv[1])
+END
 fi
 for head in $heads; do
     python scripts/make_thick.py --input $out/thin/${head}_t1.nii.gz --output $out/thick/${head}_t1.nii.gz --factor 4
