@@ -54,6 +54,12 @@ def test_what_is_not_there_is_named_with_what_there_is(tmp_path):
         bundles.bundle_folder("srr")
     with pytest.raises(FileNotFoundError, match=r"models/model\.pt.*--weights"):
         bundles.weights_of(tmp_path)
-    (tmp_path / "list.json").write_text("[1]")
-    with pytest.raises(ValueError, match=r"list\.json"):
-        bundles.config_values([tmp_path / "list.json"])
+    with pytest.raises(FileNotFoundError, match=r"none\.json"):
+        bundles.configs_of(ROOT / "bundles" / "sr", ["train.json"], [str(tmp_path / "none.json")])
+
+
+@pytest.mark.parametrize("content", ["[1]", '{"seed": 1,,}', "[" * 100_000], ids=["list", "comma", "deep"])
+def test_an_overlay_that_is_no_json_object_is_named(tmp_path, content):
+    (tmp_path / "overlay.json").write_text(content)
+    with pytest.raises(ValueError, match=r"overlay\.json"):
+        bundles.configs_of(ROOT / "bundles" / "sr", ["train.json"], [str(tmp_path / "overlay.json")])

@@ -1,9 +1,10 @@
 """Places of the bundles: in the installed package, beside the package in a checkout, or around a packed copy of it."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from ..files.json_file import read_json
 
 PACKAGE = Path(__file__).parents[1]
 HOME = "unified"
@@ -73,13 +74,11 @@ def configs_of(folder: Path, names: Sequence[str], overlays: Sequence[str]) -> l
     """Return the configs of a bundle and files on top of the first.
 
     Raises:
-        FileNotFoundError: one does not exist.
+        FileNotFoundError, ValueError: see `config_values`.
     """
     first, *others = (folder / "configs" / name for name in names)
     configs = [first, *map(Path, overlays), *others]
-    missing = next((path for path in configs if not path.is_file()), None)
-    if missing is not None:
-        raise FileNotFoundError(f"config '{missing}' does not exist; give the path of a JSON file.")
+    config_values(configs)
     return configs
 
 
@@ -94,10 +93,7 @@ def config_values(configs: Sequence[Path]) -> dict[str, Any]:
     for path in configs:
         if not path.is_file():
             raise FileNotFoundError(f"config '{path}' does not exist; give the path of a JSON file.")
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"config '{path}' is no JSON: {error}. Correct it.") from error
+        content = read_json(path)
         if not isinstance(content, dict):
             raise ValueError(f"config '{path}' is no JSON object; it needs names and values, as '{{\"seed\": 1}}'.")
         values |= content

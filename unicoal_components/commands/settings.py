@@ -33,6 +33,22 @@ def read_settings(settings: Sequence[str]) -> dict[str, Any]:
 
 
 def given(device: str, settings: Sequence[str]) -> dict:
-    """Return the values of `--device` and `--set`."""
+    """Return the values of `--device` and `--set`.
+
+    Raises:
+        ValueError: this computer has no such device, or a setting has another form.
+    """
+    if device not in ("auto", "cpu"):
+        _check_device(device)
     chosen = {} if device == "auto" else {"device": Expression(f"$torch.device({device!r})")}
     return chosen | read_settings(settings)
+
+
+def _check_device(name: str) -> None:
+    import torch  # takes seconds
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"--device is '{name}', which cannot be used: {reason} Give auto, or cpu.") from error

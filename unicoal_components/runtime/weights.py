@@ -94,6 +94,8 @@ def read_weights(path: str | Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
+        if isinstance(error, pickle.UnpicklingError):  # torch advises to run the code in the file
+            reason = "it holds other things than tensors, numbers and containers"
         raise ValueError(
             f"{path} cannot be read as weights ({reason}); it is truncated, or not a state dict. Copy it again, or "
             "remove it and train."

@@ -63,10 +63,10 @@ def check_images(input: Input) -> None:
         if not found:
             kind, content = ("list", "path") if location.is_file() else ("folder", "image")
             is_empty = kind == "folder" and not any(location.iterdir())
-            problem = "is empty" if is_empty else f"holds no {content}"
+            readable = f"holds no {content} that can be read (.nii.gz, .nii, .mha, .nrrd, DICOM)"
             raise FileNotFoundError(
-                f"the input {kind} '{location}' {problem} that can be read (.nii.gz, .nii, .mha, .nrrd, DICOM). Put "
-                "the scans there, or name one file."
+                f"the input {kind} '{location}' {'is empty' if is_empty else readable}. Put the scans there, or name "
+                "one file."
             )
     paths = _paths(input)
     stems = [stem_of(path) for path in paths]
