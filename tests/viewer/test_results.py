@@ -154,11 +154,14 @@ def test_a_dicom_result_has_the_values_of_the_nifti_one(results, dicom_series, t
     assert np.abs(found - voxels).max() <= np.ptp(voxels) / 4095
 
 
-def test_a_dicom_result_is_found_by_its_folder(results, dicom_series):
+def test_a_dicom_result_is_found_by_its_folder_also_beside_others(results, dicom_series, caplog):
     folder = dicom_series(5, shape=(16, 12), folder=results.root / "series")
     image = results(path=folder)
     assert image.is_dir()
     (found,) = find_results(image)
     scene = open_result(found)
     assert names(scene) == [["input"], ["result"], ["expected error"]] and not scene.notes
+    assert not [record for record in caplog.records if "synthetic" in record.getMessage()]
+    other = results()
+    assert {one.image for one in find_results(image.parent)} == {image, other}
     assert read_viewed(folder).affine.shape == (4, 4)

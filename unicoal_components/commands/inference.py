@@ -142,7 +142,8 @@ def run_inference(
             _place(runs, dataset, output)
     if failures and len(failures) >= total + len(found.failures):
         raise ValueError(next(iter(failures.values())) if len(failures) == 1 else "all scans failed, see above.")
-    logger.info("%d results are in %s", total + len(found.failures) - len(failures), output)
+    number = total + len(found.failures) - len(failures)
+    logger.info("%d result%s in %s", number, "s are" if number > 1 else " is", output)
     if failures:
         logger.error("%d failed: %s", len(failures), ", ".join(failures))
     return SOME_FAILED if failures else 0
@@ -252,6 +253,8 @@ def _hidden_bars(configs: Sequence[Path]) -> dict[str, Any]:
 def _place(runs: Sequence[TargetRun], dataset: Path, output: Path) -> None:
     """Move the results of a BIDS data set to their places, also of a run that was stopped."""
     placed = [path for one in runs for path in place_results(one.scans, one.target, dataset=dataset, output=output)]
+    for path in placed:
+        logger.info("moved to %s", path)
     scratch = output / SCRATCH
     if scratch.is_dir() and not any(scratch.iterdir()):
         scratch.rmdir()

@@ -61,7 +61,9 @@ class Volume:
     series_number: int | None = None
 
 
-def read_image(path: str | os.PathLike, *, modality: str | None = None, nan_background: bool = False) -> Volume:
+def read_image(
+    path: str | os.PathLike, *, modality: str | None = None, nan_background: bool = False, warn: bool = True
+) -> Volume:
     """Read a scan as stored in its file, and check that it is usable.
 
     NIfTI, FreeSurfer (`.mgz`), MINC and Analyze files are read by nibabel with scale factors applied (see
@@ -73,6 +75,7 @@ def read_image(path: str | os.PathLike, *, modality: str | None = None, nan_back
         path: file, or folder of DICOM files; `folder::SeriesInstanceUID` for one of several series.
         modality: modality by which to choose among several series in a folder; see `choose_series`.
         nan_background: whether NaN is background, and becomes 0 with a warning; otherwise it is an error.
+        warn: log the warnings.
 
     Raises:
         OSError: the file does not exist, is damaged, or has an unknown format.
@@ -89,7 +92,7 @@ def read_image(path: str | os.PathLike, *, modality: str | None = None, nan_back
         volume = _with_background(volume)
     _check_voxels(volume.path, volume.voxels)
     check_affine(volume.affine, volume.path)
-    for warning in volume.warnings:
+    for warning in volume.warnings if warn else ():
         logger.warning("scan '%s': %s.", volume.path, warning)
     return volume
 

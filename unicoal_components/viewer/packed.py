@@ -39,7 +39,7 @@ def read_viewed(path: str | Path) -> Volume:
         ValueError: it is not one 3D volume of real numbers with a usable affine.
     """
     location, _ = split_uid(path)
-    volume = load_file(location) if location.is_file() else read_image(path)
+    volume = load_file(location) if location.is_file() else read_image(path, warn=False)
     check_affine(volume.affine, path)
     return volume
 

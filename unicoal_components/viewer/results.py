@@ -59,10 +59,10 @@ def find_results(path: str | os.PathLike) -> list[Result]:
     for record, content in _records(place.resolve().parent):
         if place.name in content["outputs"].values():
             return [_of_record(record, content)]
-    if place.is_file() or has_dicom(place):
-        note = "No record (.json) names this file, so its input and its task are not known."
-        return [Result(place, notes=(note,))]
     results = [_of_record(record, content) for record, content in _records(place)]
+    if not results and (place.is_file() or has_dicom(place)):
+        note = "No record (.json) names this file, so its input and its task are not known."
+        results = [Result(place, notes=(note,))]
     if not results:
         raise ValueError(
             f"folder '{path}' holds no result: no record (.json) of inference. Give the output_dir of inference, or "
