@@ -25,11 +25,13 @@ def arguments(instructions, name):
 
 
 def test_the_container_runs_without_root_on_a_base_of_choice(instructions):
-    known = {"ARG", "FROM", "SHELL", "RUN", "COPY", "ENV", "WORKDIR", "USER", "ENTRYPOINT"}
+    known = {"ARG", "FROM", "RUN", "COPY", "ENV", "WORKDIR", "USER", "ENTRYPOINT"}
     assert {name for name, _ in instructions} <= known
     assert instructions[0] == ("ARG", "BASE=python:3.11-slim") and instructions[1] == ("FROM", "${BASE}")
     assert not re.match(r"(root|0)\b", arguments(instructions, "USER")[-1])
     assert [name for name, _ in instructions[-2:]] == ["USER", "ENTRYPOINT"]
+    environment = " ".join(arguments(instructions, "ENV"))
+    assert {"HOME=/tmp", "USER=unicoal"} <= set(environment.split())  # a number as user has neither home nor name
 
 
 def test_what_the_image_needs_goes_to_the_builder_and_nothing_else(instructions):
