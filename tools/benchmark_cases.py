@@ -25,7 +25,8 @@ from torch import Tensor
 from unicoal_components.datasets.hdf5 import write_subject
 from unicoal_components.datasets.sampler import SliceSampler
 from unicoal_components.datasets.slices import SliceDataset
-from unicoal_components.inference.volume_inferer import VolumeInferer, autocast_to
+from unicoal_components.inference.volume_inferer import VolumeInferer
+from unicoal_components.inference.windows import autocast_to
 from unicoal_components.keys import Keys
 from unicoal_components.losses.objective import SynthesisObjective
 from unicoal_components.losses.sam import SAMFeatureLoss

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-from monai.inferers import Inferer, sliding_window_inference
+from monai.inferers import Inferer
 from torch import Tensor
 from tqdm import tqdm
 
@@ -14,8 +14,7 @@ from ..files.scratch import release, scratch_array
 from ..keys import BLANK
 from ..slices.slice_group import check_factor, thin_depths
 from .memory_fallback import MemoryFallback
-
-PRECISIONS = ("float32", "bfloat16")
+from .windows import PRECISIONS, predict_windows
 
 
 def slice_groups(stack: Tensor, anchors: Tensor, size: int) -> Tensor:
@@ -239,7 +238,9 @@ class VolumeInferer(Inferer):
         anchors = np.floor(depths)
         groups = slice_groups(stack, torch.as_tensor(anchors, dtype=torch.int64), self.slice_group_size)
         positions = torch.as_tensor(depths - anchors, dtype=stack.dtype, device=stack.device)
-        predicted = [self._predict(groups, positions, network, one, batch_size) for one in conditions]
+        how: dict[str, Any] = {"resolution": self.resolution, "batch_size": batch_size, "overlap": self.overlap}
+        how |= {"precision": self.precision, "whole_batches": self.whole_batches, "with_error": self.with_error}
+        predicted = [predict_windows(groups, positions, network, one, **how) for one in conditions]
         samples = [sample[:, 0].clamp(-1, 1) for sample in predicted]
         if not all(bool(sample.isfinite().all()) for sample in predicted):
             raise ValueError(
@@ -253,62 +254,6 @@ class VolumeInferer(Inferer):
             output[0], output[1] = mean, deviation
         if self.with_error:
             output[-1] = torch.stack([sample[:, 1] for sample in predicted]).mean(dim=0)
-
-    def _predict(
-        self,
-        groups: Tensor,
-        positions: Tensor,
-        network: Callable[..., Tensor],
-        conditions: dict[str, Any],
-        batch_size: int,
-    ) -> Tensor:
-        """Run the network over windows of `groups` (B, S, H, W); return (B, 1 or 2, H, W).
-
-        MONAI mixes windows of several slices in a batch, so each carries its position in an extra constant channel. It
-        is read at the center, where there is no padding.
-        """
-
-        def predictor(windows: Tensor) -> Tensor:
-            center = (self.resolution - 1) // 2  # inside every slice, even of a single pixel
-            filled = (windows[:, :-1] > BLANK).flatten(1).any(1)
-            output = torch.full_like(windows[:, : 1 + self.with_error], BLANK)
-            output[:, 1:] = 0  # no expected error in blank windows
-            if filled.any():
-                windows = windows[filled]
-                count = len(windows)
-                if self.whole_batches:
-                    windows = windows[torch.arange(max(count, batch_size), device=windows.device) % count]
-                repeated: dict[str, Any] = {name: _repeat(value, len(windows)) for name, value in conditions.items()}
-                if self.with_error:
-                    repeated["with_error"] = True
-                position = windows[:, -1, center, center]
-                with autocast_to(self.precision, windows.device):
-                    slices = network(windows[:, :-1].contiguous(), position=position, **repeated)
-                if slices.shape[1] != output.shape[1]:
-                    raise ValueError(
-                        f"the network gives {slices.shape[1]} channels, but {output.shape[1]} are needed with "
-                        f"with_error {self.with_error}: give a network that predicts its error, or set it to false."
-                    )
-                output[filled] = slices[:count].to(output.dtype)
-            return output
-
-        channel = positions[:, None, None, None].expand(-1, 1, *groups.shape[2:])
-        windowed = max(groups.shape[2:]) > self.resolution
-        blended = sliding_window_inference(
-            torch.cat([groups, channel], dim=1),
-            roi_size=(self.resolution, self.resolution),
-            sw_batch_size=batch_size,
-            predictor=predictor,
-            overlap=self.overlap,
-            mode="gaussian" if windowed else "constant",
-            cval=BLANK,
-        )
-        return cast(Tensor, blended)
-
-
-def autocast_to(precision: str, device: torch.device) -> torch.autocast:
-    """Return a context in which `device` runs dense convolutions in `precision`, one of `PRECISIONS`."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def _number(value: Tensor | float) -> float:
@@ -328,8 +273,3 @@ def _axes(planes: float, factor: float, indices: Tensor | None) -> tuple[int, ..
 def _on(conditions: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """Return conditions with their tensors on a device."""
     return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in conditions.items()}
-
-
-def _repeat(value: Tensor | None, count: int) -> Tensor | None:
-    """Repeat the condition of the volume for every window: (1, ...) → (count, ...)."""
-    return None if value is None else value.expand(count, *value.shape[1:])
