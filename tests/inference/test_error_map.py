@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from unicoal_components.geometry.pixel_size import InPlane
-from unicoal_components.inference.load_stack import LoadStackd
+from unicoal_components.inference.load_stack import FAINTEST, LoadStackd
 from unicoal_components.inference.loaded_scan import LoadedScan
 from unicoal_components.inference.save_stack import SaveStackd
 from unicoal_components.inference.task import SetTaskd
@@ -59,7 +59,7 @@ def scan(path, shape=(12, 10, 5), affine=AFFINE):
 
 def expected(volume, source, scale):
     """The error of `Doubtful` at factor 2 in the units of the output, up to the last thick slice; 0 outside."""
-    unit = 2 * np.clip((volume - source.low) / (source.high - source.low), 0, 1) - 1
+    unit = np.maximum(2 * np.clip((volume - source.low) / (source.high - source.low), 0, 1) - 1, FAINTEST)
     unit[volume == 0] = -1
     thin = np.stack([unit[..., :-1], (unit[..., :-1] + unit[..., 1:]) / 2], axis=-1).reshape(*unit.shape[:2], -1)
     thin = np.concatenate([thin, unit[..., -1:]], axis=-1)
@@ -93,7 +93,7 @@ def test_the_written_series_of_the_error_is_the_network_s(tmp_path, dicom_series
     values = made.voxels * mapping.RealWorldValueSlope + mapping.RealWorldValueIntercept
     original = read_series(choose_series(folder)).voxels
     scale = (source.low, source.high) if target == "t1" else RANGE
-    unit = 2 * np.clip((original - source.low) / (source.high - source.low), 0, 1) - 1
+    unit = np.maximum(2 * np.clip((original - source.low) / (source.high - source.low), 0, 1) - 1, FAINTEST)
     unit[original == 0] = -1
     want = (0.1 + 0.05 * unit) * (scale[1] - scale[0]) / 2
     want[original == 0] = 0
@@ -152,7 +152,7 @@ def test_without_a_map_the_record_still_has_the_mean_error_inside_the_head(tmp_p
     source = run(tmp_path / "a.nii.gz", tmp_path / "out", error_map=False, factor=1.0)
     assert sorted(os.listdir(tmp_path / "out")) == ["a_t1.json", "a_t1.nii.gz"]
     record = json.loads((tmp_path / "out" / "a_t1.json").read_text())["expected_error"]
-    unit = 2 * np.clip((volume - source.low) / (source.high - source.low), 0, 1) - 1
+    unit = np.maximum(2 * np.clip((volume - source.low) / (source.high - source.low), 0, 1) - 1, FAINTEST)
     assert record["part_of_range"] == pytest.approx((0.1 + 0.05 * unit[head]).mean() / 2, rel=1e-5)
     assert record["in_units"] == pytest.approx(record["part_of_range"] * (source.high - source.low))
 

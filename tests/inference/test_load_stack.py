@@ -33,6 +33,19 @@ def test_the_stack_has_its_slices_first_and_the_range_of_the_training_data(scan)
     assert type(item["image"]) is torch.Tensor
 
 
+@pytest.mark.parametrize("pixel", [None, 2.0])
+def test_the_darkest_tissue_is_not_blank_but_exact_zeros_are(tmp_path, pixel):
+    volume = np.zeros((40, 40, 6), np.float32)
+    volume[10:30, 10:30] = np.random.default_rng(0).uniform(500, 900, (20, 20, 6))
+    volume[16:24, 16:24] = np.random.default_rng(1).uniform(0.1, 1, (8, 8, 6))  # fluid
+    volume[18:20, 18:20] = 0.01  # below the lower percentile
+    nib.save(nib.Nifti1Image(volume, np.eye(4)), tmp_path / "a.nii.gz")
+    image = LoadStackd(in_plane_spacing=pixel, through_plane="axial")({"image": str(tmp_path / "a.nii.gz")})["image"]
+    step = 1 if pixel is None else 2
+    tissue = image[0, :, 12 // step : 28 // step, 12 // step : 28 // step]
+    assert -0.9922 < tissue.min() < -0.98 and (image[0, :, : 8 // step] == -1).all()
+
+
 def test_the_loaded_scan_survives_a_data_loader(scan):
     path, volume = scan
     item = LoadStackd()({"image": str(path)})

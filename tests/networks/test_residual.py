@@ -5,6 +5,7 @@ import torch
 from unicoal_components.networks.residual import (
     RESIDUAL_SCALE,
     add_to_interpolation,
+    between_anything,
     interpolate_slices,
     nearer_first,
 )
@@ -55,3 +56,13 @@ def test_groups_are_seen_from_the_nearer_side_which_changes_no_interpolation():
     assert nearest.flatten().tolist() == [0.0, 0.25, 0.5, 0.25]
     assert torch.equal(group[:3], image[:3]) and torch.equal(group[3], image[3].flip(0))
     torch.testing.assert_close(interpolate_slices(group, nearest), interpolate_slices(image, position))
+
+
+def test_single_blank_pixels_inside_are_not_background_and_its_border_stays():
+    image = torch.full((1, 4, 20, 20), -1.0)
+    image[:, :, 4:16, 5:15] = 0.5
+    wanted = (image[:, 1:2] > -1).float()
+    image[:, :, 8, 9] = image[:, :, 12, 6] = -1  # the darkest fluid, cut off
+    torch.testing.assert_close(between_anything(image), wanted)
+    image[:, :, 7:12, 8:13] = -1  # a hole of 5 x 5 pixels stays one
+    assert (between_anything(image)[:, :, 7:12, 8:13] == 0).all()

@@ -17,6 +17,9 @@ from .loaded_scan import NATIVE, SCAN, LoadedScan, now
 
 logger = logging.getLogger(__name__)
 
+FAINTEST = BLANK + 2 / 255
+"""Darkest level of a subject file, of 8 bits, that is not blank."""
+
 
 class LoadStackd(Transform):
     """Read a scan and turn it into a stack in [-1, 1], slices first, as the preparation of the training data does.
@@ -112,7 +115,8 @@ def _thickness(scan: Volume, stack_affine: np.ndarray) -> float | None:
 def network_slices(native: np.ndarray, scan: LoadedScan) -> np.ndarray:
     """Return a scan's slices as input of the network: in [-1, 1], with the network's pixel size.
 
-    Where the scan is exactly 0, as outside a skull-stripped brain, the input is blank.
+    Where the scan is exactly 0, as outside a skull-stripped brain, the input is blank, and nowhere else: voxels below
+    the lower percentile, such as the darkest fluid in a T1, get the darkest level that is not blank.
 
     Args:
         native: `(N, H, W)`, float32, in the scan's units.
@@ -123,9 +127,10 @@ def network_slices(native: np.ndarray, scan: LoadedScan) -> np.ndarray:
     """
     pixels = in_plane_of(native.shape[-2:], scan)
     unit = scale_to_unit(native, scan.low, scan.high)
+    unit[(native != 0) & (unit < FAINTEST)] = FAINTEST
     if not pixels.changes:
         return unit
-    slices = pixels.to_network(unit).clip(-1, 1)
+    slices = pixels.to_network(unit).clip(FAINTEST, 1)
     slices[pixels.nearest(native == 0)] = BLANK
     return slices
 
