@@ -160,6 +160,18 @@ def test_the_shown_command_of_monai_does_the_same_voxel_for_voxel(unicoal, save_
         assert np.array_equal(nib.load(one).affine, nib.load(other).affine)
 
 
+def test_the_results_of_this_run_are_opened_on_request(unicoal, save_scan, monkeypatch):
+    save_scan(unicoal.folder / "t1.nii.gz")
+    Path("unicoal_output").mkdir()
+    Path("unicoal_output", "other.json").write_text("{}")
+    served = []
+    monkeypatch.setattr("unicoal_components.viewer.view.serve", lambda results: served.append(results))
+    for targets in ("t2,flair", "pd"):
+        assert unicoal("synthesize", "t1.nii.gz", "--to", targets, "--view") == 0
+    names = [[result.image.name for result in results] for results in served]
+    assert names == [["t1_flair.nii.gz", "t1_t2.nii.gz"], ["t1_pd.nii.gz"]]
+
+
 def test_scans_that_fail_do_not_stop_the_others_and_have_their_own_status(unicoal, save_scan, caplog):
     save_scan(unicoal.folder / "good_t1.nii.gz")
     save_scan(unicoal.folder / "unknown.nii.gz")

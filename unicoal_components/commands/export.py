@@ -2,6 +2,7 @@
 
 import json
 import logging
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,13 +43,15 @@ def export(*, output: str, weights: str | None = None, config: Configs = (), bun
         bundle: unified, sr, cms, cmsr, or the folder of a bundle.
 
     Raises:
-        ValueError: the suffix is unknown, or the weights do not fit.
+        ValueError: the suffix is unknown, a package for ONNX is missing, or the weights do not fit.
         OSError: a file is missing or cannot be written.
     """
     path = Path(output)
     if path.suffix not in FORMATS:
         formats = ", ".join(f"{suffix} ({name})" for suffix, name in FORMATS.items())
         raise ValueError(f"output '{output}' has an unknown suffix; it must be one of {formats}.")
+    if path.suffix == ".onnx" and not all(map(find_spec, ("onnx", "onnxscript"))):
+        raise ValueError('ONNX needs onnx and onnxscript: pip install "unicoal-components[export]".')
     folder = bundle_folder(bundle)
     configs = configs_of(folder, ["inference.json"], config)
     place = weights_of(folder, weights)

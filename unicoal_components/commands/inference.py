@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from ..command_line import SOME_FAILED
 from ..errors import user_error
-from .bids import SCRATCH, bids_sources, is_bids, place_results, write_description
+from .bids import DESCRIPTION, SCRATCH, bids_sources, is_bids, place_results, write_description
 from .bundle_run import BundleRun
 from .bundles import HOME, bundle_folder, config_values, configs_of, weights_of
 from .settings import Configs, Settings, given
@@ -54,6 +54,7 @@ class InferenceOptions:
         config: JSON files with values of the network and others, on top of the bundle's.
         set: further values of the config, such as `--set inference_batch_size=4`; it may be given several times.
         show: print the commands of MONAI that do the same, and do nothing.
+        view: open the results in a browser when they are made, see `unicoal view`.
     """
 
     output: str | None = None
@@ -70,6 +71,7 @@ class InferenceOptions:
     config: Configs = ()
     set: Settings = ()
     show: bool = False
+    view: bool = False
 
     def values(self) -> dict[str, Any]:
         """Return the values of `inference.json` that are not at their default."""
@@ -135,6 +137,8 @@ def run_inference(
         return _show(runs, dataset, output)
     failures = dict(found.failures)
     _tell(failures)
+    pattern = "**/*.json" if dataset else "*.json"
+    before = _records(output, pattern) if options.view else {}
     try:
         total = _run_all(runs, failures)
     finally:
@@ -146,7 +150,22 @@ def run_inference(
     logger.info("%d result%s in %s", number, "s are" if number > 1 else " is", output)
     if failures:
         logger.error("%d failed: %s", len(failures), ", ".join(failures))
+    if options.view:
+        _view([path for path, time in _records(output, pattern).items() if before.get(path) != time])
     return SOME_FAILED if failures else 0
+
+
+def _records(output: Path, pattern: str) -> dict[Path, int]:
+    """Return when each record of a folder was written."""
+    return {path: path.stat().st_mtime_ns for path in sorted(output.glob(pattern)) if path.name != DESCRIPTION}
+
+
+def _view(records: Sequence[Path]) -> None:
+    """Show the results of records in a browser until Ctrl-C."""
+    from ..viewer.results import find_results
+    from ..viewer.view import serve
+
+    serve([result for path in records for result in find_results(path)])
 
 
 def _check_task(spacing: float | None, factor: float | None) -> None:

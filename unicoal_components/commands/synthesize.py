@@ -40,8 +40,9 @@ def synthesize(
 
         unicoal synthesize DATASET --to t2
 
-    Print the commands of MONAI that do the same:
+    Look at the results when they are made; or print the commands of MONAI that do the same:
 
+        unicoal synthesize thick_t1.nii.gz --to t2 --spacing 1 --view
         unicoal synthesize thick_t1.nii.gz --to t2 --spacing 1 --show
 
     Exit status: 0 all scans are done; 1 error, nothing is done; 2 wrong usage; 3 some scans failed, the others are

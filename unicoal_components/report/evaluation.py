@@ -108,9 +108,8 @@ def _run(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
     if not path.is_file():
         raise FileNotFoundError(
-            f"'{folder}' is no evaluation: it has no run.json. One is made by: python -m monai.bundle run "
-            "--config_file \"['configs/train.json','configs/evaluate.json']\" --dataset_dir DATA; "
-            "give the folder named in its log."
+            f"'{folder}' is no evaluation: it has no run.json. One is made by 'unicoal evaluate'; give the "
+            "folder named in its log."
         )
     run = _json(path)
     missing = [key for key in ("method", "columns") if key not in run] if isinstance(run, dict) else ["everything"]
