@@ -63,7 +63,7 @@ def _unshared(value: Any, texts: dict[str, str]) -> Any:
     if isinstance(value, str):
         return texts.setdefault(value, value)
     if isinstance(value, dict):
-        copied = type(value)((_unshared(name, texts), _unshared(item, texts)) for name, item in value.items())
+        copied: Any = type(value)((_unshared(name, texts), _unshared(item, texts)) for name, item in value.items())
         if hasattr(value, "_metadata"):  # of a network's state: versions of its modules
             copied._metadata = _unshared(value._metadata, texts)
         return copied
