@@ -2,6 +2,8 @@ import re
 
 import pytest
 
+from unicoal_components.preparation.options import PreparationSteps
+from unicoal_components.preparation.provenance import make_recipe
 from unicoal_components.preparation.subject_files import find_subjects, read_table
 
 
@@ -35,6 +37,34 @@ def test_a_name_that_contains_another_is_not_confused_with_it(tmp_path):
     touch(tmp_path, "p07_T1.nii.gz", "p07_T1c.nii.gz")
     subjects = find_subjects(tmp_path, pattern="{subject}_{modality}.nii.gz", modalities=["t1"], names={"t1": "T1"})
     assert [item.files["t1"].name for item in subjects] == ["p07_T1.nii.gz"]
+
+
+def test_what_matches_nothing_is_named(tmp_path, caplog):
+    touch(tmp_path, "a/t1.nii.gz", "b/T1.nii.gz", "c.nii.gz", ".hidden")
+    find_subjects(tmp_path, pattern="{subject}/{modality}.nii.gz", modalities=["t1"])
+    assert " in b, c.nii.gz;" in caplog.text
+
+
+@pytest.mark.parametrize("pattern", ["{subject}/{modality}.nii.gz", "{subject}/{modality}*"])
+def test_a_broken_link_is_a_scan_that_cannot_be_read(tmp_path, pattern):
+    touch(tmp_path, "a/t1.nii.gz", "b/t2.nii.gz")
+    (tmp_path / "b" / "t1.nii.gz").symlink_to(tmp_path / "gone")
+    subjects = find_subjects(tmp_path, pattern=pattern, modalities=["t1", "t2"])
+    assert sorted(subjects[1].files) == ["t1", "t2"]
+    with pytest.raises(FileNotFoundError, match=r"b/t1\.nii\.gz.*link.*git annex get"):
+        make_recipe(subjects[1], ["t1"], PreparationSteps())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_table_may_have_the_encodings_of_windows(tmp_path, encoding):
+    (tmp_path / "t.csv").write_text("subject,t1\r\nMüller,a.nii\r\n", encoding=encoding)
+    assert read_table(tmp_path / "t.csv")[0].subject == "Müller"
+
+
+def test_a_table_of_another_encoding_is_named(tmp_path):
+    (tmp_path / "t.csv").write_bytes("subject,t1\nMüller,a.nii\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"table '.*t\.csv'.*UTF-8"):
+        read_table(tmp_path / "t.csv")
 
 
 def test_a_subject_without_one_modality_is_kept_with_what_it_has(tmp_path):

@@ -94,6 +94,17 @@ def test_the_sizes_of_other_networks_are_not_guessed():
     assert sizes(torch.nn.Linear(2, 2).state_dict()) == {}
 
 
+def test_equal_contents_are_the_same_bytes(tmp_path):
+    state = torch.nn.Sequential(torch.nn.Linear(2, 2)).state_dict()
+    names = ["p0"]
+    save_weights({"net": state, "seen": names, "chosen": names, "best": "p0"}, tmp_path / "a.pt")
+    content = torch.load(tmp_path / "a.pt", weights_only=True)
+    apart = content | {"seen": ["".join(["p", "0"])], "chosen": ["p0"], "best": "".join(["p", "0"])}
+    save_weights(apart, tmp_path / "b.pt")
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
+    assert content["net"]._metadata == state._metadata
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing.pt"):
         read_weights(tmp_path / "nothing.pt")

@@ -283,7 +283,8 @@ def test_a_signal_in_an_epoch_saves_it_and_the_restart_is_exact(
     assert_same(*(torch.load(tmp_path / run / "checkpoint.pt", weights_only=True) for run in ("whole", "parts")))
 
 
-def test_a_signal_in_a_validation_repeats_that_alone(engines, tmp_path, stop, caplog):
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_signal_in_a_validation_repeats_that_alone(engines, tmp_path, stop, epoch):
     scores = [1.0, 2.0]
     whole = engines.resumable(tmp_path / "whole", max_epochs=2, scores=scores)
     torch.manual_seed(7)
@@ -292,8 +293,13 @@ def test_a_signal_in_a_validation_repeats_that_alone(engines, tmp_path, stop, ca
     parts = engines.resumable(tmp_path / "parts", max_epochs=2, scores=scores)
     evaluator = parts.evaluator
     torch.manual_seed(7)
-    evaluator.add_event_handler(Events.ITERATION_COMPLETED(once=1), lambda _: interruption.request(15))
-    evaluator.add_event_handler(Events.ITERATION_COMPLETED(once=1), lambda _: interruption.check())
+
+    def signal(engine):
+        if parts.state.epoch == epoch:
+            interruption.request(15)
+            interruption.check()
+
+    evaluator.add_event_handler(Events.ITERATION_COMPLETED, signal)
     with pytest.raises(interruption.Stopped):
         parts.run()
     assert "before validation" in interruption.advice()
@@ -304,6 +310,7 @@ def test_a_signal_in_a_validation_repeats_that_alone(engines, tmp_path, stop, ca
     assert_same(everything(whole), everything(again))
     for name in ("checkpoint.pt", "model.pt"):
         assert_same(*(torch.load(tmp_path / run / name, weights_only=True) for run in ("whole", "parts")))
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
 
 
 def test_a_signal_at_the_end_of_an_epoch_leaves_it_complete(engines, tmp_path, stop):

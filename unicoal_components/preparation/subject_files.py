@@ -1,13 +1,19 @@
 """Search for the files of each subject by a name pattern or a table; for known collections see `layouts`."""
 
 import csv
+import io
+import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..datasets.datalist import SECTIONS
+from ..files.text_file import read_text
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = ("subject", "section", "person", "session", "mask")
 """Columns of a table next to one column per modality."""
@@ -85,7 +91,19 @@ def find_subjects(
                     "Make the pattern more specific."
                 )
             files[modality] = path
+    _tell_unmatched(folder, pattern, found)
     return [SubjectFiles(subject, found[subject]) for subject in sorted(found)]
+
+
+def _tell_unmatched(folder: Path, pattern: str, found: Mapping[str, Mapping[str, Path]]) -> None:
+    """Log the entries of the folder in which no file matches."""
+    used = {path.relative_to(folder).parts[0] for files in found.values() for path in files.values()}
+    others = sorted(entry.name for entry in folder.iterdir() if entry.name not in used and entry.name[0] != ".")
+    if others:
+        more = f" and {len(others) - 10} more" if len(others) > 10 else ""
+        logger.warning(
+            "folder '%s': nothing matches '%s' in %s%s; not processed.", folder, pattern, ", ".join(others[:10]), more
+        )
 
 
 def _matches(folder: Path, pattern: str) -> list[tuple[str, Path]]:
@@ -93,7 +111,10 @@ def _matches(folder: Path, pattern: str) -> list[tuple[str, Path]]:
     expression = re.escape(pattern).replace(r"\*", "[^/]*")
     expression = expression.replace(r"\{subject\}", "(?P<subject>[^/]+?)", 1).replace(r"\{subject\}", "(?P=subject)")
     result = []
-    for path in sorted(folder.glob(pattern.replace("{subject}", "*"))):
+    place, _, name = pattern.replace("{subject}", "*").rpartition("/")
+    folders = folder.glob(place) if place else [folder]
+    entries = (entry for inner in folders if inner.is_dir() for entry in inner.iterdir())
+    for path in sorted(entry for entry in entries if fnmatchcase(entry.name, name)):  # glob leaves out broken links
         match = re.fullmatch(expression, path.relative_to(folder).as_posix())
         if match:
             result.append((match["subject"], path))
@@ -137,7 +158,7 @@ def read_table(path: str | os.PathLike, *, modalities: Sequence[str] | None = No
     cell means that the subject lacks the modality.
 
     Args:
-        path: path of the CSV file (comma separated, UTF-8, with a header row in any case).
+        path: path of the CSV file (comma separated, with a header row in any case; for its encoding see `read_text`).
         modalities: columns to read; `None` reads all except those above.
 
     Returns:
@@ -151,8 +172,8 @@ def read_table(path: str | os.PathLike, *, modalities: Sequence[str] | None = No
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"table '{path}' does not exist or is not a file.")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(cell.strip() for cell in row)]
+    lines = csv.reader(io.StringIO(read_text(path, name="table"), newline=""))
+    rows = [[cell.strip() for cell in row] for row in lines if any(cell.strip() for cell in row)]
     header = [cell.lower() for cell in rows[0]] if rows else []
     modalities = _table_modalities(path, header, modalities)
     result: dict[str, SubjectFiles] = {}

@@ -47,11 +47,29 @@ def save_weights(content: Mapping[str, Any], path: str | Path, *, record: Mappin
         OSError: the file cannot be written; the message names it.
     """
     buffer = io.BytesIO()  # on a full disk torch.save reports neither the file nor the cause
-    torch.save(dict(content), buffer)
+    torch.save(_unshared(dict(content), {}), buffer)
     with atomic_path(path) as partial:
         partial.write_bytes(buffer.getbuffer())
         if record is not None:
             _write_record(record_path(path), record, partial)
+
+
+def _unshared(value: Any, texts: dict[str, str]) -> Any:
+    """Return a copy without shared containers, in which equal texts are one object.
+
+    Pickle writes an object once that is met twice, so that the bytes of equal contents would depend on whether they
+    have been read from a file.
+    """
+    if isinstance(value, str):
+        return texts.setdefault(value, value)
+    if isinstance(value, dict):
+        copied: Any = type(value)((_unshared(name, texts), _unshared(item, texts)) for name, item in value.items())
+        if hasattr(value, "_metadata"):  # of a network's state: versions of its modules
+            copied._metadata = _unshared(value._metadata, texts)
+        return copied
+    if type(value) in (list, tuple):
+        return type(value)(_unshared(item, texts) for item in value)
+    return value
 
 
 def record_checksum(path: str | Path) -> str:

@@ -21,6 +21,11 @@ def files_of(path: str | os.PathLike) -> list[Path]:
     location, _ = split_uid(path)
     if location.is_dir():
         return sorted(file for file in location.rglob("*") if file.is_file() and not file.name.startswith("."))
+    if location.is_symlink() and not location.exists():
+        raise FileNotFoundError(
+            f"scan '{path}' is a link to a file that is not there. Fetch it, for example with 'git annex get' or "
+            "'datalad get'."
+        )
     if not location.is_file():
         raise FileNotFoundError(f"scan '{path}' does not exist; check the pattern, or the path in the table.")
     if location.suffix.lower() in HEADERS:

@@ -1,11 +1,11 @@
 """List the images of an inference run and name their outputs."""
 
-import codecs
 import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..files.text_file import read_text
 from ..keys import Keys
 from .dicom.files import has_dicom, is_derived_series, is_dicom, study_uid
 from .dicom.series import split_uid
@@ -121,21 +121,8 @@ def _paths_in(folder: Path) -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    """Return the paths in a list: UTF-8, or UTF-16 or 32 with its byte order mark; quotes are removed.
-
-    Raises:
-        ValueError: the list has another encoding.
-    """
-    content = path.read_bytes()
-    marks = {"utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)}
-    encoding = next((name for name, starts in marks.items() if content.startswith(starts)), "utf-8-sig")
-    try:
-        text = content.decode(encoding)
-        if "\0" in text:
-            raise ValueError("it holds zeros, as UTF-16 without a byte order mark does")
-    except ValueError as error:
-        raise ValueError(f"the list '{path}' is neither UTF-8 nor UTF-16 ({error}). Save it as UTF-8.") from error
-    lines = [line.strip() for line in text.splitlines()]
+    """Return the paths in a list, without quotes; for the encoding see `read_text`."""
+    lines = [line.strip() for line in read_text(path, name="list").splitlines()]
     return [line.strip("\"'") for line in lines if line and not line.startswith(COMMENT)]
 
 

@@ -84,9 +84,8 @@ def read_image(
     location, uid = split_uid(path)
     if location.is_dir():
         volume = _read_dicom(location, uid, modality)
-    elif not location.is_file():
-        raise FileNotFoundError(f"scan '{path}' does not exist; check the path, pattern or table.")
     else:
+        files_of(path)  # whether it exists
         volume = load_file(location)
     if nan_background:
         volume = _with_background(volume)
