@@ -28,6 +28,6 @@ def text_table(rows: list[dict[str, Any]]) -> str:
         cases.setdefault(case, {})[row["weights"]] = row["psnr"]
     lines = [f"| case | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for case, found in cases.items():
-        values = (f"{found[name]:.1f}" if name in found else "" for name in columns)
+        values = (f"{found[name]:.2f}" if name in found else "" for name in columns)
         lines.append(f"| {case} | {' | '.join(values)} |")
     return "\n".join(lines)

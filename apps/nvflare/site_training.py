@@ -60,6 +60,7 @@ class SiteTraining:
         root, data = Path(bundle).resolve(), Path(dataset_dir).resolve()
         self.local_epochs = local_epochs
         self.tables = Path(output_dir).resolve() / "validation"
+        self._moments = Path(output_dir).resolve() / "optimizer.pt"
         kept = training_values(
             bundle=root,
             dataset_dir=data,
@@ -67,6 +68,7 @@ class SiteTraining:
             epochs=rounds * local_epochs,
             values=values or {},
         )
+        cases = site_cases(bundle=root, dataset_dir=data, values=values or {})
         self._algo = MonaiAlgo(
             bundle_root=str(root),
             local_epochs=local_epochs,
@@ -74,7 +76,7 @@ class SiteTraining:
             config_train_filename=TRAIN_CONFIG,
             train_kwargs=kept,
             config_evaluate_filename=TRAIN_CONFIG,
-            eval_kwargs=kept | {"evaluation_cases": site_cases(data), "evaluation_panels": 0} | dict(evaluation or {}),
+            eval_kwargs=kept | {"evaluation_cases": cases, "evaluation_panels": 0} | dict(evaluation or {}),
             eval_workflow_name="train",
         )
         importable(root)
@@ -84,8 +86,8 @@ class SiteTraining:
         """Train one round.
 
         The round alone says where it stands: its slices and its learning rate are the same at a site that was there
-        from the beginning and at one that comes late or returns. The moments of Adam are those of the site's own last
-        round in this process, if there was one.
+        from the beginning and at one that comes late or returns. The moments of Adam are those of the last round that
+        the site has trained.
 
         Args:
             weights: state dict to start from.
@@ -94,11 +96,16 @@ class SiteTraining:
         Returns:
             the trained state dict, and the number of steps.
         """
-        assert self._algo.trainer is not None
-        state = self._algo.trainer.state
+        trainer = self._algo.trainer
+        assert trainer is not None
+        state = trainer.state
         state.epoch = number * self.local_epochs
         state.iteration = state.epoch * state.epoch_length
+        if number > 0 and self._moments.is_file():
+            moments = torch.load(self._moments, weights_only=True)
+            trainer.optimizer.load_state_dict(trainer.optimizer.state_dict() | {"state": moments})
         self._algo.train(ExchangeObject(weights=dict(weights)))
+        torch.save(trainer.optimizer.state_dict()["state"], self._moments)
         result = self._algo.get_weights()
         return _copy(result.weights), int(result.statistics[FlStatistics.NUM_EXECUTED_ITERATIONS])
 

@@ -52,15 +52,51 @@ def training_values(
     }
 
 
-def site_settings(
-    *, bundle: str | Path, dataset_dir: str | Path, output_dir: str | Path, **settings: Any
-) -> dict[str, Any]:
-    """Return the arguments of `SiteTraining` as JSON holds them, with absolute paths."""
-    paths = {"bundle": bundle, "dataset_dir": dataset_dir, "output_dir": output_dir}
-    return {name: str(Path(path).absolute()) for name, path in paths.items()} | settings
+def check_settings(
+    *,
+    bundle: str,
+    dataset_dir: str,
+    output_dir: str,
+    rounds: int,
+    local_epochs: int,
+    values: Mapping[str, Any],
+    with_data: bool,
+) -> None:
+    """Check the settings of a site before the federation starts.
+
+    Args:
+        bundle: see `training_values`, as the following.
+        dataset_dir: prepared folder of the site.
+        output_dir: folder for what the site keeps.
+        rounds: rounds of the federation, at least 1.
+        local_epochs: epochs of a round, at least 1.
+        values: values of `train.json`.
+        with_data: whether the prepared folder is on this machine.
+
+    Raises:
+        ValueError: a number is below 1, or see `training_values`.
+        OSError: there is no bundle, or no datalist in the prepared folder.
+    """
+    for name, number in (("rounds", rounds), ("local_epochs", local_epochs)):
+        if number < 1:
+            raise ValueError(f"{name} is {number}; it must be at least 1.")
+    places = {"bundle": Path(bundle), "dataset_dir": Path(dataset_dir), "output_dir": Path(output_dir)}
+    training_values(**places, epochs=rounds * local_epochs, values=values)
+    if with_data:
+        read_modalities(Path(dataset_dir) / "datalist.json")
 
 
-def site_cases(dataset_dir: Path) -> list[dict[str, Any]]:
-    """Return the cases of all modalities that a site has: each at factor 4, and each pair at factor 1."""
+def site_cases(*, bundle: Path, dataset_dir: Path, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the cases that a site evaluates: what the bundle is trained for, of the modalities that the site has.
+
+    A modality to itself is evaluated at factor 4, another one at factor 1 if that is trained, else at 4.
+    """
+    task = json.loads((bundle / TRAIN_CONFIG).read_text(encoding="utf-8")) | dict(values)
     names = read_modalities(dataset_dir / "datalist.json")
-    return [{"source": a, "target": b, "factor": 4 if a == b else 1} for a in names for b in names]
+    across = 1 if 1 in task["factors"] else 4
+    return [
+        {"source": source, "target": target, "factor": 4 if source == target else across, "axis": "thin"}
+        for source in names
+        for target in names
+        if task["same_modality" if source == target else "cross_modality"]
+    ]

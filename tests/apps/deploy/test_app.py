@@ -1,6 +1,8 @@
 """The app as a command: without the SDK its options, with it the same result as `python -m monai.bundle run`."""
 
 import importlib.util
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -114,6 +116,21 @@ def test_the_derived_series_is_that_of_the_bundle(written, thick, dcm2niix, tmp_
         check = subprocess.run([DCIODVFY, str(next(written[0].iterdir()))], capture_output=True, text=True, check=False)
         errors = [line for line in check.stderr.splitlines() if line.startswith("Error")]
         assert [line for line in errors if "(0x0008,0x001c)" not in line] == []  # some releases do not know it yet
+
+
+@needs_sdk
+def test_the_commands_of_the_readme_write_a_series(app, thick, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    text = (ROOT / "apps" / "deploy" / "README.md").read_text(encoding="utf-8")
+    commands = [
+        shlex.split(line) for line in text.splitlines() if re.match(r"    \S+/python apps/deploy/app\.py", line)
+    ]
+    folders = {"STUDY": str(thick), "OUT": str(tmp_path / "OUT")}
+    for _, _, *words in commands:
+        app.main([folders.get(word, word) for word in words])
+    written = [folder for folder in (tmp_path / "OUT").iterdir() if folder.is_dir()]
+    slices = {folder.name.rpartition("_")[2]: len(list(folder.iterdir())) for folder in written}
+    assert slices == {"t1": 16, "t2": 16}
 
 
 def _without_run(dataset, element):

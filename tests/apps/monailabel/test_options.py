@@ -96,3 +96,11 @@ def test_the_readme_has_every_option(options, part):
     assert rows == {*shown(options, can_store=True), "result_extension"}
     parameters = inspect.signature(part("serve").serve).parameters
     assert set(re.findall(r"`--(\w+)`", text)) == set(parameters)
+
+
+def test_the_requests_of_the_readme_have_options_of_their_models(options):
+    text = (BUNDLES.parent / "apps" / "monailabel" / "README.md").read_text(encoding="utf-8")
+    requests = re.findall(r"^    curl -F 'params=(\{.*?\})'.*/infer/(\w+)\?", text, flags=re.MULTILINE)
+    assert {model for _, model in requests} == {"unified", "sr", "cms"}
+    for params, model in requests:
+        options.read_options(json.loads(params), shown(options, model, can_store=True))

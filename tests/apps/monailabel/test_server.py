@@ -204,6 +204,21 @@ def test_an_uploaded_dicom_series_comes_back_as_the_series_of_monai_bundle(label
         assert one.SeriesDescription == other.SeriesDescription
 
 
+def test_the_requests_of_the_readme_are_answered(label, studies, dicom_series, tmp_path):
+    text = SERVE.with_name("README.md").read_text(encoding="utf-8")
+    requests = [line for line in text.splitlines() if line.startswith("    curl ") and "SERIES_UID" not in line]
+    shutil.copy(studies / "thick_t1.nii.gz", tmp_path / "scan.nii.gz")
+    dicom_series(folder=tmp_path / "SERIES")
+    session = ""
+    for request in requests:
+        here = request.replace("http://127.0.0.1:8000", label.address).replace("SESSION", session)
+        run = subprocess.run(["bash", "-c", here], cwd=tmp_path, capture_output=True, check=True, timeout=600)
+        session = json.loads(run.stdout)["session_id"] if "/session/" in here else session
+    shapes = {name: nib.load(tmp_path / name).shape for name in ("t2.nii.gz", "thin.nii.gz")}
+    assert shapes == {"t2.nii.gz": (40, 40, 96), "thin.nii.gz": (40, 40, 48)}
+    assert len(ZipFile(tmp_path / "t2.zip").namelist()) == len(list((tmp_path / "SERIES").iterdir()))
+
+
 @pytest.mark.parametrize(
     ("model", "image", "params", "status", "words"),
     [
