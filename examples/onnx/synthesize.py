@@ -23,23 +23,24 @@ def synthesize(network, scan, source, target, factor, thickness=1.0):
     upright, original = axcodes2ornt(facts["orientation"]["axes"][axis]), io_orientation(scan.affine)
     turn, back = ornt_transform(original, upright), ornt_transform(upright, original)
     stack, affine = apply_orientation(voxels, turn).T, scan.affine @ inv_ornt_aff(turn, voxels.shape)  # slices first
-    pixel, allowed = nib.affines.voxel_sizes(affine)[:2], facts["in_plane_spacing"]
+    (*pixel, depth), allowed = nib.affines.voxel_sizes(affine), facts["in_plane_spacing"]
     if (abs(pixel / np.clip(pixel, *allowed["range"]) - 1) > allowed["tolerance"]).any():
         raise ValueError(f"pixels of {np.round(pixel, 2)} mm; this example takes {allowed['range']} mm: resample them")
     black, white = np.percentile(voxels[voxels != 0], facts["intensity"]["percentiles"])
-    seen = np.where(stack == 0, -1, np.interp(stack, [black, white], [-1, 1])).astype(np.float32)
+    tissue = np.interp(stack, [black, white], [-1, 1]).clip(facts["intensity"]["darkest"])
+    seen = np.where(stack == 0, -1, tissue).astype(np.float32)
     unseen = stack - np.interp(seen, [-1, 1], [black, white])
     given = {"source": np.array([facts["modalities"].index(source)], np.int64)}
     given["target"] = np.array([facts["modalities"].index(target)], np.int64)
     given["factor"] = np.array([factor], np.float32)
     given["thickness"] = np.array([np.clip(thickness, *facts["thickness"]["range"])], np.float32)
-    half, thin = facts["slice_group"]["size"] // 2, []
-    padded = np.pad(seen, [(half - 1, half), (0, 0), (0, 0)], constant_values=-1)
-    for depth in np.arange(round(len(stack) * factor)) / factor:  # in thick slices
-        depth = round(depth) if abs(depth - round(depth)) < facts["slice_group"]["snap"] else depth
-        below, above, position = int(depth), min(int(np.ceil(depth)), len(stack) - 1), depth % 1
-        given["position"] = np.array([position], np.float32)
-        image = run(network, padded[below : below + 2 * half], given, facts["windows"])
+    images, thin = predict(network, seen, given, facts, factor), []
+    (low, high), margin = facts["planes"]["range"], facts["planes"]["margin"]
+    if source != target and factor == 1 and low * (1 - margin) <= depth <= high * (1 + margin):
+        for axis in (1, 2):
+            images = images + np.moveaxis(predict(network, np.moveaxis(seen, axis, 0), given, facts, 1), 0, axis)
+        images /= 3
+    for image, (below, above, position) in zip(images, places(len(stack), factor, facts), strict=True):
         if source == target:  # in the scan's units, with the vessels that are brighter than white
             rest = (1 - position) * unseen[below] + position * unseen[above]
             image = (np.interp(image, [-1, 1], [black, white]) + rest).clip(stack.min(), stack.max())
@@ -49,6 +50,23 @@ def synthesize(network, scan, source, target, factor, thickness=1.0):
     affine[:, 2] /= factor
     output = apply_orientation(np.array(thin, np.float32).T, back)
     return nib.Nifti1Image(output, affine @ inv_ornt_aff(back, np.shape(thin)[::-1]))
+
+
+def places(count, factor, facts):
+    """Return for each thin slice the thick ones below and above, and the position between them."""
+    depths = [n / factor for n in range(round(count * factor))]  # in thick slices
+    depths = [round(d) if abs(d - round(d)) < facts["slice_group"]["snap"] else d for d in depths]
+    return [(int(d), min(int(np.ceil(d)), count - 1), d % 1) for d in depths]
+
+
+def predict(network, seen, given, facts, factor):
+    """Return the thin slices (K, H, W) in [-1, 1] of thick ones (N, H, W) as the network sees them."""
+    half, images = facts["slice_group"]["size"] // 2, []
+    padded = np.pad(seen, [(half - 1, half), (0, 0), (0, 0)], constant_values=-1)
+    for below, _, position in places(len(seen), factor, facts):
+        told = {**given, "position": np.array([position], np.float32)}
+        images.append(run(network, padded[below : below + 2 * half], told, facts["windows"]))
+    return np.array(images)
 
 
 def run(network, group, given, windows):

@@ -15,6 +15,8 @@ from ..geometry.pixel_size import TOLERANCE
 from ..keys import BLANK
 from ..scans.intensity import PERCENTILES
 from ..slices.slice_group import SNAP
+from .load_stack import FAINTEST
+from .task import MARGIN
 
 KEY = "unicoal"
 """Name of the entry in the file's metadata; its text is JSON."""
@@ -118,8 +120,9 @@ def description_of(config: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
         },
         "intensity": {
             "does": "Clip at the percentiles of the whole scan's non-zero voxels, map these to -1 and 1; exact zeros "
-            "become -1.",
+            "become -1, all others at least `darkest`.",
             "percentiles": PERCENTILES,
+            "darkest": FAINTEST,
         },
         "slice_group": {
             "does": "Thin slice b of round(N factor) is at depth d = b / factor in thick slices, taken as whole if "
@@ -141,6 +144,12 @@ def description_of(config: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
             "overlap": config["inferer"]["overlap"],
             "sigma": 0.125,
             "floor": 1e-3,
+        },
+        "planes": {
+            "does": "Another modality at factor 1, if the slices are as far apart as pixels may be (and `margin` as "
+            "a part beyond): predict the slices along all three axes of the stack, and average the three volumes.",
+            "range": config["in_plane_spacing"],
+            "margin": MARGIN,
         },
         "output": {
             "does": "Same modality: map -1 and 1 back to the percentiles; add what the network did not see, the thick "

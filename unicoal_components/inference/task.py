@@ -16,6 +16,9 @@ from .training_range import TrainingRange
 
 logger = logging.getLogger(__name__)
 
+MARGIN = 0.01
+"""Part by which a slice spacing may be outside of the network's pixel sizes for an average over planes."""
+
 
 def modality_index(name: str, modalities: Sequence[str], field: str = "modality") -> int:
     """Return the class index of a modality.
@@ -138,10 +141,10 @@ class SetTaskd(Transform):
 
 
 def _as_close_as_pixels(scan: LoadedScan) -> bool:
-    """Return whether slices along any axis have pixels of a size that the network knows, within 1 %."""
+    """Return whether slices along any axis have pixels of a size that the network knows."""
     *pixels, depth = scan.spacing
     smallest, largest = pixel_range(sorted(pixels) if scan.in_plane_spacing is None else scan.in_plane_spacing)
-    return smallest * 0.99 <= depth <= largest * 1.01
+    return smallest * (1 - MARGIN) <= depth <= largest * (1 + MARGIN)
 
 
 def _is_mm(value: Any) -> bool:
