@@ -15,6 +15,7 @@ from ..files.checksum import record_path
 from ..files.writable import check_writable
 from ..runtime.distributed import from_first_rank, largest_of_ranks, rank, unwrap
 from ..runtime.weights import check_fit, read_weights, save_weights
+from .earlier_weights import keep_earlier_weights
 from .epoch_position import EpochPosition, can_continue
 
 logger = logging.getLogger(__name__)
@@ -28,15 +29,13 @@ RESTART_HINT = "set resume to false or output_dir to a new folder to start from 
 class ResumeCheckpoint:
     """Save a checkpoint after each epoch and when a signal stops the training; resume from it at the next start.
 
-    `checkpoint.pt` in `output_dir` holds generator, discriminator, average, optimizers, counters, the best
-    score, the states of all random generators and the training subjects. It is replaced atomically, so that a process
-    killed at any time leaves a valid one. `model.pt` holds the plain state dict of the averaged generator (of the
-    generator if there is no average). It is replaced when the evaluator's key metric improves, by the evaluator's own
-    comparison. After a restart MONAI's saver takes the first validation for the best; here the best score is restored.
-    Without an evaluator, or if it never ran, `model.pt` is written at the end of training.
+    `checkpoint.pt` in `output_dir` holds generator, discriminator, average, optimizers, counters, the best score, the
+    states of all random generators and the training subjects. It is replaced atomically. `model.pt` holds the plain
+    state dict of the averaged generator (of the generator if there is no average). It is replaced when the evaluator's
+    key metric improves, by the evaluator's own comparison, also after a restart. Without an evaluator, or if it never
+    ran, it is written at the end of training. Other weights there are kept, see `keep_earlier_weights`.
 
-    It saves after all other handlers of the epoch's end, validation included, whatever its position in the list of
-    handlers. Put it first, so that it restores before other handlers act on the start.
+    It saves after all other handlers of the epoch's end. Put it first, so that it restores before others start.
 
     A signal (see `interruption`) stops the training after the current iteration, or a validation at once, which is then
     repeated from its start. The epoch continues after its last iteration: `EpochPosition`.
@@ -46,8 +45,7 @@ class ResumeCheckpoint:
         model_path: file for the best model; `None` = `model.pt` in `output_dir`.
         evaluator: engine whose key metric selects the model, the one of the `ValidationHandler`.
         resume: resume from `checkpoint.pt` if it exists; otherwise start from scratch and overwrite it.
-        subjects: training subjects and their scans, from `training_subjects`; recorded next to every best model for
-            later evaluations; `None` = no record.
+        subjects: training subjects and their scans, from `training_subjects`, to record; `None` = no record.
         validation_subjects: subjects of the evaluator and their scans, from `training_subjects`; recorded as those that
             selected the model, once the evaluator ran; `None` omits them.
         pretrained: weights that the training starts from; subjects that selected them, by their record, are recorded
@@ -116,8 +114,8 @@ class ResumeCheckpoint:
 
     def _start(self, trainer: Any) -> None:
         if rank() == 0:
-            for folder in {self.path.parent, self.model_path.parent}:
-                check_writable(folder)
+            check_writable(self.path.parent)
+            check_writable(self.model_path.parent)
         if not trainer.has_event_handler(self._save, Events.EPOCH_COMPLETED):  # added now, to run after all others
             trainer.add_event_handler(Events.ITERATION_COMPLETED, self._end_iteration)
             trainer.add_event_handler(Events.EPOCH_COMPLETED, self._save)
@@ -131,6 +129,8 @@ class ResumeCheckpoint:
             logger.warning("resume is false: %s will be overwritten at the end of the first epoch", self.path)
         elif self.resume:
             logger.info("No checkpoint in %s: training starts at epoch 1", self.path.parent)
+            if rank() == 0:
+                keep_earlier_weights(self.model_path)
 
     def _save(self, trainer: Any) -> None:
         """Write the best model first: if the process dies in between, the repeated epoch finds the same best again."""
