@@ -159,12 +159,12 @@ def test_preparation_on_a_full_disk_names_the_file_and_leaves_nothing_half_writt
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.csv", "p1.h5"]
 
 
-@pytest.mark.parametrize("kept", [0, 100, 0.7])
-def test_a_truncated_scan_is_named_at_inference(infer, tmp_path, kept):
+@pytest.mark.parametrize(("kept", "fault"), [(0, "empty"), (100, "truncated"), (0.7, "truncated")])
+def test_a_truncated_scan_is_named_at_inference(infer, tmp_path, kept, fault):
     path = save(tmp_path / "scan.nii.gz", brain())
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
-    matches(infer(), r"cannot read scan '.*scan\.nii\.gz'.*truncated.*again")
+    matches(infer(), rf"scan '.*scan\.nii\.gz'.*{fault}.*again")
 
 
 def test_one_bad_scan_of_a_folder_is_named(infer, tmp_path):

@@ -28,7 +28,7 @@ def test_cases_are_ranked_from_the_worst_and_those_without_a_number_come_last(ev
 
 
 def test_a_folder_without_run_json_names_the_command_that_makes_one(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no run.json.*monai.bundle run.*evaluate.json"):
+    with pytest.raises(FileNotFoundError, match="no run.json.*unicoal evaluate"):
         read_evaluation(tmp_path)
 
 

@@ -59,7 +59,7 @@ def test_the_main_job_comes_first_from_any_folder_and_under_a_path_with_spaces(d
     assert process.returncode == 0, process.stderr
     two_heads = [
         *MAIN_JOB[:2],
-        "-c import nilearn",
+        "- demo_output/thin/mni152_t1.nii.gz",
         *["make_thick"] * 2,
         "synthesize",
         *["draw_panel"] * 4,

@@ -1,6 +1,8 @@
 """The campaign of stopped commands: what it counts as whole, unfinished, the same and said, and its table."""
 
 import gzip
+import importlib
+import inspect
 import json
 import runpy
 import signal
@@ -13,6 +15,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+
+from unicoal_components.commands.app import COMMANDS
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -125,7 +129,11 @@ def test_every_command_of_the_campaign_exists_and_a_bundle_has_its_options(tool,
     for case in tool["CASES"].values():
         words = case.words(tmp_path, tmp_path / "out")
         options = [word.removeprefix("--") for word in words if word.startswith("--")]
-        if words[0] == "-m":
+        if words[:2] == ["-m", "unicoal_components"]:
+            module, function = COMMANDS[words[2]][0].split(":")
+            command = getattr(importlib.import_module(f"unicoal_components.commands.{module}"), function)
+            assert set(options) <= set(inspect.signature(command).parameters)
+        elif words[0] == "-m":
             files = [root / "bundles/unified/configs" / name for name in ("train.json", "inference.json")]
             known = {"config_file"}.union(*(json.loads(file.read_text()) for file in files))
             assert set(options) <= known

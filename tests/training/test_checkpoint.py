@@ -68,7 +68,7 @@ def test_weights_that_were_there_are_kept_once_with_their_record(engines, tmp_pa
     model, kept = tmp_path / "models" / "model.pt", tmp_path / "models" / "model_before.pt"
     model.parent.mkdir()
     model.write_bytes(b"shipped")
-    write_record(model, subjects={})
+    write_record(model, subjects={}, images_seen=0)
     record = model.with_suffix(".training.json").read_bytes()
     for name in ("first", "second"):
         run(engines, tmp_path / name, max_epochs=1, scores=[1.0], model_path=str(model))
