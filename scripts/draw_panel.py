@@ -3,8 +3,9 @@
     python scripts/draw_panel.py --input thick.nii.gz --prediction out/thick_t2.nii.gz [--truth t2.nii.gz]
         [--error_map out/thick_t2_error.nii.gz] --factor 4 --output panel.png
 
-Input and truth are scaled by their own 0.5 and 99.5 percentiles; a prediction in [0, 1] (another modality) is not
-scaled, and one in the input's units is scaled like the input. A truth must start at the first thick slice.
+The prediction is scaled as its record, the JSON beside it, tells. Input, prediction and truth of one modality are in
+the same units and get the same scale; a truth of another modality is scaled by its own 0.5 and 99.5 percentiles. It
+must start at the first thick slice.
 """
 
 if __name__ == "__main__":
@@ -12,11 +13,15 @@ if __name__ == "__main__":
 
     interruption.start()
 
+import json
+from pathlib import Path
+
 import numpy as np
 
 from unicoal_components.command_line import run_command
 from unicoal_components.geometry.orientation import spacing_of, thin_affine, to_stack
 from unicoal_components.report.panel import save_panel
+from unicoal_components.scans.file_names import stem_of
 from unicoal_components.scans.intensity import percentile_range, scale_to_unit
 from unicoal_components.scans.read_volume import read_image
 from unicoal_components.slices.interpolation import cubic_interpolation, nearest_slices
@@ -36,15 +41,23 @@ def draw_panel(
 
     Args:
         input: thick scan, NIfTI.
-        prediction: output of `inference.json` for the input.
+        prediction: output of `inference.json` for the input, with its record beside it.
         output: .png file to write.
         factor: thick over thin slice spacing.
-        truth: thin scan on the grid of the prediction (a few slices more or fewer at the end are ignored).
+        truth: thin scan on the grid of the prediction (a few slices more or fewer at the end are ignored), in the
+            units of the input if it is of the same modality.
         error_map: expected error that `inference.json` wrote next to the prediction.
         through_plane: plane of the slices, "axial", "coronal" or "sagittal".
+
+    Raises:
+        OSError: a file is missing or cannot be read.
+        ValueError: the grids do not belong together.
     """
     thick, affine, low_high = _read(input, through_plane)
-    predicted, predicted_affine, (low, high) = _read(prediction, through_plane, low_high)
+    record = Path(prediction).with_name(f"{stem_of(prediction)}.json")
+    other_scale = json.loads(record.read_text(encoding="utf-8"))["intensity"].get("range")  # of another modality
+    low, high = other_scale or low_high
+    predicted, predicted_affine, _ = _read(prediction, through_plane, (low, high))
     indices = np.arange(len(predicted))
     images = {
         "input": nearest_slices(thick, factor, indices),
@@ -52,7 +65,7 @@ def draw_panel(
         "prediction": predicted,
     }
     if truth is not None:
-        images["truth"], truth_affine, _ = _read(truth, through_plane)
+        images["truth"], truth_affine, _ = _read(truth, through_plane, None if other_scale else low_high)
         if not np.allclose(truth_affine, predicted_affine, atol=1e-3):
             raise ValueError(f"'{truth}' is not on the grid of '{prediction}'; resample it, or omit truth.")
     if not np.allclose(thin_affine(affine, factor), predicted_affine, atol=1e-3):
@@ -77,16 +90,11 @@ def _read(
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
     """Read a scan as a stack in [-1, 1], with its affine and the intensities mapped to -1 and 1.
 
-    For a prediction, `low_high` is the scale of the input.
+    `low_high` are these intensities; `None` for the scan's percentiles.
     """
     scan = read_image(path)
-    volume = scan.voxels
-    stack = to_stack(volume, scan.affine, through_plane)
-    if low_high is None:
-        low_high = percentile_range(volume)
-    elif volume.min() >= 0 and volume.max() <= 1:
-        low_high = (0.0, 1.0)
-    low, high = low_high
+    stack = to_stack(scan.voxels, scan.affine, through_plane)
+    low, high = low_high or percentile_range(scan.voxels)
     return scale_to_unit(stack.slices, low, high), stack.affine, (low, high)
 
 
