@@ -73,6 +73,7 @@ def test_compression_is_seen_in_the_content(tmp_path, kind, compressed):
         (b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "macOS"),
         (bytes(128) + b"DICM\x02\x00\x02\x00UI\x14\x001.2.840.10008.1.3.10", "DICOMDIR.*folder"),
     ],
+    ids=["annex", "annex link", "LFS", "zip", "tar", "bzip2", "web page", "macOS", "DICOMDIR"],
 )
 def test_what_stands_for_a_scan_is_named(tmp_path, content, message):
     (tmp_path / "a.nii.gz").write_bytes(content)
