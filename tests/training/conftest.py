@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -122,13 +124,29 @@ def build_resumable(folder, *, max_epochs, workers=0, scores=None, resume=True, 
 
 @pytest.fixture
 def engines():
-    """The builders above, for test modules that cannot import a conftest."""
+    """The builders above, for test modules that cannot import a conftest; workers end with the test.
+
+    Left to the garbage collector, persistent workers of several trainers are waited for up to a minute.
+    """
+    loaders = []
+
+    def closing(build):
+        @functools.wraps(build)
+        def builder(*args, **options):
+            trainer = build(*args, **options)
+            loaders.append(trainer.data_loader)
+            return trainer
+
+        return builder
 
     class Builders:
-        trainer = staticmethod(build_trainer)
-        resumable = staticmethod(build_resumable)
+        trainer = staticmethod(closing(build_trainer))
+        resumable = staticmethod(closing(build_resumable))
         generator = staticmethod(tiny_generator)
         discriminator = staticmethod(tiny_discriminator)
         loss_of = staticmethod(from_engine(["loss"], first=True))
 
-    return Builders
+    yield Builders
+    for loader in loaders:
+        if loader._iterator is not None:
+            loader._iterator._shutdown_workers()
