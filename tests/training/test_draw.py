@@ -191,6 +191,14 @@ def test_profiles_and_thickness_are_drawn_equally_often():
     assert thickness.min() >= 0.6 and thickness.max() <= 1.3 and np.histogram(thickness, 4, (0.6, 1.3))[0].min() > 190
 
 
+def test_half_of_the_stacks_at_factor_one_are_thick_and_no_others():
+    found = [d["draw"] for d in draws(2000, factors=[1, 2], stack_spacing=6.0)]
+    assert {draw.stack_spacing for draw in found if draw.factor == 2} == {1.0}
+    spacings = np.array([draw.stack_spacing for draw in found if draw.factor == 1])
+    assert np.mean(spacings == 1) == pytest.approx(0.5, abs=0.06)
+    assert np.histogram(spacings[spacings > 1], bins=5, range=(1, 6))[0] == pytest.approx(np.full(5, 80), abs=40)
+
+
 def test_only_slices_of_another_modality_are_turned_and_zoomed():
     found = [d["draw"] for d in draws(1000, rotation=15, zoom=0.2)]
     for d in found:
@@ -269,6 +277,7 @@ def test_a_subject_without_a_usable_modality_is_named_with_its_file_and_what_it_
         ({"thickness": 1.0}, r"thickness is 1.0; it must be \[lowest, highest\]"),
         ({"thickness": ["a", "b"]}, r"thickness is \['a', 'b'\]"),
         ({"profiles": ["hat"]}, "hat"),
+        ({"stack_spacing": 0.5}, "stack_spacing.*0.5"),
         ({"rotation": 181}, "rotation is 181"),
         ({"zoom": 2}, "zoom is 2"),
         ({"gamma": -0.1}, "gamma is -0.1"),

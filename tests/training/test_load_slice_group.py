@@ -44,6 +44,7 @@ def task(path, *, anchor=8, index=9, modality=1, source_modality=0, **changes):
         "offset": index - anchor,
         "profile": None,
         "thickness": None,
+        "stack_spacing": 1.0,
         "window": (0, SHAPE[1], 0, SHAPE[2]),
         "flips": (False, False, False),
         "transposed": False,
@@ -93,6 +94,15 @@ def test_training_anchors_off_the_thick_grid_give_slices_around_them(path):
     image = LoadSliceGroupd()(task(path, index=9, anchor=7))["image"]
     for slice_, center in zip(image.numpy(), slice_centers(7, 4), strict=True):
         np.testing.assert_array_equal(slice_, thick_slices(volume, [center], 4, "gaussian")[0])
+
+
+@pytest.mark.parametrize("profile", ["gaussian", "box"])
+def test_of_a_thick_stack_source_and_target_are_made_thick_alike(path, profile):
+    result = LoadSliceGroupd(profile=profile)(task(path, index=9, anchor=9, factor=1.0, stack_spacing=2.5))
+    for image, center in zip(result["image"].numpy(), (6.5, 9.0, 11.5, 14.0), strict=True):
+        np.testing.assert_array_equal(image, thick_slices(read_volume(path, "t1"), [center], 2.5, profile)[0])
+    np.testing.assert_array_equal(result["label"].numpy(), thick_slices(read_volume(path, "t2"), [9.0], 2.5, profile))
+    assert (result["position"], result["factor"], result["thickness"]) == (0, 1, 1)
 
 
 def test_dropping_reads_the_slices_at_the_centers(path):

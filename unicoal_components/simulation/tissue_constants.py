@@ -34,8 +34,8 @@ class Tissue:
 # 810 ms of Marques et al., NeuroImage 49:1271, 2010, and the 1295 and 886 ms of Rooney's power laws. T2: Stanisz 2005
 # (99 and 69 ms), closer to each other, as in scans; water content: Whittall et al., MRM 37:34, 1997. The deep nuclei
 # are between gray and white matter in Rooney's order, with T2 shortened by iron. CSF's T2 is lower than at rest,
-# because CSF flows. Muscle: Stanisz 2005. The rest (choroid, lesion, fat, marrow, bone) is chosen by visual comparison
-# with scans.
+# because CSF flows. Muscle: Stanisz 2005. Fat's T2 is the long one of echo trains, whose refocusing pulses undo the
+# J coupling. The rest (choroid, lesion, marrow, bone) is chosen by visual comparison with scans.
 TISSUES: Mapping[str, Tissue] = {
     "csf": Tissue(4200.0, 1200.0, 1.0),
     "gray": Tissue(1260.0, 88.0, 0.83),
@@ -49,7 +49,7 @@ TISSUES: Mapping[str, Tissue] = {
     "brainstem": Tissue(900.0, 77.0, 0.74),
     "choroid": Tissue(2200.0, 180.0, 0.90),
     "lesion": Tissue(1650.0, 165.0, 0.83),
-    "fat": Tissue(380.0, 90.0, 0.90),
+    "fat": Tissue(370.0, 130.0, 0.90),
     "muscle": Tissue(1400.0, 47.0, 0.78),
     "marrow": Tissue(550.0, 70.0, 0.45),
     "bone": Tissue(900.0, 20.0, 0.10),

@@ -34,6 +34,7 @@ class SliceDraw:
         offset: distance of the thin slice after its anchor, in thin slices.
         profile: profile of the thick slices; `None` = the loader's.
         thickness: slice thickness over slice spacing; `None` = the loader's.
+        stack_spacing: at factor 1, distance of the slices of source and target, in thin slices.
         window: (top, bottom, left, right) in the slice; may reach outside.
         flips: whether the slices' order, their rows and their columns are reversed.
         transposed: whether rows and columns are exchanged afterwards.
@@ -51,6 +52,7 @@ class SliceDraw:
     offset: float
     profile: str | None
     thickness: float | None
+    stack_spacing: float
     window: Window
     flips: tuple[bool, bool, bool]
     transposed: bool
@@ -91,6 +93,8 @@ class DrawSliceTaskd(Randomizable, Transform):
         phase: "grid": centers of thick slices coincide with thin slices; "random": they are anywhere between them.
         thickness: [lowest, highest] slice thickness over slice spacing, equally likely; `None` = the loader's.
         profiles: names of slice profiles, equally likely; `None` = the loader's.
+        stack_spacing: largest distance of the slices at factor 1, in thin slices: half of those items are from a thick
+            stack, source and target alike, as clinical scans are.
         crop: "random": a random window if the slice is larger than R, inside the foreground box or, if the box is
             smaller, covering it; "center": the middle of the slice. A slice smaller than R is always centered.
         flip: "left_right": mirror the columns in half of the items; "all": the order of the slices, rows and columns,
@@ -125,6 +129,7 @@ class DrawSliceTaskd(Randomizable, Transform):
         phase: str = "grid",
         thickness: Sequence[float] | None = None,
         profiles: Sequence[str] | None = None,
+        stack_spacing: float = 1.0,
         crop: str = "random",
         flip: str = "left_right",
         rotation: float = 0.0,
@@ -168,6 +173,15 @@ class DrawSliceTaskd(Randomizable, Transform):
         self.phase = phase
         self.thickness = None if thickness is None else read_thickness_range(thickness)
         self.profiles = None if profiles is None else [check_profile(profile) for profile in profiles]
+        if (
+            isinstance(stack_spacing, bool)
+            or not isinstance(stack_spacing, int | float)
+            or not 1 <= stack_spacing <= 20
+        ):
+            raise ValueError(
+                f"stack_spacing is {stack_spacing!r}; it must be in [1, 20] thin slices, 1 switches it off"
+            )
+        self.stack_spacing = float(stack_spacing)
         self.crop = crop
         self.flip = flip
         self.rotation, self.zoom = math.radians(rotation), float(zoom)
@@ -199,6 +213,7 @@ class DrawSliceTaskd(Randomizable, Transform):
             offset=self._offset(factor),
             profile=profile,
             thickness=thickness,
+            stack_spacing=self._stack_spacing(factor),
             window=self._window(data["shape"], data["foreground_box"], axis),
             flips=self._flips(axis),
             transposed=bool(self.flip == "all" and self.R.rand() < 0.5),
@@ -232,6 +247,12 @@ class DrawSliceTaskd(Randomizable, Transform):
         """Draw profile and thickness of the thick slices."""
         profile = None if self.profiles is None else self.profiles[self.R.randint(len(self.profiles))]
         return profile, None if self.thickness is None else float(self.R.uniform(*self.thickness))
+
+    def _stack_spacing(self, factor: float) -> float:
+        """Draw the distance of the slices at factor 1, in thin slices."""
+        if self.stack_spacing == 1 or factor != 1 or self.R.rand() < 0.5:
+            return 1.0
+        return float(self.R.uniform(1, self.stack_spacing))
 
     def _flips(self, axis: int) -> tuple[bool, bool, bool]:
         """Draw whether the order of the slices, the rows and the columns are reversed."""

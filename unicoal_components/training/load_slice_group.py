@@ -70,10 +70,12 @@ class LoadSliceGroupd(Transform):
         target = _Slices(file, draw.target, draw, recolored=draw.source == draw.target)
         place = source.shape[0] - 1 - draw.index if draw.flips[0] else draw.index
         anchor = place - draw.offset
-        centers = slice_centers(anchor, draw.factor, size=self.slice_group_size)
+        centers = slice_centers(anchor, draw.factor * draw.stack_spacing, size=self.slice_group_size)
         thickness = self._thickness(draw, file, data["path"])
-        thick = thick_slices(source, centers, thickness, draw.profile or self.thickness.profile)
-        slices = torch.from_numpy(np.concatenate([thick, target[place : place + 1]]))
+        profile = draw.profile or self.thickness.profile
+        given = thick_slices(source, centers, thickness * draw.stack_spacing, profile)
+        wanted = thick_slices(target, [place], draw.stack_spacing, profile)
+        slices = torch.from_numpy(np.concatenate([given, wanted]))
         image, label = _in_plane(slices, draw).split([self.slice_group_size, 1])
         if draw.intensity is not None:
             field = bias_field(draw.intensity.bias, *image.shape[1:])
