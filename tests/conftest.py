@@ -175,6 +175,23 @@ def full_disk(monkeypatch):
     return fill
 
 
+@pytest.fixture
+def unicoal(monkeypatch, caplog):
+    """Run the command in this process, `unicoal("prepare", "--input", folder)`: its exit status and all it said."""
+    from unicoal_components.commands.app import main
+
+    def call(*words):
+        monkeypatch.setattr("sys.argv", ["unicoal", *map(str, words)])
+        caplog.set_level("INFO")
+        try:
+            main()
+        except SystemExit as stop:
+            return (1, stop.code) if isinstance(stop.code, str) else (stop.code, caplog.text)
+        return 0, caplog.text
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def dcm2niix() -> str:
     """The program of this name, from its Python package or the system."""

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from unicoal_components.commands.app import main
 from unicoal_components.files.claim import HOLDER, LOCK, claimed
 
 AFFINE = np.diag([2.0, 2.0, 4.0, 1.0])
@@ -66,19 +65,11 @@ def train(bundle, cohort, tmp_path):
 
 
 @pytest.fixture
-def prepare(monkeypatch, caplog):
+def prepare(unicoal):
     """Run `unicoal prepare`; give its exit status and all it said."""
 
     def call(**options):
-        options = {"workers": 1} | options
-        words = [f"--{name}={value}" for name, value in options.items()]
-        monkeypatch.setattr("sys.argv", ["unicoal", "prepare", *words])
-        caplog.set_level("INFO")
-        try:
-            main()
-        except SystemExit as stop:
-            return (1, stop.code) if isinstance(stop.code, str) else (stop.code, caplog.text)
-        return 0, caplog.text
+        return unicoal("prepare", *(f"--{name}={value}" for name, value in ({"workers": 1} | options).items()))
 
     return call
 

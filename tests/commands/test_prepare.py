@@ -3,13 +3,13 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from unicoal_components.commands.app import main
 from unicoal_components.datasets.datalist import read_datalist, read_modalities
 from unicoal_components.datasets.hdf5 import read_header
 
@@ -19,19 +19,8 @@ AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])
 
 
 @pytest.fixture
-def run(monkeypatch, caplog):
-    """Return a function that runs the command in this process and returns its exit status and log or error."""
-
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["unicoal", "prepare", *map(str, arguments)])
-        caplog.set_level("INFO")
-        try:
-            main()
-        except SystemExit as stop:
-            return (1, stop.code) if isinstance(stop.code, str) else (stop.code, caplog.text)
-        return 0, caplog.text
-
-    return call
+def run(unicoal):
+    return partial(unicoal, "prepare")
 
 
 @pytest.fixture
