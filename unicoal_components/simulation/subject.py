@@ -22,7 +22,7 @@ FINE_TEXTURE = 0.02  # standard deviation of the fine variation of a tissue's T1
 COARSE_TEXTURE, COARSE_KNOTS = 0.08, 15.0  # largest slow variation, and the knot distance of its spline in mm
 BIAS_STRENGTH = (0.05, 0.5)  # range; see `bias_field`
 NOISE_FACTOR = (0.5, 2.0)  # range of a scan's noise relative to the cohort's
-FAT_SUPPRESSED = 0.4  # probability that a scan suppresses fat
+FAT_SUPPRESSED = {"t1": 0.1, "t2": 0.3, "pd": 0.3, "flair": 0.6}  # probability that a scan suppresses fat
 SUPPRESSED_FAT = (0.05, 0.4)  # range of the factor of fat's signal where it is suppressed
 FAT_GAIN = (0.5, 1.3)  # and where it is not: dephasing and the nearness of the coil
 
@@ -178,7 +178,7 @@ def scan(
     streams = dict(zip(MODALITIES, scan_rng.spawn(len(MODALITIES)), strict=True))
     for modality, sequence in sequences.items():
         stream = streams[modality]
-        suppressed = stream.random() < FAT_SUPPRESSED
+        suppressed = stream.random() < FAT_SUPPRESSED[modality]
         fat_gain = stream.uniform(*(SUPPRESSED_FAT if suppressed else FAT_GAIN))
         volume, by_water, by_iron = (np.zeros(shape, np.float32) for _ in range(3))
         for name in present:
