@@ -10,9 +10,10 @@ from unicoal_components.datasets.cases import CaseDataset
 from unicoal_components.datasets.hdf5 import read_volume, write_subject
 from unicoal_components.slices.slice_group import slice_centers, slice_position
 from unicoal_components.slices.slice_profile import PROFILES, thick_slices, thick_volume
-from unicoal_components.training.draw import DrawSliceTaskd, SliceDraw
+from unicoal_components.training.draw import DrawSliceTaskd
 from unicoal_components.training.intensity_draw import IntensityDraw, add_noise, bias_field, shade
 from unicoal_components.training.load_slice_group import LoadSliceGroupd
+from unicoal_components.training.slice_draw import SliceDraw
 
 
 def anchor_of(thin_index, factor):

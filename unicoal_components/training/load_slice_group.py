@@ -16,8 +16,8 @@ from ..keys import BLANK, Keys
 from ..slices.slice_group import slice_centers, slice_position
 from ..slices.slice_profile import thick_slices
 from ..slices.slice_thickness import SliceThickness
-from .draw import SliceDraw, Window
 from .intensity_draw import LEVELS, add_noise, bias_field, shade
+from .slice_draw import SliceDraw, Window
 
 IDENTITY = np.arange(LEVELS, dtype=np.float32) / np.float32(127.5) - np.float32(1)
 """Values of the stored levels if no contrast is drawn."""
