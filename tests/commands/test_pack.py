@@ -14,7 +14,6 @@ from zipfile import ZIP_STORED, ZipFile
 import pytest
 
 import unicoal_components
-from unicoal_components.commands.app import main
 from unicoal_components.commands.pack import pack as pack_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -132,11 +131,8 @@ def test_without_weights_there_are_none(bundles, tmp_path):
         assert not any("/models/" in path for path in content)
 
 
-def test_the_command_logs_name_size_and_checksum(bundles, tmp_path, monkeypatch, caplog):
-    caplog.set_level("INFO")
-    arguments = ["--bundles", "cms,sr", "--folder", str(bundles), "--output", str(tmp_path / "out")]
-    monkeypatch.setattr("sys.argv", ["unicoal", "bundle", "pack", *arguments])
-    main()
+def test_the_command_logs_name_size_and_checksum(bundles, tmp_path, unicoal, caplog):
+    unicoal("bundle", "pack", "--bundles", "cms,sr", "--folder", bundles, "--output", tmp_path / "out")
     for name, said in zip(("cms", "sr"), caplog.messages, strict=True):
         content = (tmp_path / "out" / f"unicoal_{name}_v{version(name)}.zip").read_bytes()
         path = tmp_path / "out" / f"unicoal_{name}_v{version(name)}.zip"

@@ -35,7 +35,7 @@ class Tissue:
 # (99 and 69 ms), closer to each other, as in scans; water content: Whittall et al., MRM 37:34, 1997. The deep nuclei
 # are between gray and white matter in Rooney's order, with T2 shortened by iron. CSF's T2 is lower than at rest,
 # because CSF flows. Muscle: Stanisz 2005. Fat's T2 is the long one of echo trains, whose refocusing pulses undo the
-# J coupling. The rest (choroid, lesion, marrow, bone) is chosen by visual comparison with scans.
+# J coupling; its value, and the rest (choroid, lesion, marrow, bone), are chosen by visual comparison with scans.
 TISSUES: Mapping[str, Tissue] = {
     "csf": Tissue(4200.0, 1200.0, 1.0),
     "gray": Tissue(1260.0, 88.0, 0.83),

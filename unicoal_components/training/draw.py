@@ -112,16 +112,19 @@ class DrawSliceTaskd(Randomizable, Transform):
         for field, value in given.items():
             if value not in choices[field]:
                 raise ValueError(f"{field} is {value!r}; it must be one of {', '.join(map(repr, choices[field]))}")
-        ranges: dict[str, tuple[float, float]] = {
-            "rotation": (rotation, 180),
-            "zoom": (zoom, 1),
-            "gamma": (gamma, 1),
-            "gain": (gain, 1),
+        ranges: dict[str, tuple[float, float, float]] = {
+            "rotation": (rotation, 0, 180),
+            "zoom": (zoom, 0, 1),
+            "gamma": (gamma, 0, 1),
+            "gain": (gain, 0, 1),
+            "bias": (bias, 0, 1),
+            "noise": (noise, 0, 0.5),
+            "contrast": (contrast, 0, 1),
+            "stack_spacing": (stack_spacing, 1, 20),
         }
-        ranges |= {"bias": (bias, 1), "noise": (noise, 0.5), "contrast": (contrast, 1)}
-        for field, (number, limit) in ranges.items():
-            if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= limit:
-                raise ValueError(f"{field} is {number!r}; it must be in [0, {limit}], 0 switches it off")
+        for field, (number, off, limit) in ranges.items():
+            if isinstance(number, bool) or not isinstance(number, int | float) or not off <= number <= limit:
+                raise ValueError(f"{field} is {number!r}; it must be in [{off}, {limit}], {off} switches it off")
         if not (same_modality or cross_modality):
             raise ValueError("same_modality and cross_modality are both false; set at least one of them to true")
         self.same_modality = same_modality
@@ -131,14 +134,6 @@ class DrawSliceTaskd(Randomizable, Transform):
         self.phase = phase
         self.thickness = None if thickness is None else read_thickness_range(thickness)
         self.profiles = None if profiles is None else [check_profile(profile) for profile in profiles]
-        if (
-            isinstance(stack_spacing, bool)
-            or not isinstance(stack_spacing, int | float)
-            or not 1 <= stack_spacing <= 20
-        ):
-            raise ValueError(
-                f"stack_spacing is {stack_spacing!r}; it must be in [1, 20] thin slices, 1 switches it off"
-            )
         self.stack_spacing = float(stack_spacing)
         self.crop = crop
         self.flip = flip

@@ -24,7 +24,9 @@ IDENTITY = np.arange(LEVELS, dtype=np.float32) / np.float32(127.5) - np.float32(
 
 
 class LoadSliceGroupd(Transform):
-    """Read the thick slices of the source and the thin slice of the target that `DrawSliceTaskd` has drawn.
+    """Read the thick slices of the source and the slice of the target that `DrawSliceTaskd` has drawn.
+
+    The target is a thin slice, or, of a thick stack at factor 1 (`stack_spacing`), as thick as the source's.
 
     The result has the network's batch keys only: `image` `(S, R, R)` and `label` `(1, R, R)`, float32 in [-1, 1], -1
     outside the volume; `modality` and `source_modality` (int64 indices); `position`, `factor` and `thickness`
