@@ -2,7 +2,7 @@
 # Make an environment if none is active, then run lint, types and all tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-echo "Lint, types and all tests take about 10 minutes on two cores; tests/<folder> as an argument runs fewer."
+echo "Lint, types and all tests take about 8 minutes on two cores; tests/<folder> as an argument runs fewer."
 . scripts/install.sh ".[test]"
 ruff check .
 ruff format --check .

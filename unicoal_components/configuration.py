@@ -58,16 +58,18 @@ def check_config() -> None:
     bases = [
         json.loads(path.read_text(encoding="utf-8")) for path in map(folder.joinpath, BASE_FILES) if path.is_file()
     ]
-    if "network_def" not in parser:
+    config = parser.get()  # asked for a key that is not there, the parser looks for similar ones
+    if "network_def" not in config:
         raise ValueError(
             f"'{files[-1] if files else folder}' is an overlay, which only changes values. Give it after the bundle's "
             f"own: --config_file \"['{folder / BASE_FILES[0]}','{files[-1] if files else 'overlay.json'}']\"."
         )
     _take_as_typed(parser, defaults={name: value for base in bases for name, value in base.items()})
-    check_keys(_keys(parser.get()), MONAI_KEYS.union(_tracking_keys(), *map(_keys, bases)), folder=folder)
+    config = parser.get()
+    check_keys(_keys(config), MONAI_KEYS.union(_tracking_keys(), *map(_keys, bases)), folder=folder)
     for base in bases:
         for name in _user_names(base):
-            check_kind(name, parser.get(name), default=base[name])
+            check_kind(name, config.get(name), default=base[name])
     _check_places(parser)
 
 
@@ -93,7 +95,7 @@ def _take_as_typed(parser: ConfigParser, *, defaults: Mapping[str, Any]) -> None
 def _check_places(parser: ConfigParser) -> None:
     """Check input and output folder, which errors are reported into from then on."""
     output_dir = parser.get_parsed_content("output_dir")
-    images: Any = parser.get_parsed_content("input") if "input" in parser else None
+    images: Any = parser.get_parsed_content("input") if "input" in parser.get() else None
     if _is_command():
         hidden = _paths_of(images) if images is not None and parser.get("deidentify") is True else ()
         report_errors(folder=output_dir, debug=parser.get("debug") is True, hidden=hidden)

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 NETWORK = {
     "resolution": 32,
     "core_resolution": 16,
-    "num_layers": 6,
+    "num_layers": 4,
     "channel_base": 256,
     "channel_max": 8,
     "w_dim": 16,

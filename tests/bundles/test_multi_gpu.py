@@ -14,7 +14,8 @@ KEEP = "$torch.save(@{}.state_dict(), @output_dir + '/{}_' + str(torch.distribut
 RUN = """
 import json, sys
 import monai.bundle
-monai.bundle.run(**json.loads(sys.argv[1]))
+for options in sys.argv[1:]:
+    monai.bundle.run(**json.loads(options))
 """
 CASES = [("t1", "t1", 4), ("t1", "t2", 1), ("t2", "t1", 2.5)]
 TEST_CASES = [dict(zip(("source", "target", "factor"), case, strict=True)) for case in CASES]
@@ -26,7 +27,7 @@ def ran(tmp_path_factory, bundle_class, elsewhere, cohort):
 
     Returns:
         the folder of a training of one epoch and, after a restart, a second one, with the evaluation of its weights in
-        two processes; what the first launch said; what the other two said.
+        two processes; what the first launch said; what the second one said.
     """
     bundle, folder = bundle_class("unified"), tmp_path_factory.mktemp("trained")
     paths = {"dataset_dir": cohort, "output_dir": folder / "output", "ckpt_path": folder / "model.pt"}
@@ -39,17 +40,17 @@ def ran(tmp_path_factory, bundle_class, elsewhere, cohort):
     steps = ["$@check", "$@train::trainer.run()", *(KEEP.format(name, name) for name in ("network", "average"))]
     common = bundle.network | bundle.training | {name: str(path) for name, path in paths.items()} | {"batch_size": 2}
     common |= {"bundle_root": str(bundle.root)}
-    second = {"max_epochs": 2, "run": steps, "validation_cases": TEST_CASES[:1]}
+    # both in one launch and one process group: a second group may meet the addresses of the first, and wait for ever
+    second = {"max_epochs": 2, "run": steps, "validation_cases": TEST_CASES[:1], "finalize": []}
     runs = [
         {"config_file": [str(bundle.configs / f"{name}.json") for name in ("train", *overlays)]} | common | more
         for overlays, more in (
             (["multi_gpu_train"], second),
-            (["evaluate", "multi_gpu_evaluate"], {"test_cases": TEST_CASES}),
+            (["evaluate", "multi_gpu_evaluate"], {"test_cases": TEST_CASES, "initialize": []}),
         )
     ]
-    # a launch each: a second process group in one launch may meet the addresses of the first, and wait for ever
-    outputs = [succeeded(bundle.python(*TORCHRUN, str(folder / "run.py"), json.dumps(run))) for run in runs]
-    return folder, *said, "".join(outputs)
+    said.append(succeeded(bundle.python(*TORCHRUN, str(folder / "run.py"), *map(json.dumps, runs))))
+    return folder, *said
 
 
 def succeeded(process):

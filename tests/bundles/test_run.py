@@ -97,17 +97,13 @@ def test_two_epochs_and_two_in_a_process_after_it_are_four_to_the_bit_with_and_w
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     first, second = tmp_path / "first", tmp_path / "second"
-
-    def in_its_own_process(**options):
-        process = run("train", **training(cohort, first), num_workers=2, elsewhere=elsewhere, **options)
-        assert process.returncode == 0, process.stderr[-3000:]
-        return process.stdout
-
-    in_its_own_process(max_epochs=2)
+    run_here("train", **training(cohort, first), max_epochs=2, num_workers=2, elsewhere=elsewhere)
     shutil.copytree(first, second)
-    said = [in_its_own_process(max_epochs=4)]
+    process = run("train", **training(cohort, first), max_epochs=4, num_workers=2, elsewhere=elsewhere)
+    assert process.returncode == 0, process.stderr[-3000:]
+    caplog.clear()
     run_here("train", **training(cohort, second), max_epochs=4, num_workers=0, elsewhere=elsewhere)
-    said.append(caplog.text)
+    said = [process.stdout, caplog.text]
     for folder, words in zip((first, second), said, strict=True):
         assert "epoch 3 of 4 comes next" in words
         for name in ("model.pt", "output/checkpoint.pt"):

@@ -47,7 +47,7 @@ class SeededSlices(Dataset):
 
 def tiny_generator(seed=0, **options):
     torch.manual_seed(seed)
-    sizes = {"channel_base": 128, "channel_max": 8, "num_layers": 6, "w_dim": 16, "image_style_dim": 16, "z_dim": 8}
+    sizes = {"channel_base": 128, "channel_max": 8, "num_layers": 4, "w_dim": 16, "image_style_dim": 16, "z_dim": 8}
     return Generator(resolution=RESOLUTION, num_modalities=2, **{**sizes, **options})
 
 

@@ -110,5 +110,5 @@ def test_all_modulated_layers_and_mappings_of_the_generator_are_followed(engines
     buffers = dict(generator.named_buffers())
     magnitudes = [value for key, value in buffers.items() if key.endswith("magnitude_ema")]
     averages = [value for key, value in buffers.items() if key.endswith("w_avg")]
-    assert len(magnitudes) == 6 + 7 and len(averages) == 2
+    assert len(magnitudes) == 4 + 5 and len(averages) == 2
     assert all(value != 1 for value in magnitudes) and all(value.abs().sum() > 0 for value in averages)
