@@ -5,7 +5,7 @@ from scipy.signal import firwin, freqz, kaiser_atten, kaiser_beta
 from scipy.signal.windows import kaiser
 
 from unicoal_components.networks.schedule import layer_table
-from unicoal_components.signal.filters import design_lowpass, gaussian_taps
+from unicoal_components.signal.filters import design_lowpass, flat_lowpass, gaussian_taps
 
 DESIGNS = [
     {"taps": 12, "cutoff": 2.0, "half_width": 6.0, "sampling_rate": 32},
@@ -30,6 +30,19 @@ def test_the_lowpass_is_symmetric_and_keeps_constants(design):
     assert taps.dtype == torch.float32
     assert torch.allclose(taps, taps.flip(0), atol=1e-7)
     assert taps.sum().item() == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_the_flat_lowpass_has_its_closed_form(order):
+    frequencies = np.linspace(0, np.pi, 9)
+    _, amplitude = freqz(flat_lowpass(order=order).double().numpy(), worN=frequencies)
+    np.testing.assert_allclose(np.abs(amplitude), 1 - np.sin(frequencies / 2) ** (2 * order), atol=1e-6)
+
+
+def test_the_flat_lowpass_of_order_1_is_binomial_and_0_is_refused():
+    assert flat_lowpass(order=1).tolist() == [0.25, 0.5, 0.25]
+    with pytest.raises(ValueError, match="order must be at least 1, got 0"):
+        flat_lowpass(order=0)
 
 
 @pytest.mark.parametrize("row", [0, 4, 9, 13])

@@ -177,7 +177,7 @@ class Generator(nn.Module):
         if detail_channels:
             sizes: Any = {"channels": detail_channels, "num_blocks": detail_blocks, "num_modalities": num_modalities}
             sizes["error_output"] = error_output
-            self.across = DetailPath(in_channels=num_images + 1, output_scale=ACROSS_SCALE, **sizes)
+            self.across = DetailPath(in_channels=num_images + 1, output_scale=ACROSS_SCALE, smooth=True, **sizes)
             self.within = WithinPath(in_channels=in_channels + 1, **sizes) if residual else None
         for module in self.modules():
             if isinstance(module, AliasFreeLayer):

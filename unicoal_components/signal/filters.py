@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from scipy.signal import firwin
 from torch import Tensor
 
@@ -35,6 +36,31 @@ def design_lowpass(*, taps: int, cutoff: float, half_width: float, sampling_rate
     return torch.as_tensor(
         firwin(numtaps=taps, cutoff=cutoff, width=2 * half_width, fs=sampling_rate), dtype=torch.float32
     )
+
+
+def flat_lowpass(*, order: int) -> Tensor:
+    """Design the filter of amplitude 1 - (1 - cos²(ω/2))^n at ω radians per sample.
+
+    It is 0 at the Nyquist frequency and maximally flat at 0, so that it removes a grid of every other pixel and little
+    else; 1/4 1/2 1/4 for n = 1.
+
+    Args:
+        order: n, ≥ 1.
+
+    Returns:
+        Taps `(2 n + 1,)` that sum to 1, float32.
+
+    Raises:
+        ValueError: `order` is below 1.
+    """
+    if order < 1:
+        raise ValueError(f"order must be at least 1, got {order}")
+    removed = torch.ones(1, dtype=torch.float64)
+    for _ in range(order):  # convolve with the taps of 1 - cos²(ω/2) = sin²(ω/2)
+        removed = 0.5 * F.pad(removed, (1, 1)) - 0.25 * (F.pad(removed, (0, 2)) + F.pad(removed, (2, 0)))
+    taps = -removed
+    taps[order] += 1
+    return taps.float()
 
 
 def gaussian_taps(sigma: float) -> Tensor:
