@@ -4,8 +4,14 @@ import pytest
 import torch
 
 from unicoal_components.networks.generator import Generator
+from unicoal_components.networks.grid_filter import GridFilter
 from unicoal_components.networks.predicted_error import ERROR_RANGE, ERROR_START
-from unicoal_components.networks.residual import add_to_interpolation, interpolate_slices, nearer_first
+from unicoal_components.networks.residual import (
+    add_to_interpolation,
+    between_anything,
+    interpolate_slices,
+    nearer_first,
+)
 
 TINY = {"resolution": 32, "num_modalities": 3, "channel_base": 128, "channel_max": 8, "num_layers": 5, "w_dim": 12}
 TINY |= {"image_style_dim": 10, "z_dim": 6, "encoder_embedding_dim": 5}
@@ -52,7 +58,7 @@ def test_all_is_off_by_default():
 
 
 @pytest.mark.parametrize("options", [{}, {"core_resolution": 16, "interpolated_input": True, "residual": True}])
-def test_the_detail_path_starts_without_effect(options):
+def test_the_detail_path_starts_without_effect_but_for_the_grid_filter(options):
     without, network = make(**options), make(**options, **DETAIL)
     state = without.state_dict()
     added = {name: value for name, value in network.state_dict().items() if name.startswith(PATHS)}
@@ -60,7 +66,8 @@ def test_the_detail_path_starts_without_effect(options):
     assert any(name.startswith("within.") for name in added) == bool(options.get("residual"))
     network.load_state_dict(state | added)
     across = GIVEN | {"same_modality": torch.zeros(3)}
-    assert torch.equal(network(IMAGE, **across), without(IMAGE, **across))
+    filtered = GridFilter()(without(IMAGE, **across), between_anything(IMAGE))
+    torch.testing.assert_close(network(IMAGE, **across), filtered)
     assert not torch.allclose(loud(network)(IMAGE, **GIVEN), without(IMAGE, **GIVEN))
 
 
@@ -78,7 +85,8 @@ def test_across_modalities_the_detail_path_sees_input_interpolation_and_alias_fr
     output = network(IMAGE, **(GIVEN | {"same_modality": across}))
     between = interpolate_slices(IMAGE, position)
     assert torch.equal(seen["images"], torch.cat([IMAGE, between, seen["output"]], dim=1))
-    expected = add_to_interpolation(seen["output"] + seen["added"], IMAGE, interpolated=between, same=across)
+    filtered = GridFilter()(seen["output"] + seen["added"], between_anything(IMAGE))
+    expected = add_to_interpolation(filtered, IMAGE, interpolated=between, same=across)
     torch.testing.assert_close(output, expected)
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from ..keys import BLANK
-from ..signal.filters import design_lowpass, flat_lowpass
+from ..signal.filters import design_lowpass
 from ..signal.resampling import downsample, upsample
 from .layers import LRELU_SLOPE, EqualizedLinear
 from .mapping import NUM_OCTAVES, position_waves
@@ -18,9 +18,6 @@ FOLD = 2
 TAPS = 12
 STOPBAND = 2**0.3
 """Half width of the transition over the cutoff, as in the last layers of the alias-free schedule."""
-
-SMOOTH_ORDER = 3
-"""Of the filter against the grid of the pixel blocks; the lowest that worsened no pair of modalities (measured)."""
 
 OUTPUT_SCALE = 0.1
 BLOCK_SCALE = 0.3
@@ -99,16 +96,12 @@ class DetailPath(nn.Module):
         num_modalities: number of modalities M of the conditions.
         others: number of further conditions, see `ConditionEmbedding`.
         output_scale: scale of the last layer's output; about the size of the detail to predict.
-        smooth: remove the grid that the four pixels of a block, computed by separate channels, leave in the output
-            (Odena et al. 2016), by `flat_lowpass`; and with it the finest detail.
         error_output: predict the error's scale as a second image, by a head on the detached features, so that its
             training has no effect on the first image.
 
     Raises:
         ValueError: if there are no channels or no blocks.
     """
-
-    taps: Tensor | None
 
     def __init__(
         self,
@@ -119,7 +112,6 @@ class DetailPath(nn.Module):
         num_modalities: int,
         others: int = 0,
         output_scale: float = OUTPUT_SCALE,
-        smooth: bool = False,
         error_output: bool = False,
     ) -> None:
         super().__init__()
@@ -129,7 +121,6 @@ class DetailPath(nn.Module):
                 "detail_channels 0 to leave it out"
             )
         self.output_scale = output_scale
-        self.register_buffer("taps", flat_lowpass(order=SMOOTH_ORDER) if smooth else None, persistent=False)
         self.conditions = ConditionEmbedding(num_modalities=num_modalities, others=others)
         self.head = nn.Conv2d(in_channels * FOLD**2, channels, kernel_size=3, padding=1)
         self.blocks = nn.ModuleList(
@@ -160,10 +151,10 @@ class DetailPath(nn.Module):
         x = self.head(F.pixel_unshuffle(images - BLANK, FOLD))  # the convolutions' padding, 0, is blank
         for block in self.blocks:
             x = block(x, condition)
-        made = self.output_scale * F.pixel_shuffle(self.tail(x), FOLD)
-        if self.error_tail is not None:
-            made = torch.cat([made, F.pixel_shuffle(self.error_tail(x.detach()), FOLD)], dim=1)
-        return made if self.taps is None else downsample(made, self.taps, factor=1, padding=SMOOTH_ORDER)
+        detail = self.output_scale * F.pixel_shuffle(self.tail(x), FOLD)
+        if self.error_tail is None:
+            return detail
+        return torch.cat([detail, F.pixel_shuffle(self.error_tail(x.detach()), FOLD)], dim=1)
 
 
 def _silent(layer: nn.Module) -> nn.Module:

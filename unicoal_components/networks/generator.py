@@ -10,11 +10,12 @@ from .alias_free import AliasFreeLayer
 from .contrast import ContrastCurve
 from .detail import DetailPath, HalfResolution
 from .encoder import Encoder
+from .grid_filter import GridFilter
 from .inputs import check_error_output, complete_inputs
 from .mapping import MappingNetwork
 from .plain_filters import FILTERS, set_plain_filters
 from .predicted_error import scale_of_error
-from .residual import add_to_interpolation, interpolate_slices
+from .residual import add_to_interpolation, between_anything, interpolate_slices
 from .schedule import LOWEST_RESOLUTION, check_resolution
 from .synthesis import Synthesis
 from .torchscript import ScriptableGenerator
@@ -172,12 +173,13 @@ class Generator(nn.Module):
             skip_resolution=skip_resolution,
         )
         self.contrast = ContrastCurve(num_modalities=num_modalities) if contrast_curve else None
+        self.grid_filter = GridFilter()
         self.across: DetailPath | None = None
         self.within: WithinPath | None = None
         if detail_channels:
             sizes: Any = {"channels": detail_channels, "num_blocks": detail_blocks, "num_modalities": num_modalities}
             sizes["error_output"] = error_output
-            self.across = DetailPath(in_channels=num_images + 1, output_scale=ACROSS_SCALE, smooth=True, **sizes)
+            self.across = DetailPath(in_channels=num_images + 1, output_scale=ACROSS_SCALE, **sizes)
             self.within = WithinPath(in_channels=in_channels + 1, **sizes) if residual else None
         for module in self.modules():
             if isinstance(module, AliasFreeLayer):
@@ -283,7 +285,7 @@ class Generator(nn.Module):
         if self.across is not None:
             # detached, so that the refinement does not change the training of the alias-free part
             made = self.across(torch.cat([seen, output.detach()], dim=1), modality, position, acquisition)
-            output = output + made[:, :1]
+            output = self.grid_filter(output + made[:, :1], between_anything(image))
             error = scale_of_error(made[:, 1:])
         if self.residual:
             output = add_to_interpolation(output, image, interpolated=interpolated, same=same)
