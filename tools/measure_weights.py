@@ -85,7 +85,7 @@ class Measurement:
     def __init__(self, network: nn.Module, *, modalities: Sequence[str], resolution: int, step: int) -> None:
         self.network, self.modalities, self.step = network.eval(), list(modalities), step
         self.with_error = bool(getattr(network, "error_output", False))
-        self.inferer = VolumeInferer(resolution=resolution, with_error=self.with_error)
+        self.inferer = VolumeInferer(resolution=resolution, context=True, with_error=self.with_error)
 
     @classmethod
     def of_bundle(cls, bundle: Path, *, weights: str | None, step: int) -> "Measurement":

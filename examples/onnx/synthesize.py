@@ -65,8 +65,34 @@ def predict(network, seen, given, facts, factor):
     padded = np.pad(seen, [(half - 1, half), (0, 0), (0, 0)], constant_values=-1)
     for below, _, position in places(len(seen), factor, facts):
         told = {**given, "position": np.array([position], np.float32)}
-        images.append(run(network, padded[below : below + 2 * half], told, facts["windows"]))
+        images.append(in_context(network, padded[below : below + 2 * half], told, facts).clip(-1, 1))
     return np.array(images)
+
+
+def in_context(network, group, given, facts):
+    """Return the slice (H, W) at a position in a slice group (S, H, W), as bright as a look at the whole tells."""
+    fine, window, context = run(network, group, given, facts["windows"]), facts["windows"]["size"], facts["context"]
+    if given["source"] == given["target"] or max(fine.shape) <= context["wide"] * window:
+        return fine
+    zoom = max(window / max(fine.shape), context["smallest"])
+    reduce, enlarge, blur = zip(
+        *(matrices(n, round(zoom * n), context["blur"] * window) for n in fine.shape), strict=True
+    )
+    small = (reduce[0] @ group @ reduce[1].T).astype(np.float32)
+    coarse = enlarge[0] @ run(network, small, given, facts["windows"]) @ enlarge[1].T
+    middle = len(group) // 2
+    inside = (group[middle - 1 : middle + 1] > -1).any(0)
+    weight = (blur[0] @ inside @ blur[1]).clip(np.finfo(np.float32).tiny)
+    return fine + inside * (blur[0] @ (inside * (coarse - fine)) @ blur[1]) / weight
+
+
+def matrices(size, few, sigma):
+    """Return the matrices that average `size` pixels to `few`, interpolate them back, and blur `size` pixels."""
+    step, pixel, start = size / few, np.arange(size), size / few * np.arange(few)[:, None]
+    reduce = (np.minimum(start + step, pixel + 1) - np.maximum(start, pixel)).clip(0) / step
+    center = ((pixel[:, None] + 0.5) / step - 0.5).clip(0, few - 1)
+    enlarge = (1 - abs(center - np.arange(few))).clip(0)
+    return reduce, enlarge, np.exp(-((pixel - pixel[:, None]) ** 2) / (2 * sigma**2))
 
 
 def run(network, group, given, windows):
@@ -85,7 +111,7 @@ def run(network, group, given, windows):
         total[here] += weight * made
         weights[here] += weight
     top, left = (n // 2 for n in missing)
-    return (total / weights)[top : top + height, left : left + width].clip(-1, 1)
+    return (total / weights)[top : top + height, left : left + width]
 
 
 if __name__ == "__main__":

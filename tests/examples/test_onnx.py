@@ -98,8 +98,15 @@ def save_scan(tmp_path):
         ((30, 4, 50), "LAI", (0.8, 3, 0.9), "t2", "t2", 4),
         ((5, 20, 34), "SRP", (1, 1, 1), "flair", "t1", 1),
         ((3, 33, 20), "RIP", (4, 1.3, 1), "t1", "flair", 3),
+        ((61, 44, 4), "RAS", (1, 1.2, 4), "t1", "t2", 2),
     ],
-    ids=["axial, super-resolution", "coronal, super-resolution", "isotropic, synthesis", "sagittal, both"],
+    ids=[
+        "axial, super-resolution",
+        "coronal, super-resolution",
+        "isotropic, synthesis",
+        "sagittal, both",
+        "wide, both",
+    ],
 )
 def test_it_makes_what_the_bundle_makes(
     bundle, session, lively_weights, save_scan, tmp_path, shape, axes, spacing, source, target, factor
@@ -136,6 +143,7 @@ def test_what_the_file_tells_are_the_values_of_the_bundle(loaded):
     assert facts["in_plane_spacing"]["range"] == config["in_plane_spacing"]
     assert facts["thickness"]["range"] == config["training_range"]["relative_thickness"]
     assert facts["windows"]["overlap"] == config["inferer"]["overlap"]
+    assert config["inferer"]["context"]
     assert facts["output"]["another_modality"] == config["synthesis_range"]
 
 

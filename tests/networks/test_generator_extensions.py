@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from unicoal_components.networks.generator import Generator
-from unicoal_components.networks.grid_filter import GridFilter
 from unicoal_components.networks.predicted_error import ERROR_RANGE, ERROR_START
 from unicoal_components.networks.residual import (
     add_to_interpolation,
@@ -12,6 +11,7 @@ from unicoal_components.networks.residual import (
     interpolate_slices,
     nearer_first,
 )
+from unicoal_components.signal.grid_filter import GridFilter
 
 TINY = {"resolution": 32, "num_modalities": 3, "channel_base": 128, "channel_max": 8, "num_layers": 5, "w_dim": 12}
 TINY |= {"image_style_dim": 10, "z_dim": 6, "encoder_embedding_dim": 5}

@@ -15,6 +15,7 @@ from ..geometry.pixel_size import TOLERANCE
 from ..keys import BLANK
 from ..scans.intensity import PERCENTILES
 from ..slices.slice_group import SNAP
+from .context import BLUR, SMALLEST, WIDE
 from .load_stack import FAINTEST
 from .task import MARGIN
 
@@ -144,6 +145,16 @@ def description_of(config: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
             "overlap": config["inferer"]["overlap"],
             "sigma": 0.125,
             "floor": 1e-3,
+        },
+        "context": {
+            "does": "Another modality, if the longer side L of the slice is above `wide` times the window: predict the "
+            "group reduced by max(window / L, `smallest`), rounded to whole pixels, too (each pixel the mean of what "
+            "it covers), enlarge this linearly, take the difference to the slice where one of the two middle slices "
+            "of the group is not blank, blur it inside there by a Gaussian of standard deviation `blur` times the "
+            "window, and add it.",
+            "wide": WIDE,
+            "smallest": SMALLEST,
+            "blur": BLUR,
         },
         "planes": {
             "does": "Another modality at factor 1, if the slices are as far apart as pixels may be (and `margin` as "

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from ..files.scratch import release, scratch_array
 from ..keys import BLANK
 from ..slices.slice_group import check_factor, thin_depths
+from .context import predict_in_context
 from .memory_fallback import MemoryFallback
 from .windows import PRECISIONS, predict_windows
 
@@ -57,6 +59,8 @@ class VolumeInferer(Inferer):
         slice_group_size: thick slices in a group, even (the paper's network: 4).
         batch_size: slices (or windows) in one call of the network.
         overlap: overlap of adjacent windows as a fraction of their size, in [0, 1).
+        context: across modalities, take the coarse brightness of slices much larger than a window from a prediction of
+            the whole slice, see `predict_in_context`.
         precision: "float32", or "bfloat16" for the dense convolutions if the device supports it: faster, with about
             50 dB or more relative to float32.
         whole_batches: fill the last batch, so that a compiled network always gets the same shape.
@@ -81,6 +85,7 @@ class VolumeInferer(Inferer):
         slice_group_size: int = 4,
         batch_size: int = 8,
         overlap: float = 0.25,
+        context: bool = False,
         precision: str = "float32",
         whole_batches: bool = False,
         scratch_dir: str | None = None,
@@ -106,6 +111,7 @@ class VolumeInferer(Inferer):
         self.slice_group_size = slice_group_size
         self.batch_size = batch_size
         self.overlap = overlap
+        self.context = context
         self.precision = precision
         self.whole_batches = whole_batches
         self.scratch_dir = scratch_dir
@@ -240,7 +246,11 @@ class VolumeInferer(Inferer):
         positions = torch.as_tensor(depths - anchors, dtype=stack.dtype, device=stack.device)
         how: dict[str, Any] = {"resolution": self.resolution, "batch_size": batch_size, "overlap": self.overlap}
         how |= {"precision": self.precision, "whole_batches": self.whole_batches, "with_error": self.with_error}
-        predicted = [predict_windows(groups, positions, network, one, **how) for one in conditions]
+        predict: Callable[..., Tensor] = partial(predict_windows, positions=positions, network=network, **how)
+        same = conditions[0]["same_modality"]
+        if self.context and (same is None or not bool(same)):
+            predict = partial(predict_in_context, predict=predict, resolution=self.resolution)
+        predicted = [predict(groups, conditions=one) for one in conditions]
         samples = [sample[:, 0].clamp(-1, 1) for sample in predicted]
         if not all(bool(sample.isfinite().all()) for sample in predicted):
             raise ValueError(

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..signal.grid_filter import GridFilter
 from .alias_free import AliasFreeLayer
 from .contrast import ContrastCurve
 from .detail import DetailPath, HalfResolution
 from .encoder import Encoder
-from .grid_filter import GridFilter
 from .inputs import check_error_output, complete_inputs
 from .mapping import MappingNetwork
 from .plain_filters import FILTERS, set_plain_filters
@@ -59,8 +59,8 @@ class Generator(nn.Module):
         contrast_curve: across modalities, add to a curve of the interpolation's intensities, one for each pair of
             modalities (not official); needs `residual`.
         detail_channels: features of a detail path at half resolution, which gets the input and the alias-free output,
-            is modulated by the same conditions, and adds to that output; with `residual` another path predicts, without
-            the alias-free part, what the interpolation lacks (not official); 0 for none.
+            is modulated by the same conditions, and adds to that output, which `GridFilter` smooths; with `residual`
+            another path predicts, without the alias-free part, what the interpolation lacks (not official); 0 for none.
         detail_blocks: number of residual blocks of the detail paths.
         error_output: let the detail paths predict the scale of the output's error, see `forward` (not official).
         checkpointing: recompute activations in training: less memory, a little more time, the same result.
@@ -264,9 +264,8 @@ class Generator(nn.Module):
         z, modality, position, same, acquisition = given
         same = same if self.within is None else torch.zeros_like(same)
         classes = torch.cat([modality, same], dim=1) if self.residual else modality
-        interpolated = image[:, :1]  # not used
-        if self.residual or self.interpolated_input:
-            interpolated = interpolate_slices(image, position)
+        needed = self.residual or self.interpolated_input
+        interpolated = interpolate_slices(image, position) if needed else image[:, :1]
         seen = torch.cat([image, interpolated], dim=1) if self.interpolated_input else image
         w = self.mapping(
             z=z, modality=classes, position=position, acquisition=acquisition, truncation_psi=truncation_psi

@@ -1,7 +1,7 @@
 import torch
 
-from unicoal_components.networks.grid_filter import GridFilter
 from unicoal_components.signal.filters import flat_lowpass
+from unicoal_components.signal.grid_filter import GridFilter
 
 D, H = 24, 28
 

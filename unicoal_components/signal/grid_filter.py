@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from ..keys import BLANK
-from ..signal.filters import flat_lowpass
-from ..signal.resampling import downsample
+from .filters import flat_lowpass
+from .resampling import downsample
 
 ORDER = 3
 """The lowest order that lowered the PSNR of no pair of modalities (measured)."""
