@@ -53,6 +53,15 @@ def test_a_scan_outside_of_the_training_range_gives_a_warning(item, caplog):
     assert SetTaskd(**SR, factor=8)(item)[SCAN].scan.warnings == item[SCAN].scan.warnings
 
 
+def test_at_a_factor_of_1_the_slices_may_be_as_far_apart_as_those_of_the_training(item):
+    trained = {"slice_spacing": [0.9, 1.1], "stack_spacing": [0.9, 6]}  # the scan's are 5 mm apart
+    synthesis = SR | {"target_modality": "t2", "factor": 1}
+    assert LoadedScan.from_item(SetTaskd(**synthesis, training_range=trained)(item)).warnings == ()
+    trained["stack_spacing"] = [0.9, 4]
+    (warning,) = LoadedScan.from_item(SetTaskd(**synthesis, training_range=trained)(item)).warnings
+    assert "stack spacing of 5 mm" in warning and "0.9 to 4 mm" in warning
+
+
 def test_a_training_range_with_an_unknown_name_is_refused():
     with pytest.raises(ValueError, match=r"training_range has \['pixels'\]; it may have \['factor', 'slice_spacing'"):
         SetTaskd(**SR, training_range={"pixels": [1, 2]})

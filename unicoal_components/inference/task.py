@@ -128,9 +128,8 @@ class SetTaskd(Transform):
         if self.output_spacing is not None:
             factor = factor_for(spacing, self.output_spacing, scan.path)
         thickness = 1.0 if factor == 1 or scan.slice_thickness is None else scan.slice_thickness / spacing
-        warnings = self.training_range.doubts(
-            factor=factor, slice_spacing=spacing / factor, relative_thickness=thickness
-        )
+        distance = {"stack_spacing": spacing} if factor == 1 else {"slice_spacing": spacing / factor}
+        warnings = self.training_range.doubts(factor=factor, **distance, relative_thickness=thickness)
         for warning in warnings:
             logger.warning("scan '%s': %s.", scan.path, warning)
         task = {Keys.MODALITY: self.target, Keys.SOURCE_MODALITY: self.source, Keys.FACTOR: factor}

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-UNITS = {"factor": "", "slice_spacing": " mm", "relative_thickness": ""}
+UNITS = {"factor": "", "slice_spacing": " mm", "stack_spacing": " mm", "relative_thickness": ""}
 """Quantities with a range, and their units."""
 
 ERROR = "expected_error"
@@ -18,8 +18,8 @@ class TrainingRange:
     """Comparison of scans with the training data.
 
     Args:
-        values: [smallest, largest] "factor"; "slice_spacing" of the thin slices in mm; "relative_thickness", slice
-            thickness over slice spacing; and {"same": ..., "cross": ...} "expected_error" within a modality and between
+        values: [smallest, largest] "factor"; "slice_spacing" of the thin slices in mm; "stack_spacing" of the slices at
+            a factor of 1 in mm; "relative_thickness", slice thickness over slice spacing; and {"same": ..., "cross": ...} "expected_error" within a modality and between
             two, as a fraction of the intensity range. Missing values and `None` are unknown and not compared.
 
     Raises:
