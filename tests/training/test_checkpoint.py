@@ -64,14 +64,15 @@ def test_four_epochs_are_two_and_a_restart_and_two_to_the_bit(engines, tmp_path,
     assert_same(best, torch.load(tmp_path / "whole" / "model.pt", weights_only=True))
 
 
-def test_weights_that_were_there_are_kept_once_with_their_record(engines, tmp_path):
+@pytest.mark.parametrize("resume", [True, False])
+def test_weights_that_were_there_are_kept_once_with_their_record(engines, tmp_path, resume):
     model, kept = tmp_path / "models" / "model.pt", tmp_path / "models" / "model_before.pt"
     model.parent.mkdir()
     model.write_bytes(b"shipped")
     write_record(model, subjects={}, images_seen=0)
     record = model.with_suffix(".training.json").read_bytes()
     for name in ("first", "second"):
-        run(engines, tmp_path / name, max_epochs=1, scores=[1.0], model_path=str(model))
+        run(engines, tmp_path / name, max_epochs=1, scores=[1.0], model_path=str(model), resume=resume)
         assert model.read_bytes() != b"shipped"
         assert kept.read_bytes() == b"shipped" and kept.with_suffix(".training.json").read_bytes() == record
 

@@ -127,10 +127,10 @@ class ResumeCheckpoint:
             self._restore(trainer, read_weights(self.path))
         elif found:
             logger.warning("resume is false: %s will be overwritten at the end of the first epoch", self.path)
-        elif self.resume:
+        else:
             logger.info("No checkpoint in %s: training starts at epoch 1", self.path.parent)
-            if rank() == 0:
-                keep_earlier_weights(self.model_path)
+        if rank() == 0 and not (found and self.resume):
+            keep_earlier_weights(self.model_path)
 
     def _save(self, trainer: Any) -> None:
         """Write the best model first: if the process dies in between, the repeated epoch finds the same best again."""
