@@ -19,8 +19,9 @@ class TrainingRange:
 
     Args:
         values: [smallest, largest] "factor"; "slice_spacing" of the thin slices in mm; "stack_spacing" of the slices at
-            a factor of 1 in mm; "relative_thickness", slice thickness over slice spacing; and {"same": ..., "cross": ...} "expected_error" within a modality and between
-            two, as a fraction of the intensity range. Missing values and `None` are unknown and not compared.
+            a factor of 1 in mm; "relative_thickness", slice thickness over slice spacing; and {"same": ..., "cross":
+            ...} "expected_error" within a modality and between two, as a fraction of the intensity range. Missing
+            values and `None` are unknown and not compared.
 
     Raises:
         ValueError: a name is unknown, or a value does not have this form.
