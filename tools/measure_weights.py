@@ -55,7 +55,8 @@ def main(
         weights: file of weights; otherwise models/model.pt of the bundle.
         section: section of the datalist; its subjects must be held out from the training.
         factors: factors of super-resolution.
-        step: distance of the measured slices, in slices.
+        step: distance of the measured slices, in slices. Only with 1 are slices within a modality made consistent with
+            the thick ones, as inference makes them.
         planes: 1, axial slices across modalities, or 3, the mean over all three planes, as inference makes it.
         output: JSON file for the rows.
     """
@@ -85,7 +86,9 @@ class Measurement:
     def __init__(self, network: nn.Module, *, modalities: Sequence[str], resolution: int, step: int) -> None:
         self.network, self.modalities, self.step = network.eval(), list(modalities), step
         self.with_error = bool(getattr(network, "error_output", False))
-        self.inferer = VolumeInferer(resolution=resolution, context=True, with_error=self.with_error)
+        self.inferer = VolumeInferer(
+            resolution=resolution, context=True, data_consistency=True, with_error=self.with_error
+        )
 
     @classmethod
     def of_bundle(cls, bundle: Path, *, weights: str | None, step: int) -> "Measurement":
@@ -107,7 +110,8 @@ class Measurement:
                     stack = thick_volume(thin, factor, "gaussian")
                     indices = self._between(head, factor, len(stack))
                     case = f"{name} ×{factor:g}"
-                    output = self._ask(stack, indices, name, name, factor)
+                    asked = np.arange(indices[0], indices[-1] + 1) if self.step == 1 else indices
+                    output = self._ask(stack, asked, name, name, factor)[:, np.isin(asked, indices)]
                     rival = _interpolated(stack, indices, factor)
                     measured = self._row(output, thin[indices], rival, head[indices])
                     yield {"subject": subject, "case": case, "axis": PLANES[axis], **measured}

@@ -40,6 +40,8 @@ def synthesize(network, scan, source, target, factor, thickness=1.0):
         for axis in (1, 2):
             images = images + np.moveaxis(predict(network, np.moveaxis(seen, axis, 0), given, facts, 1), 0, axis)
         images /= 3
+    if source == target and factor > 1:
+        images = consistent(images, seen, factor, given["thickness"][0], facts["data_consistency"])
     for image, (below, above, position) in zip(images, places(len(stack), factor, facts), strict=True):
         if source == target:  # in the scan's units, with the vessels that are brighter than white
             rest = (1 - position) * unseen[below] + position * unseen[above]
@@ -67,6 +69,24 @@ def predict(network, seen, given, facts, factor):
         told = {**given, "position": np.array([position], np.float32)}
         images.append(in_context(network, padded[below : below + 2 * half], told, facts).clip(-1, 1))
     return np.array(images)
+
+
+def consistent(thin, thick, factor, thickness, facts):
+    """Return the thin slices (K, H, W), changed so that their mean over a thick slice (N, H, W) is that slice."""
+    width = float(thickness) * factor
+    beyond = int(1.5 * width) + 2
+    distance = abs(np.arange(-beyond, len(thin) + beyond) - factor * np.arange(len(thick))[:, None])
+    box = np.clip((max(width, 1) + 1) / 2 - distance, 0, 1)
+    bell = np.exp(-4 * np.log(2) * (distance / width) ** 2) * (distance <= 1.5 * width) if width > 1 else box
+    profile = sum(weights / weights.sum(1, keepdims=True) for weights in (box, bell))[:, beyond:-beyond] / 2
+    used = profile.sum(1) >= facts["least_inside"]
+    profile = profile[used] / profile[used].sum(1, keepdims=True)
+    smooth = np.exp(-((np.subtract.outer(*2 * [np.arange(len(thin))]) / facts["smoothness"] / factor) ** 2) / 2)
+    known = profile @ smooth @ profile.T
+    damped = known + facts["damping"] * np.diag(known).mean() * np.eye(len(known))
+    missing = thick[used] - np.tensordot(profile, thin, 1)
+    change = np.tensordot(np.linalg.solve(damped, profile @ smooth).T, missing, 1)
+    return np.where(thin > -1, (thin + change).clip(-1, 1), thin)
 
 
 def in_context(network, group, given, facts):

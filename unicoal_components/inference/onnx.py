@@ -16,6 +16,7 @@ from ..keys import BLANK
 from ..scans.intensity import PERCENTILES
 from ..slices.slice_group import SNAP
 from .context import BLUR, SMALLEST, WIDE
+from .data_consistency import DAMPING, INSIDE, SMOOTHNESS
 from .load_stack import FAINTEST
 from .task import MARGIN
 
@@ -161,6 +162,18 @@ def description_of(config: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
             "a part beyond): predict the slices along all three axes of the stack, and average the three volumes.",
             "range": config["in_plane_spacing"],
             "margin": MARGIN,
+        },
+        "data_consistency": {
+            "does": "Same modality, factor above 1: with A the weights of the K thin slices in each thick one, x the "
+            "thin and y the thick ones, W = exp(-(i - j)^2 / (2 (`smoothness` factor)^2)) for thin slices i and j, add "
+            "W A' (A W A' + `damping` m I)^-1 (y - A x) where x is above -1, m the mean of the diagonal of A W A', and "
+            "clip to -1 and 1. With the thickness t in thin slices and the distance s to the center, the weights are "
+            "the mean of min((t + 1) / 2 - s, 1) from 0 up and of exp(-4 ln 2 (s / t)^2) up to s = 1.5 t, each divided "
+            "by its sum, beyond the ends too; both are 1 - s if t is at most 1. A thick slice with less than "
+            "`least_inside` of its weights in x is left out; the others are divided by it.",
+            "smoothness": SMOOTHNESS,
+            "least_inside": INSIDE,
+            "damping": DAMPING,
         },
         "output": {
             "does": "Same modality: map -1 and 1 back to the percentiles; add what the network did not see, the thick "

@@ -15,6 +15,7 @@ from ..files.scratch import release, scratch_array
 from ..keys import BLANK
 from ..slices.slice_group import check_factor, thin_depths
 from .context import predict_in_context
+from .data_consistency import make_consistent
 from .memory_fallback import MemoryFallback
 from .windows import PRECISIONS, predict_windows
 
@@ -61,6 +62,8 @@ class VolumeInferer(Inferer):
         overlap: overlap of adjacent windows as a fraction of their size, in [0, 1).
         context: across modalities, take the coarse brightness of slices much larger than a window from a prediction of
             the whole slice, see `predict_in_context`.
+        data_consistency: within a modality at a factor above 1, correct the thin slices so that they average to the
+            thick ones, see `make_consistent`. This needs neighboring slices; single ones stay as they are.
         precision: "float32", or "bfloat16" for the dense convolutions if the device supports it: faster, with about
             50 dB or more relative to float32.
         whole_batches: fill the last batch, so that a compiled network always gets the same shape.
@@ -86,6 +89,7 @@ class VolumeInferer(Inferer):
         batch_size: int = 8,
         overlap: float = 0.25,
         context: bool = False,
+        data_consistency: bool = False,
         precision: str = "float32",
         whole_batches: bool = False,
         scratch_dir: str | None = None,
@@ -112,6 +116,7 @@ class VolumeInferer(Inferer):
         self.batch_size = batch_size
         self.overlap = overlap
         self.context = context
+        self.data_consistency = data_consistency
         self.precision = precision
         self.whole_batches = whole_batches
         self.scratch_dir = scratch_dir
@@ -186,6 +191,9 @@ class VolumeInferer(Inferer):
                 output += other.movedim(1, 1 + axis)
             if axes:
                 output /= 1 + len(axes)
+        if self.data_consistency and same is not None and bool(same) and number > 1:
+            width = 1.0 if thickness is None else _number(thickness)
+            make_consistent(output[0], stack, indices=indices.reshape(-1), factor=number, thickness=width)
         return output[None]
 
     def _synthesize(
