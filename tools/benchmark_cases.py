@@ -423,7 +423,7 @@ def _seconds(function: Callable[[], Any]) -> float:
 
 
 def preparation(options: Options, folder: Path, device: torch.device) -> Work:
-    """Prepare a subject; its limit: to write the arrays that result by h5py, with the same chunks and compression."""
+    """Prepare a subject; its limit: to write the arrays that result by h5py, with the same chunks and filters."""
     edge, rng = options.scan_edge, np.random.default_rng(0)
     files = {name: folder / f"{name}.nii.gz" for name in MODALITIES}
     for path in files.values():
@@ -433,7 +433,10 @@ def preparation(options: Options, folder: Path, device: torch.device) -> Work:
     def limit() -> Callable[[], None]:
         with h5py.File(result) as file:
             arrays = {name: dataset[()] for name, dataset in file.items()}
-            how = {name: {"chunks": d.chunks, "compression": d.compression} for name, d in file.items()}
+            how = {
+                name: {"chunks": d.chunks, "compression": d.compression, "compression_opts": d.compression_opts}
+                for name, d in file.items()
+            }
 
         def write() -> None:
             with h5py.File(folder / "bare.h5", "w") as file:
