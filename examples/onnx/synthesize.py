@@ -84,7 +84,9 @@ def consistent(thin, thick, factor, thickness, facts):
     smooth = np.exp(-((np.subtract.outer(*2 * [np.arange(len(thin))]) / facts["smoothness"] / factor) ** 2) / 2)
     known = profile @ smooth @ profile.T
     damped = known + facts["damping"] * np.diag(known).mean() * np.eye(len(known))
-    missing = thick[used] - np.tensordot(profile, thin, 1)
+    missing, bright = thick[used] - np.tensordot(profile, thin, 1), thick[used] + 1
+    energy = np.square(bright).sum((1, 2), keepdims=True).clip(np.finfo(np.float32).tiny)
+    missing -= (missing * bright).sum((1, 2), keepdims=True) / energy * bright
     change = np.tensordot(np.linalg.solve(damped, profile @ smooth).T, missing, 1)
     return np.where(thin > -1, (thin + change).clip(-1, 1), thin)
 

@@ -33,8 +33,10 @@ def make_consistent(thin: Tensor, stack: Tensor, *, indices: Tensor, factor: flo
 
         x + W A' (A W A' + d I)⁻¹ (y - A x),   s = 0.35 factor,   d = 0.1 mean(diag(A W A'))
 
-    With W = I it is what the iterations of back-projection come to (Irani and Peleg, 1991). Background (-1) stays, and
-    so does all if the slices are no neighbors, as their mean over a thick slice is not known.
+    With W = I it is what the iterations of back-projection come to (Irani and Peleg, 1991). From what is missing in a
+    slice, y - A x, the part that is proportional to the slice's intensities y + 1 is taken away first: slices of
+    interleaved acquisitions differ in brightness. Background (-1) stays, and so does all if the slices are no
+    neighbors, as their mean over a thick slice is not known.
 
     Args:
         thin: thin slices x `(K, H, W)` in [-1, 1], of the same modality as the stack.
@@ -54,12 +56,18 @@ def make_consistent(thin: Tensor, stack: Tensor, *, indices: Tensor, factor: flo
     damping = DAMPING * np.trace(known) / len(known) * np.eye(len(known))
     back = np.linalg.solve(known + damping, profiles @ covariance).T
     average, correct = (torch.from_numpy(matrix).to(stack) for matrix in (profiles, back))
-    given = torch.from_numpy(used)
+    given = stack[torch.from_numpy(used)]
+    missing = without_brightness(given - torch.tensordot(average, thin, dims=1), intensities=given - BLANK)
     for row in range(0, thin.shape[1], STRIP):
         strip = thin[:, row : row + STRIP]
-        missing = stack[given, row : row + STRIP] - torch.tensordot(average, strip, dims=1)
-        corrected = (strip + torch.tensordot(correct, missing, dims=1)).clamp(-1, 1)
+        corrected = (strip + torch.tensordot(correct, missing[:, row : row + STRIP], dims=1)).clamp(-1, 1)
         strip.copy_(torch.where(strip > BLANK, corrected, strip))
+
+
+def without_brightness(missing: Tensor, *, intensities: Tensor) -> Tensor:
+    """Return images `(M, H, W)` without the part of each that is a multiple of its intensities, by least squares."""
+    energy = intensities.square().sum(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(missing.dtype).tiny)
+    return missing - (missing * intensities).sum(dim=(1, 2), keepdim=True) / energy * intensities
 
 
 def profile_matrix(
