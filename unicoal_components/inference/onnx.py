@@ -165,8 +165,8 @@ def description_of(config: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
         },
         "data_consistency": {
             "does": "Same modality, factor above 1: with A the weights of the K thin slices in each thick one, x the "
-            "thin and y the thick ones, W = exp(-(i - j)^2 / (2 (`smoothness` factor)^2)) for thin slices i and j, add W "
-            "A' (A W A' + `damping` m I)^-1 r where x is above -1, m the mean of the diagonal of A W A', and clip "
+            "thin and y the thick ones, W = exp(-(i - j)^2 / (2 (`smoothness` factor)^2)) for thin slices i and j, add "
+            "W A' (A W A' + `damping` m I)^-1 r where x is above -1, m the mean of the diagonal of A W A', and clip "
             "to -1 and 1. r is y - A x less, in each slice, its multiple of y + 1 by least squares. With the "
             "thickness t in thin slices and the distance s to the center, the weights are the mean of min((t + 1) / "
             "2 - s, 1) from 0 up and of exp(-4 ln 2 (s / t)^2) up to s = 1.5 t, each divided by its sum, beyond the "
