@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import gaussian_filter
 
-from unicoal_components.inference.context import BLUR, gaussian, hat, mean, predict_in_context
+from unicoal_components.inference.context import BLUR, gaussian, mean, predict_in_context
 
 R = 32
 
@@ -51,12 +51,10 @@ def test_the_reduced_slice_fits_one_window_or_is_0_6_of_the_slice():
     assert [tuple(shape) for shape in asked] == [(50, 44), (32, 28), (60, 44), (36, 26)]
 
 
-def test_the_matrices_are_those_of_an_area_mean_linear_interpolation_and_a_gaussian():
+def test_the_matrices_are_those_of_an_area_mean_and_a_gaussian():
     signal = np.random.default_rng(0).normal(size=24)
     np.testing.assert_allclose(mean(24, 12).numpy() @ signal, signal.reshape(12, 2).mean(1))
     torch.testing.assert_close(mean(25, 16).sum(1), torch.ones(16, dtype=torch.float64))
-    expected = zoom(signal, 2, order=1, mode="nearest", grid_mode=True)
-    np.testing.assert_allclose(hat(48, 24).numpy() @ signal, expected)
     blur = gaussian(24, sigma=BLUR * R).numpy()
     expected = gaussian_filter(signal, BLUR * R, mode="constant", truncate=8)
     np.testing.assert_allclose((blur @ signal)[8:-8] / blur[12].sum(), expected[8:-8], atol=1e-3)

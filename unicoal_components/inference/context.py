@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ..keys import BLANK
 
@@ -40,8 +41,9 @@ def predict_in_context(groups: Tensor, *, predict: Callable[..., Tensor], resolu
         return fine
     zoom = max(resolution / max(sizes), SMALLEST)
     small = [max(round(zoom * size), 1) for size in sizes]
-    reduce, enlarge = ([of(size, few).to(groups) for size, few in zip(sizes, small, strict=True)] for of in (mean, hat))
-    coarse = along_both(enlarge, predict(along_both(reduce, groups - BLANK) + BLANK, **options)[:, :1])
+    reduce = [mean(size, few).to(groups) for size, few in zip(sizes, small, strict=True)]
+    coarse = predict(along_both(reduce, groups - BLANK) + BLANK, **options)[:, :1]
+    coarse = interpolate(coarse, size=sizes, mode="bilinear", align_corners=False)
     middle = groups.shape[1] // 2
     inside = (groups[:, middle - 1 : middle + 1].amax(dim=1, keepdim=True) > BLANK).to(fine.dtype)
     blur = [gaussian(size, sigma=BLUR * resolution).to(groups) for size in sizes]
@@ -60,12 +62,6 @@ def mean(size: int, few: int) -> Tensor:
     step, pixel = size / few, torch.arange(size, dtype=torch.float64)
     start = step * torch.arange(few, dtype=torch.float64)[:, None]
     return (torch.minimum(start + step, pixel + 1) - torch.maximum(start, pixel)).clamp(min=0) / step
-
-
-def hat(size: int, few: int) -> Tensor:
-    """Return the matrix `(size, few)` of linear interpolation between the centers of such intervals."""
-    center = ((torch.arange(size, dtype=torch.float64) + 0.5) * few / size - 0.5).clamp(0, few - 1)
-    return (1 - (center[:, None] - torch.arange(few)).abs()).clamp(min=0)
 
 
 def gaussian(size: int, *, sigma: float) -> Tensor:
