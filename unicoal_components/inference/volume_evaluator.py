@@ -89,5 +89,5 @@ class VolumeEvaluator(SupervisedEvaluator):
         total = self.state.epoch_length or len(self.failures)
         if total == 1:
             raise ValueError(next(iter(self.failures.values())))
-        reasons = "; ".join(f"'{path}': {reason}" for path, reason in self.failures.items())
-        raise ValueError(f"{len(self.failures)} of {total} volumes failed, the others are done. {reasons}")
+        reasons = "; ".join(f"'{path}': {reason.removesuffix('.')}" for path, reason in self.failures.items())
+        raise ValueError(f"{len(self.failures)} of {total} volumes failed, the others are done. {reasons}.")

@@ -107,10 +107,12 @@ def prepare_cohort(
         prepared = [result for result in results if result.status != FAILED]
         failed = {result.item.subject: result.reason for result in results if result.status == FAILED}
         if not prepared:
-            reasons = "; ".join(f"{subject}: {reason}" for subject, reason in list(failed.items())[:3])
+            reasons = "; ".join(
+                f"{subject}: {reason.removesuffix('.')}" for subject, reason in list(failed.items())[:3]
+            )
             raise ValueError(
                 f"none of the {len(subjects)} subjects could be prepared; all reasons are in "
-                f"'{output / MANIFEST_NAME}'. {reasons}"
+                f"'{output / MANIFEST_NAME}'. {reasons}."
             )
         check_repeated_scans(prepared)
         _warn_of_absent(prepared, modalities)
