@@ -29,7 +29,7 @@ def make_consistent(thin: Tensor, stack: Tensor, *, indices: Tensor, factor: flo
     """Correct thin slices, in place, so that averaged by the slice profile they give the thick ones.
 
     With the slice profiles A, thin slices x and thick ones y, add the most likely change that explains y, if changes
-    of slices i and j have the covariance W = exp(-(i - j)² / 2 s²), and y has noise::
+    of slices i and j have the covariance W = exp(-(i - j)² / (2 s²)), and y has noise::
 
         x + W A' (A W A' + d I)⁻¹ (y - A x),   s = 0.35 factor,   d = 0.1 mean(diag(A W A'))
 
