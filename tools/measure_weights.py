@@ -87,7 +87,11 @@ class Measurement:
         self.network, self.modalities, self.step = network.eval(), list(modalities), step
         self.with_error = bool(getattr(network, "error_output", False))
         self.inferer = VolumeInferer(
-            resolution=resolution, context=True, data_consistency=True, with_error=self.with_error
+            resolution=resolution,
+            context=True,
+            data_consistency=True,
+            slice_smoothing=True,
+            with_error=self.with_error,
         )
 
     @classmethod

@@ -42,6 +42,11 @@ def synthesize(network, scan, source, target, factor, thickness=1.0):
         images /= 3
     if source == target and factor > 1:
         images = consistent(images, seen, factor, given["thickness"][0], facts["data_consistency"])
+    if source != target and factor > 1:
+        weight = min(facts["slice_smoothing"]["strength"] * factor**2, facts["slice_smoothing"]["largest"])
+        steps = weight * np.diff(images, axis=0) * (images[1:] > -1) * (images[:-1] > -1)
+        images[:-1] += steps
+        images[1:] -= steps
     for image, (below, above, position) in zip(images, places(len(stack), factor, facts), strict=True):
         if source == target:  # in the scan's units, with the vessels that are brighter than white
             rest = (1 - position) * unseen[below] + position * unseen[above]

@@ -143,7 +143,9 @@ def test_what_the_file_tells_are_the_values_of_the_bundle(loaded):
     assert facts["in_plane_spacing"]["range"] == config["in_plane_spacing"]
     assert facts["thickness"]["range"] == config["training_range"]["relative_thickness"]
     assert facts["windows"]["overlap"] == config["inferer"]["overlap"]
-    assert config["inferer"]["context"] and config["inferer"]["data_consistency"]
+    assert (
+        config["inferer"]["context"] and config["inferer"]["data_consistency"] and config["inferer"]["slice_smoothing"]
+    )
     assert facts["output"]["another_modality"] == config["synthesis_range"]
 
 

@@ -18,6 +18,7 @@ from ..slices.slice_group import SNAP
 from .context import BLUR, SMALLEST, WIDE
 from .data_consistency import DAMPING, INSIDE, SMOOTHNESS
 from .load_stack import FAINTEST
+from .slice_smoothing import LARGEST, STRENGTH
 from .task import MARGIN
 
 KEY = "unicoal"
@@ -175,6 +176,13 @@ def description_of(config: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
             "smoothness": SMOOTHNESS,
             "least_inside": INSIDE,
             "damping": DAMPING,
+        },
+        "slice_smoothing": {
+            "does": "Another modality at a factor above 1: add to each thin slice e times the difference of the "
+            "slice before to it, and of that after it, where both are above -1; e is `strength` factor^2, `largest` "
+            "at most.",
+            "strength": STRENGTH,
+            "largest": LARGEST,
         },
         "output": {
             "does": "Same modality: map -1 and 1 back to the percentiles; add what the network did not see, the thick "

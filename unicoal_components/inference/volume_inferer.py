@@ -17,6 +17,7 @@ from ..slices.slice_group import check_factor, thin_depths
 from .context import predict_in_context
 from .data_consistency import make_consistent
 from .memory_fallback import MemoryFallback
+from .slice_smoothing import smooth_slices
 from .windows import PRECISIONS, predict_windows
 
 
@@ -52,9 +53,6 @@ class VolumeInferer(Inferer):
     At a factor of 1 the slices along all three axes can be synthesized, and the three volumes averaged (`planes`). From
     plane to plane the network errs differently, so that the mean is nearer to the truth (docs/measurements.md).
 
-    The official code reads the size of the output from the target file and supports only the training factors; here it
-    follows from the input, for any real factor.
-
     Args:
         resolution: in-plane size R of the network, in pixels.
         slice_group_size: thick slices in a group, even (the paper's network: 4).
@@ -64,6 +62,7 @@ class VolumeInferer(Inferer):
             the whole slice, see `predict_in_context`.
         data_consistency: within a modality at a factor above 1, correct the thin slices so that they average to the
             thick ones, see `make_consistent`. This needs neighboring slices; single ones stay as they are.
+        slice_smoothing: across modalities at a factor above 1, average neighboring slices, see `smooth_slices`.
         precision: "float32", or "bfloat16" for the dense convolutions if the device supports it: faster, with about
             50 dB or more relative to float32.
         whole_batches: fill the last batch, so that a compiled network always gets the same shape.
@@ -90,6 +89,7 @@ class VolumeInferer(Inferer):
         overlap: float = 0.25,
         context: bool = False,
         data_consistency: bool = False,
+        slice_smoothing: bool = False,
         precision: str = "float32",
         whole_batches: bool = False,
         scratch_dir: str | None = None,
@@ -117,6 +117,7 @@ class VolumeInferer(Inferer):
         self.overlap = overlap
         self.context = context
         self.data_consistency = data_consistency
+        self.slice_smoothing = slice_smoothing
         self.precision = precision
         self.whole_batches = whole_batches
         self.scratch_dir = scratch_dir
@@ -191,9 +192,13 @@ class VolumeInferer(Inferer):
                 output += other.movedim(1, 1 + axis)
             if axes:
                 output /= 1 + len(axes)
-        if self.data_consistency and same is not None and bool(same) and number > 1:
-            width = 1.0 if thickness is None else _number(thickness)
-            make_consistent(output[0], stack, indices=indices.reshape(-1), factor=number, thickness=width)
+        if number > 1 and same is not None:
+            numbers = indices.reshape(-1)
+            if self.data_consistency and bool(same):
+                width = 1.0 if thickness is None else _number(thickness)
+                make_consistent(output[0], stack, indices=numbers, factor=number, thickness=width)
+            if self.slice_smoothing and not bool(same):
+                smooth_slices(output[0], indices=numbers, factor=number)
         return output[None]
 
     def _synthesize(
