@@ -112,13 +112,15 @@ def test_inference_is_consistent_within_a_modality_alone():
     plain, consistent = (VolumeInferer(resolution=20, data_consistency=on) for on in (False, True))
     given = {"source_modality": T1, "factor": 3.0}
 
-    def worst(made, thickness):
+    def missing(made, thickness):
         profiles, used = profile_matrix(36, 12, first=0, factor=3, thickness=thickness)
         return float(np.abs(np.tensordot(profiles, made[0, 0].numpy(), 1) - stack[0, 0].numpy()[used]).mean())
 
     for thickness in (1.0, 0.7):
         told = {**given, "modality": T1, "thickness": torch.tensor([thickness])}
-        assert worst(consistent(stack, copy, **told), thickness) < 0.3 * worst(plain(stack, copy, **told), thickness)
+        assert missing(consistent(stack, copy, **told), thickness) < 0.3 * missing(
+            plain(stack, copy, **told), thickness
+        )
     for other in ({"modality": T2}, {"modality": T1, "factor": 1.0}, {"modality": T1, "source_modality": None}):
         told = given | other
         assert torch.equal(consistent(stack, copy, **told), plain(stack, copy, **told))
