@@ -6,7 +6,6 @@ the input that knows the truth. An evaluation of the bundle says more, and takes
 """
 
 import json
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from monai.bundle import ConfigParser
 from torch import nn
 from tqdm import tqdm
 
-from unicoal_components.command_line import Numbers, run_command
+from unicoal_components.command_line import Numbers, Words, run_command
 from unicoal_components.datasets.datalist import read_datalist
 from unicoal_components.datasets.hdf5 import read_header, read_volume
 from unicoal_components.evaluation.baselines import affine_map
@@ -30,9 +29,8 @@ from unicoal_components.slices.planes import PLANES
 from unicoal_components.slices.slice_group import thin_depths
 from unicoal_components.slices.slice_profile import thick_volume
 
-logger = logging.getLogger("measure_weights")
-
 Row = dict[str, str | float]
+TASKS = ("within", "across")
 PEAK = 2.0  # of intensities in [-1, 1]
 
 
@@ -42,6 +40,7 @@ def main(
     bundle: str = "bundles/unified",
     weights: str | None = None,
     section: str = "validation",
+    tasks: Words = TASKS,
     factors: Numbers = (2, 4, 6),
     step: int = 15,
     planes: int = 1,
@@ -54,20 +53,27 @@ def main(
         bundle: bundle whose configs/inference.json describes the network.
         weights: file of weights; otherwise models/model.pt of the bundle.
         section: section of the datalist; its subjects must be held out from the training.
-        factors: factors of super-resolution.
+        tasks: within a modality, across modalities, or both.
+        factors: factors of super-resolution within a modality.
         step: distance of the measured slices, in slices. Only with 1 are slices within a modality made consistent with
             the thick ones, as inference makes them.
         planes: 1, axial slices across modalities, or 3, the mean over all three planes, as inference makes it.
         output: JSON file for the rows.
+
+    Raises:
+        ValueError: a task is unknown, or none is given.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if not tasks or not set(tasks) <= set(TASKS):
+        raise ValueError(f"tasks is {list(tasks)}; give one or both of {', '.join(TASKS)}.")
     measured = Measurement.of_bundle(Path(bundle), weights=weights, step=step)
     rows: list[Row] = []
     for entry in tqdm(read_datalist(datalist, section), desc="subjects"):
-        rows += measured.within(entry["subject"], entry["path"], factors)
-        rows += measured.across(entry["subject"], entry["path"], planes=planes)
+        if "within" in tasks:
+            rows += measured.within(entry["subject"], entry["path"], factors)
+        if "across" in tasks:
+            rows += measured.across(entry["subject"], entry["path"], planes=planes)
     for line in (*table(rows), "", *table(means(rows))):
-        logger.info("%s", line)
+        print(line)
     if output is not None:
         with atomic_path(output) as partial:
             partial.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

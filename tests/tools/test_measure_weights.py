@@ -56,6 +56,16 @@ def test_a_network_that_adds_nothing_gains_nothing_within_a_modality_and_every_c
     assert all(row["expected"] == pytest.approx(0.05, rel=0.05) for row in within)
 
 
+def test_the_tasks_can_be_chosen_and_the_table_goes_to_standard_output(script, bundle, tmp_path, capsys):
+    simulate_cohort(output=tmp_path / "data", subjects=1, split=(0, 1, 0), spacing=6.0, seed=3)
+    given = {"datalist": str(tmp_path / "data" / "datalist.json"), "bundle": str(bundle), "step": 30}
+    script.main(**given, tasks=("across",))
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("→" in line for line in lines) == 2 * 4 * 3 and not any("×" in line for line in lines)
+    with pytest.raises(ValueError, match=r"tasks is \['both'\]; give one or both of within, across"):
+        script.main(**given, tasks=("both",))
+
+
 def test_across_modalities_the_mean_of_three_planes_is_what_the_inferer_gives(script, bundle, tmp_path):
     simulate_cohort(output=tmp_path / "data", subjects=1, split=(0, 1, 0), spacing=6.0, seed=3)
     path = tmp_path / "data" / "sim_0000.h5"
