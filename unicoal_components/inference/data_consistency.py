@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..keys import BLANK
-from ..slices.slice_group import slice_centers
+from ..slices.slice_group import are_neighbors, slice_centers
 from ..slices.slice_profile import profile_weights
 
 PROFILES = ("box", "gaussian")
@@ -45,7 +45,7 @@ def make_consistent(thin: Tensor, stack: Tensor, *, indices: Tensor, factor: flo
         factor: thick over thin slice spacing k, ≥ 1.
         thickness: slice thickness over thick slice spacing.
     """
-    if bool((indices.diff() != 1).any()):
+    if not are_neighbors(indices):
         return
     profiles, used = profile_matrix(len(thin), len(stack), first=int(indices[0]), factor=factor, thickness=thickness)
     if not len(used):

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from ..keys import BLANK
+from ..slices.slice_group import are_neighbors
 
 STRENGTH = 0.01
 """Weight of each neighbor over the squared factor, so that the blur is as wide in thick slices at every factor."""
@@ -25,7 +26,7 @@ def smooth_slices(thin: Tensor, *, indices: Tensor, factor: float) -> None:
         indices: their numbers `(K,)`.
         factor: thick over thin slice spacing k, ≥ 1.
     """
-    if bool((indices.diff() != 1).any()):
+    if not are_neighbors(indices):
         return
     weight = min(STRENGTH * factor**2, LARGEST)
     here = thin[0].clone()

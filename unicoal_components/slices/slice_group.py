@@ -129,3 +129,8 @@ def thin_depths(indices: Any, factor: float) -> np.ndarray:
     depths = np.asarray(numbers).reshape(-1).astype(np.float64) / factor
     nearest = np.round(depths)
     return np.where(np.abs(depths - nearest) < SNAP, nearest, depths)
+
+
+def are_neighbors(indices: Any) -> bool:
+    """Return whether slices with these numbers, an array or tensor `(K,)`, follow each other without a gap."""
+    return bool((indices[1:] - indices[:-1] == 1).all())
