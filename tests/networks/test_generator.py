@@ -206,7 +206,8 @@ def test_a_latent_of_the_wrong_shape_is_an_error():
         ),
         ({"core_resolution": 32}, "core_resolution is 32"),
         ({"core_resolution": 8}, "core_resolution is 8"),
-        ({"detail_channels": 4, "detail_blocks": 0}, "give at least one of each"),
+        ({"detail_channels": 4, "detail_blocks": 0, "residual": True}, "give at least one of each"),
+        ({"detail_channels": 1}, "the detail path has 1 channels; give 2 or more, or detail_channels 0"),
     ],
 )
 def test_a_wrong_option_is_an_error_that_names_it(options, message):

@@ -1,4 +1,4 @@
-"""Detail path: a wide residual network at half resolution, parallel to the alias-free one."""
+"""Detail path within a modality: a wide residual network at half resolution. Layers and constants of detail paths."""
 
 import math
 
@@ -24,6 +24,12 @@ BLOCK_SCALE = 0.3
 """Of what the last layer and the blocks give: an optimizer's first steps, alike for all weights, would otherwise add up
 to far more than the detail that is missing, and the features never recover (measured: 10 times the error after 100
 steps at a learning rate of 0.002; Lim et al. 2017 scale their blocks too)."""
+
+ERROR_START = 0.05
+"""Predicted error before training, on the scale of [-1, 1]."""
+
+ERROR_RANGE = (-4.0, 3.5)
+"""Largest magnitude of the logarithm of the ratio to that."""
 
 
 class ConditionEmbedding(nn.Module):
@@ -77,7 +83,7 @@ class ModulatedBlock(nn.Module):
         super().__init__()
         self.expand = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
         self.project = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
-        self.style = _silent(EqualizedLinear(condition_dim, 2 * channels))
+        self.style = silent(EqualizedLinear(condition_dim, 2 * channels))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Map features `(B, C, H, W)` under a condition `(B, condition_dim)` to features of the same shape."""
@@ -126,14 +132,8 @@ class DetailPath(nn.Module):
         self.blocks = nn.ModuleList(
             ModulatedBlock(channels, condition_dim=self.conditions.features) for _ in range(num_blocks)
         )
-        self.tail = _silent(nn.Conv2d(channels, FOLD**2, kernel_size=3, padding=1))
-        self.error_tail: nn.Module | None = None
-        if error_output:
-            self.error_tail = nn.Sequential(
-                nn.Conv2d(channels, channels // 2, kernel_size=3, padding=1),
-                nn.LeakyReLU(LRELU_SLOPE),
-                _silent(nn.Conv2d(channels // 2, FOLD**2, kernel_size=3, padding=1)),
-            )
+        self.tail = silent(nn.Conv2d(channels, FOLD**2, kernel_size=3, padding=1))
+        self.error_tail = error_layers(channels, outputs=FOLD**2) if error_output else None
 
     def forward(
         self, images: Tensor, modality: Tensor, position: Tensor, acquisition: Tensor, others: Tensor | None = None
@@ -157,7 +157,21 @@ class DetailPath(nn.Module):
         return torch.cat([detail, F.pixel_shuffle(self.error_tail(x.detach()), FOLD)], dim=1)
 
 
-def _silent(layer: nn.Module) -> nn.Module:
+def error_layers(channels: int, *, outputs: int) -> nn.Sequential:
+    """Return the layers that map features `(B, channels, H, W)` to the error's scale, see `scale_of_error`."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels // 2, kernel_size=3, padding=1),
+        nn.LeakyReLU(LRELU_SLOPE),
+        silent(nn.Conv2d(channels // 2, outputs, kernel_size=3, padding=1)),
+    )
+
+
+def scale_of_error(logarithm: Tensor) -> Tensor:
+    """Convert a network's output, the logarithm of a ratio, into the scale of the error; no channels stay none."""
+    return ERROR_START * logarithm.clamp(*ERROR_RANGE).exp()
+
+
+def silent(layer: nn.Module) -> nn.Module:
     """Set all parameters of a layer to zero, so that its output starts as zero."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)

@@ -9,20 +9,17 @@ from torch import Tensor, nn
 from ..signal.grid_filter import GridFilter
 from .alias_free import AliasFreeLayer
 from .contrast import ContrastCurve
-from .detail import DetailPath, HalfResolution
+from .detail import HalfResolution, scale_of_error
+from .detail_unet import DetailUNet
 from .encoder import Encoder
 from .inputs import check_error_output, complete_inputs
 from .mapping import MappingNetwork
 from .plain_filters import FILTERS, set_plain_filters
-from .predicted_error import scale_of_error
 from .residual import add_to_interpolation, between_anything, interpolate_slices
 from .schedule import LOWEST_RESOLUTION, check_resolution
 from .synthesis import Synthesis
 from .torchscript import ScriptableGenerator
 from .within import WithinPath, by_task, side_of
-
-ACROSS_SCALE = 0.5
-"""Scale of the detail path's output across modalities, where it has more to add than within one."""
 
 
 class Generator(nn.Module):
@@ -58,10 +55,10 @@ class Generator(nn.Module):
             a quarter of the time; the detail path adds the rest).
         contrast_curve: across modalities, add to a curve of the interpolation's intensities, one for each pair of
             modalities (not official); needs `residual`.
-        detail_channels: features of a detail path at half resolution, which gets the input and the alias-free output,
-            is modulated by the same conditions, and adds to that output, which `GridFilter` smooths; with `residual`
-            another path predicts, without the alias-free part, what the interpolation lacks (not official); 0 for none.
-        detail_blocks: number of residual blocks of the detail paths.
+        detail_channels: size of a U-Net that gets the input, the alias-free output and the same conditions, and adds to
+            that output, which `GridFilter` then smooths; with `residual` also features of a path that predicts, without
+            the alias-free part, what the interpolation lacks (not official); 0 for none, else at least 2.
+        detail_blocks: number of residual blocks of the path within a modality.
         error_output: let the detail paths predict the scale of the output's error, see `forward` (not official).
         checkpointing: recompute activations in training: less memory, a little more time, the same result.
         filters: "alias_free", or "plain" for the baseline of bilinear up and average down (`plain_filters`).
@@ -174,13 +171,13 @@ class Generator(nn.Module):
         )
         self.contrast = ContrastCurve(num_modalities=num_modalities) if contrast_curve else None
         self.grid_filter = GridFilter()
-        self.across: DetailPath | None = None
+        self.across: DetailUNet | None = None
         self.within: WithinPath | None = None
         if detail_channels:
-            sizes: Any = {"channels": detail_channels, "num_blocks": detail_blocks, "num_modalities": num_modalities}
-            sizes["error_output"] = error_output
-            self.across = DetailPath(in_channels=num_images + 1, output_scale=ACROSS_SCALE, **sizes)
-            self.within = WithinPath(in_channels=in_channels + 1, **sizes) if residual else None
+            sizes: Any = {"channels": detail_channels, "num_modalities": num_modalities, "error_output": error_output}
+            self.across = DetailUNet(in_channels=num_images + 1, **sizes)
+            if residual:
+                self.within = WithinPath(in_channels=in_channels + 1, num_blocks=detail_blocks, **sizes)
         for module in self.modules():
             if isinstance(module, AliasFreeLayer):
                 module.keep_activations = not checkpointing

@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .detail import DetailPath
-from .predicted_error import scale_of_error
+from .detail import DetailPath, scale_of_error
 from .residual import between_anything, interpolate_slices, nearer_first
 
 

@@ -26,7 +26,7 @@ SIZES = (  # tensor of a generator, its axis, the value of the config that the l
     ("mapping.embed_modality.weight", 0, "z_dim"),
     ("mapping.embed_modality.weight", 1, "the number of modalities (one more with residual)"),
     ("encoder.layers.0.conv.weight", 1, "slice_group_size"),
-    ("across.head.weight", 0, "detail_channels"),
+    ("within.head.weight", 0, "detail_channels"),
     ("encoder.style_linear.weight", 0, "image_style_dim"),
     ("encoder.style_conv.weight", 0, "the width at the coarsest layer (channel_base, channel_max)"),
     ("encoder.layers.0.conv.weight", 0, "the width at the finest layer (channel_base, channel_max, resolution)"),
