@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from unicoal_components.networks.generator import Generator
 from unicoal_components.networks.detail import ERROR_RANGE, ERROR_START
+from unicoal_components.networks.generator import Generator
 from unicoal_components.networks.residual import (
     add_to_interpolation,
     between_anything,

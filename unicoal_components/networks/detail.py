@@ -101,7 +101,6 @@ class DetailPath(nn.Module):
         num_blocks: number of residual blocks.
         num_modalities: number of modalities M of the conditions.
         others: number of further conditions, see `ConditionEmbedding`.
-        output_scale: scale of the last layer's output; about the size of the detail to predict.
         error_output: predict the error's scale as a second image, by a head on the detached features, so that its
             training has no effect on the first image.
 
@@ -117,7 +116,6 @@ class DetailPath(nn.Module):
         num_blocks: int,
         num_modalities: int,
         others: int = 0,
-        output_scale: float = OUTPUT_SCALE,
         error_output: bool = False,
     ) -> None:
         super().__init__()
@@ -126,7 +124,6 @@ class DetailPath(nn.Module):
                 f"the detail path has {channels} channels and {num_blocks} blocks; give at least one of each, or "
                 "detail_channels 0 to leave it out"
             )
-        self.output_scale = output_scale
         self.conditions = ConditionEmbedding(num_modalities=num_modalities, others=others)
         self.head = nn.Conv2d(in_channels * FOLD**2, channels, kernel_size=3, padding=1)
         self.blocks = nn.ModuleList(
@@ -151,7 +148,7 @@ class DetailPath(nn.Module):
         x = self.head(F.pixel_unshuffle(images - BLANK, FOLD))  # the convolutions' padding, 0, is blank
         for block in self.blocks:
             x = block(x, condition)
-        detail = self.output_scale * F.pixel_shuffle(self.tail(x), FOLD)
+        detail = OUTPUT_SCALE * F.pixel_shuffle(self.tail(x), FOLD)
         if self.error_tail is None:
             return detail
         return torch.cat([detail, F.pixel_shuffle(self.error_tail(x.detach()), FOLD)], dim=1)
