@@ -84,7 +84,8 @@ def save_onnx(network: SliceNetwork, facts: Mapping[str, Any], path: str | os.Pa
         "factor": torch.tensor([1.0, 4.0]),
         "thickness": torch.tensor([1.0, 0.9]),
     }
-    logging.getLogger("onnx_ir").setLevel(logging.WARNING)  # it tells each constant that it merges
+    for library in ("onnx_ir", "onnxscript"):  # they tell each constant that they merge, or leave
+        logging.getLogger(library).setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own
         program: Any = torch.onnx.export(
