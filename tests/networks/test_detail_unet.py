@@ -60,6 +60,15 @@ def test_the_error_reads_the_features_and_does_not_shape_them(path):
     assert moved == {name for name, _ in path.named_parameters() if name.startswith("error_tail.")}
 
 
+@pytest.mark.parametrize("period", [2, 4])
+def test_the_error_has_no_grid_of_the_upsamplings(path, period):
+    wave = torch.cos(2 * torch.pi * torch.arange(16) / period)[:, None].expand(16, 16)
+    smooth = path.without_grid(torch.stack([wave, torch.full((16, 16), 3.0)])[:, None])
+    assert smooth.shape == (2, 1, 16, 16)
+    torch.testing.assert_close(smooth[0, :, 3:-3], torch.zeros(1, 10, 16), atol=1e-6, rtol=0)
+    torch.testing.assert_close(smooth[1], torch.full((1, 16, 16), 3.0))
+
+
 def test_every_slice_is_treated_alone_in_training_too(path):
     image, told = random(2, 3, 16, 16), conditions()
     torch.testing.assert_close(path(image[1:], *(value[1:] for value in told)), path(image, *told)[1:])

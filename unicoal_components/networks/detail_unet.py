@@ -22,7 +22,8 @@ class DetailUNet(nn.Module):
         channels: features of the second level, see `WIDTHS`; at least 2.
         num_modalities: number of modalities M of the conditions.
         error_output: predict the error's scale as a second image, from the detached features, so that its training has
-            no effect on the first image.
+            no effect on the first image. It is averaged over 4×4 pixels, so that the grid of the last two upsamplings,
+            every 4 and every 2 pixels, cannot be seen in it.
 
     Raises:
         ValueError: if there are fewer than two channels.
@@ -44,6 +45,7 @@ class DetailUNet(nn.Module):
         )
         self.tail = silent(nn.Conv2d(widths[0] + 1, 1, kernel_size=1))
         self.error_tail = error_layers(widths[0], outputs=1) if error_output else None
+        self.without_grid = nn.Sequential(nn.ReplicationPad2d(2), nn.AvgPool2d(4, stride=1), nn.AvgPool2d(2, stride=1))
 
     def forward(self, images: Tensor, modality: Tensor, position: Tensor, acquisition: Tensor) -> Tensor:
         """Map images `(B, in, H, W)` under conditions to `(B, 1 or 2, H, W)`, H and W multiples of 8.
@@ -60,4 +62,6 @@ class DetailUNet(nn.Module):
         seen = torch.cat([images, constants], dim=1).contiguous(memory_format=torch.channels_last)
         features = self.unet(seen)
         detail = self.tail(torch.cat([features, images[:, -1:]], dim=1))
-        return detail if self.error_tail is None else torch.cat([detail, self.error_tail(features.detach())], dim=1)
+        if self.error_tail is None:
+            return detail
+        return torch.cat([detail, self.without_grid(self.error_tail(features.detach()))], dim=1)
