@@ -41,7 +41,7 @@ class DetailUNet(nn.Module):
             channels=widths,
             strides=(2, 2, 2),
             num_res_units=2,
-            norm=None,
+            norm=None,  # type: ignore[arg-type]  # MONAI knows it, its annotation does not
         )
         self.tail = silent(nn.Conv2d(widths[0] + 1, 1, kernel_size=1))
         self.error_tail = error_layers(widths[0], outputs=1) if error_output else None
