@@ -5,6 +5,7 @@ from monai.networks.nets import UNet
 from torch import Tensor, nn
 
 from .detail import error_layers, silent
+from .inputs import with_conditions
 
 WIDTHS = (0.5, 1, 2, 3)
 """Features of the U-Net's levels, at 1/2, 1/4, 1/8 and 1/8 of the image's side, in parts of `channels`."""
@@ -56,11 +57,7 @@ class DetailUNet(nn.Module):
             position: `(B, 1)` in [0, 1).
             acquisition: `(B, M + 2)`, see `complete_inputs`.
         """
-        conditions = torch.cat([modality, position, acquisition], dim=1)
-        constants = conditions[:, :, None, None].expand(-1, -1, *images.shape[2:])
-        # joined images lose their order in memory, with which a CPU takes a quarter less time
-        seen = torch.cat([images, constants], dim=1).contiguous(memory_format=torch.channels_last)
-        features = self.unet(seen)
+        features = self.unet(with_conditions(images, modality, position, acquisition))
         detail = self.tail(torch.cat([features, images[:, -1:]], dim=1))
         if self.error_tail is None:
             return detail

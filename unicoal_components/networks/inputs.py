@@ -88,3 +88,10 @@ def check_error_output(*, requested: bool, available: bool) -> None:
             "this network does not predict its error (error_output is false); give weights of a network that does, "
             "with error_output true, or ask for no error map"
         )
+
+
+def with_conditions(images: Tensor, *conditions: Tensor) -> Tensor:
+    """Join images `(B, C, H, W)` and conditions, each `(B, D)`, as constant images: `(B, C + all D, H, W)`."""
+    constants = torch.cat(conditions, dim=1)[:, :, None, None].expand(-1, -1, *images.shape[2:])
+    # joining loses the order in memory; with channels last a CPU takes a quarter less time for a U-Net
+    return torch.cat([images, constants], dim=1).contiguous(memory_format=torch.channels_last)

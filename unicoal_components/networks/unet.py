@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from monai.networks.nets import UNet
 from torch import Tensor, nn
 
-from .inputs import complete_inputs
+from .inputs import complete_inputs, with_conditions
 from .residual import add_to_interpolation, interpolate_slices
 
 
@@ -103,9 +102,7 @@ class BaselineUNet(nn.Module):
             num_modalities=self.num_modalities,
         )
         told = [classes, position] + [same] * self.residual + [acquisition] * self.acquisition
-        constants = torch.cat(told, dim=1)
-        planes = constants[:, :, None, None].expand(-1, -1, *image.shape[2:])
-        output = self.head(self.unet(torch.cat([image, planes], dim=1)))
+        output = self.head(self.unet(with_conditions(image, *told)))
         if not self.residual:
             return output
         return add_to_interpolation(output, image, interpolated=interpolate_slices(image, position), same=same)
