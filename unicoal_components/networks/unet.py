@@ -29,6 +29,7 @@ class BaselineUNet(nn.Module):
         acquisition: condition it on source modality, factor and slice thickness too, by constant channels.
 
     Example:
+        >>> import torch
         >>> BaselineUNet(num_modalities=3, channels=(4, 8)).eval()(torch.zeros(2, 4, 16, 16)).shape
         torch.Size([2, 1, 16, 16])
     """
