@@ -1,5 +1,7 @@
 """Extensions of the paper's generator: detail path, half resolution, interpolated input, acquisition, error."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -9,7 +11,6 @@ from unicoal_components.networks.residual import (
     add_to_interpolation,
     between_anything,
     interpolate_slices,
-    nearer_first,
 )
 from unicoal_components.signal.grid_filter import GridFilter
 
@@ -90,17 +91,36 @@ def test_across_modalities_the_detail_path_sees_input_interpolation_and_alias_fr
     torch.testing.assert_close(output, expected)
 
 
-def test_within_a_modality_a_detail_path_adds_to_the_interpolation_and_nothing_else_runs():
-    network, seen, asked = loud(make(**ALL)), {}, []
-    network.within.register_forward_hook(lambda module, args, output: seen.update(images=args[0], added=output))
+def test_within_a_modality_a_slice_is_the_mean_from_both_sides_of_its_gap_and_nothing_else_runs():
+    network, asked = loud(make(**ALL)), []
     for part in (network.mapping, network.encoder, network.synthesis, network.across):
         part.register_forward_hook(lambda module, args, output: asked.append(module))
-    position, same = GIVEN["position"][:, None], torch.ones(3, 1)
-    output = network(IMAGE, **(GIVEN | {"same_modality": same}))
-    between = interpolate_slices(IMAGE, position)
-    assert asked == [] and torch.equal(seen["images"], torch.cat([nearer_first(IMAGE, position)[0], between], dim=1))
-    expected = add_to_interpolation(seen["added"][:, :1], IMAGE, interpolated=between, same=same, scale=1.0)
+    position, same = torch.tensor([0.125, 0.5, 0.75]), torch.ones(3, 1)
+    output = network(IMAGE, **(GIVEN | {"position": position, "same_modality": same}))
+    assert asked == []
+    t = position[:, None]
+    between, unknown = interpolate_slices(IMAGE, t), torch.zeros(3, 5)
+    classes = torch.nn.functional.one_hot(GIVEN["modality"], 3).float()
+    ahead = network.within(torch.cat([IMAGE, between], dim=1), classes, t, unknown)
+    behind = network.within(torch.cat([IMAGE.flip(1), between], dim=1), classes, 1 - t, unknown)
+    added = (1 - t)[..., None, None] * ahead + t[..., None, None] * behind
+    expected = add_to_interpolation(added[:, :1], IMAGE, interpolated=between, same=same, scale=1.0)
     torch.testing.assert_close(output, expected)
+
+
+def test_within_a_modality_a_slice_that_was_given_is_computed_from_one_side():
+    network, seen = loud(make(**ALL)), []
+    network.within.register_forward_hook(lambda module, args, output: seen.append(len(output)))
+    network(IMAGE, **(GIVEN | {"same_modality": torch.ones(3)}))
+    assert sorted(seen) == [1, 2, 2]  # one slice at 0, two slices from both sides
+
+
+def test_within_a_modality_the_output_does_not_jump_on_its_way_through_a_gap():
+    network = loud(make(**ALL))
+    at = partial(network, IMAGE, modality=GIVEN["modality"], same_modality=torch.ones(3), with_error=True)
+    for place in (0.0, 0.25, 0.5, 0.75):
+        before, after = (at(position=torch.full((3,), place + step)) for step in (0, 1e-4))
+        torch.testing.assert_close(before, after, rtol=0, atol=0.01)
 
 
 def test_a_mixed_batch_equals_its_slices_alone():
@@ -131,7 +151,7 @@ def test_a_curve_without_the_interpolation_is_refused():
 
 def test_within_a_modality_a_slice_and_its_mirrored_group_are_one_task():
     network, same = loud(make(**ALL)), torch.ones(3)
-    position = torch.tensor([0.125, 0.25, 0.375])
+    position = torch.tensor([0.125, 0.5, 0.375])
     one = network(IMAGE, position=position, same_modality=same)
     torch.testing.assert_close(network(IMAGE.flip(1), position=1 - position, same_modality=same), one)
 

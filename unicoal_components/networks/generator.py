@@ -19,7 +19,7 @@ from .residual import add_to_interpolation, between_anything, interpolate_slices
 from .schedule import LOWEST_RESOLUTION, check_resolution
 from .synthesis import Synthesis
 from .torchscript import ScriptableGenerator
-from .within import WithinPath, by_task, side_of
+from .within import WithinPath, by_row, side_of
 
 
 class Generator(nn.Module):
@@ -254,7 +254,7 @@ class Generator(nn.Module):
         image = image.contiguous(memory_format=torch.channels_last)
         across = partial(self._by_the_core, truncation_psi=truncation_psi)
         given = (image, z, modality, position, same, acquisition)
-        return across(*given) if self.within is None else by_task(same, self.within.slices, across, given)
+        return across(*given) if self.within is None else by_row(same, self.within.slices, across, given)
 
     def _by_the_core(self, image: Tensor, *given: Tensor, truncation_psi: float) -> Tensor:
         """Synthesize slices by the alias-free part and its detail path; within a modality only if no path does that."""

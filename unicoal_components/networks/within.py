@@ -1,4 +1,4 @@
-"""Synthesis within a modality by a detail path alone, and the split of a batch by task."""
+"""Synthesis within a modality by a detail path alone, and the split of a batch by rows."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .detail import DetailPath, scale_of_error
-from .residual import between_anything, interpolate_slices, nearer_first
+from .residual import between_anything, interpolate_slices
 
 
 class WithinPath(DetailPath):
@@ -29,37 +29,51 @@ class WithinPath(DetailPath):
             `(B, 1 or 2, H, W)`.
         """
         interpolated = interpolate_slices(image, position)
-        group, nearest = nearer_first(image, position)
-        made = self(torch.cat([group, interpolated], dim=1), modality, nearest, acquisition)
+        given = (image, interpolated, modality, position, acquisition)
+        made = self._both_sides(*given) if traced() else by_row(position > 0, self._both_sides, self._one_side, given)
         output = interpolated + between_anything(image) * made[:, :1]
         return torch.cat([output, scale_of_error(made[:, 1:])], dim=1)
 
+    def _both_sides(
+        self, image: Tensor, interpolated: Tensor, modality: Tensor, position: Tensor, acquisition: Tensor
+    ) -> Tensor:
+        """Return (1 - t) D(g, t) + t D(reversed g, 1 - t): a mean of two, and no jump from one side to the other."""
+        ahead = self._one_side(image, interpolated, modality, position, acquisition)
+        behind = self._one_side(image.flip(1), interpolated, modality, 1 - position, acquisition)
+        return torch.lerp(ahead, behind, position[:, :, None, None])
 
-def by_task(
-    same: Tensor, within: Callable[..., Tensor], across: Callable[..., Tensor], given: Sequence[Tensor]
+    def _one_side(
+        self, image: Tensor, interpolated: Tensor, modality: Tensor, position: Tensor, acquisition: Tensor
+    ) -> Tensor:
+        """Return D(g, t), which is all where t = 0, at a slice that was given."""
+        return self(torch.cat([image, interpolated], dim=1), modality, position, acquisition)
+
+
+def by_row(
+    mask: Tensor, where: Callable[..., Tensor], elsewhere: Callable[..., Tensor], given: Sequence[Tensor]
 ) -> Tensor:
-    """Call one function for the slices within a modality and another for those across, each only if there are any.
+    """Call one function for the rows of a batch where a mask is set and another for the rest, if there are any.
 
     While a graph is recorded, no branch may depend on the data: both are called for all.
 
     Args:
-        same: `(B, 1)`, 1 within a modality, else 0.
-        within: function for slices within a modality; returns `(B, C, H, W)`.
-        across: function for slices across modalities; returns the same shape.
+        mask: `(B, 1)`, above 0 where it is set.
+        where: function for these rows; returns `(B, C, H, W)`.
+        elsewhere: function for the others; returns the same shape.
         given: arguments of both, batch first.
 
     Returns:
         `(B, C, H, W)`.
     """
     if traced():
-        return torch.where(same[:, :, None, None] > 0, within(*given), across(*given))
-    chosen = same[:, 0] > 0
+        return torch.where(mask[:, :, None, None] > 0, where(*given), elsewhere(*given))
+    chosen = mask[:, 0] > 0
     if bool(chosen.all()):
-        return within(*given)
+        return where(*given)
     if not bool(chosen.any()):
-        return across(*given)
+        return elsewhere(*given)
     rows, others = chosen.nonzero()[:, 0], chosen.logical_not().nonzero()[:, 0]
-    parts = [within(*(x[rows] for x in given)), across(*(x[others] for x in given))]
+    parts = [where(*(x[rows] for x in given)), elsewhere(*(x[others] for x in given))]
     return torch.cat(parts)[torch.cat([rows, others]).argsort()]
 
 
