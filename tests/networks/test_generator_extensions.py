@@ -123,6 +123,14 @@ def test_within_a_modality_the_output_does_not_jump_on_its_way_through_a_gap():
         torch.testing.assert_close(before, after, rtol=0, atol=0.01)
 
 
+def test_within_a_modality_bfloat16_is_close_to_float32():
+    network = loud(make(**ALL))
+    given = GIVEN | {"same_modality": torch.ones(3), "with_error": True}
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        fast = network(IMAGE, **given)
+    torch.testing.assert_close(fast.float(), network(IMAGE, **given), rtol=0, atol=0.05)
+
+
 def test_a_mixed_batch_equals_its_slices_alone():
     network = loud(make(**ALL))
     whole = network(IMAGE, **GIVEN, with_error=True)

@@ -40,7 +40,7 @@ class WithinPath(DetailPath):
         """Return (1 - t) D(g, t) + t D(reversed g, 1 - t): a mean of two, and no jump from one side to the other."""
         ahead = self._one_side(image, interpolated, modality, position, acquisition)
         behind = self._one_side(image.flip(1), interpolated, modality, 1 - position, acquisition)
-        return torch.lerp(ahead, behind, position[:, :, None, None])
+        return ahead + position[:, :, None, None] * (behind - ahead)
 
     def _one_side(
         self, image: Tensor, interpolated: Tensor, modality: Tensor, position: Tensor, acquisition: Tensor
