@@ -19,6 +19,7 @@ and the ratio. Every case runs in a separate process, so that its peak memory ca
     loading, loading_many        images from few and from many subjects, by workers | bare reads by h5py, one process
     loading_axial, _coronal, _sagittal  images of one plane, changed as in the trainings | the same
     volume, volume_double        a volume with the compact network, and one of twice the slices | its convolutions
+    volume_same                  a volume of the same modality | the same
     preparation                  NIfTI scans to a subject file | writing the arrays by h5py
 """
 

@@ -285,12 +285,14 @@ def _small_sam(resolution: int) -> tuple[SAMFeatureLoss, str]:
     return SAMFeatureLoss(encoder=encoder), f"random weights, {size} pixels, {dim} channels, {depth} blocks"
 
 
-def volume(options: Options, folder: Path, device: torch.device, *, times: int = 1) -> Work:
-    """Synthesize a volume of another modality with the compact network; its limit: the dense convolutions of it."""
+def volume(
+    options: Options, folder: Path, device: torch.device, *, times: int = 1, same_modality: bool = False
+) -> Work:
+    """Synthesize a volume with the compact network, of another modality or not; its limit: its dense convolutions."""
     values, batch, count = options.network("compact"), options.batch or 8, options.slices * times
     network = Generator(**values).to(device).eval()
     stack = _images(1, math.ceil(count / FACTOR), options.slice_edge, device)[None]
-    source, target = (torch.tensor([number], device=device) for number in (0, 1))
+    source, target = (torch.tensor([number], device=device) for number in (0, 0 if same_modality else 1))
     inferer = VolumeInferer(resolution=values["resolution"], batch_size=batch)
     indices = torch.arange(count)
 
@@ -299,7 +301,8 @@ def volume(options: Options, folder: Path, device: torch.device, *, times: int =
         return inferer(stack, network, modality=target, source_modality=source, factor=float(FACTOR), indices=indices)
 
     return Work(
-        label=f"volume of {count} slices of {options.slice_edge}² from {stack.shape[2]}, {_sizes(values, batch)}",
+        label=f"volume of {count} slices of {options.slice_edge}² from {stack.shape[2]}"
+        f"{' of the same modality' if same_modality else ''}, {_sizes(values, batch)}",
         run=run,
         limit=lambda: dense_operations(run, device),
         items=count,
@@ -473,6 +476,7 @@ CASES: dict[str, Callable[..., Work]] = {
     **{f"loading_{plane}": partial(loading, plane=plane) for plane in PLANES},
     "volume": volume,
     "volume_double": partial(volume, times=2),
+    "volume_same": partial(volume, same_modality=True),
     "preparation": preparation,
 }
 """Name → what builds the work from options, a folder for files and a device."""

@@ -29,6 +29,7 @@ CASES = {
     **dict.fromkeys(("loading_axial", "loading_coronal", "loading_sagittal"), ("slices_read_per_image",)),
     "volume": ("input_and_output_gb",),
     "volume_double": ("input_and_output_gb",),
+    "volume_same": ("input_and_output_gb",),
     "preparation": (),
 }
 KINDS = ("r1", "sam", "checkpointing", "compiled", "alone", "alone_compiled")
@@ -93,7 +94,9 @@ def test_a_case_gives_all_its_numbers(benchmark, tmp_path, name):
     for key in ("seconds", "cpu_seconds", "limit_seconds", "limit_cpu_seconds", "ratio", "cpu_ratio"):
         assert 0 <= row[key]["min"] <= row[key]["median"] <= row[key]["max"] < math.inf
     assert row["ratio"]["median"] == pytest.approx(row["seconds"]["median"] / row["limit_seconds"]["median"])
-    assert row["items"] == {"volume": 8, "volume_double": 16, "preparation": 3}.get(name, 4 if "load" in name else 2)
+    assert row["items"] == {"volume": 8, "volume_double": 16, "volume_same": 8, "preparation": 3}.get(
+        name, 4 if "load" in name else 2
+    )
     for value in (row["seconds"]["min"], row["limit_seconds"]["min"], row["first_seconds"], row["memory_before_gb"]):
         assert value > 0
     assert row["peak_memory_gb"] > row["memory_before_gb"] - 1e-3  # Linux counts to some pages
@@ -165,7 +168,12 @@ def test_compiled_and_paper_size_cases_run_only_if_requested(benchmark):
     assert left == {*COMPILED, *(name for name in CASES if name.startswith("training_step_paper"))}
     assert benchmark.choose_cases("*_compiled") == COMPILED
     assert benchmark.choose_cases(("generator", "training_step")) == ["generator", "training_step"]
-    assert benchmark.choose_cases("volume*, generator,volume") == ["volume", "volume_double", "generator"]
+    assert benchmark.choose_cases("volume*, generator,volume") == [
+        "volume",
+        "volume_double",
+        "volume_same",
+        "generator",
+    ]
 
 
 @pytest.mark.parametrize(
