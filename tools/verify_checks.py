@@ -32,7 +32,7 @@ FILES: tuple[str, ...] = (
 )
 FILES += tuple(f"configs/{name}.json" for name in (*COMPLETE, *OF_TRAINING, "paper", "metadata"))
 WEIGHTS = "models/model.pt"
-LARGEST_WEIGHTS = 10e6  # bytes
+LARGEST_WEIGHTS = 10_000_000  # bytes
 SMALL = {"resolution": 32, "core_resolution": 16, "num_layers": 6, "channel_base": 256, "channel_max": 8, "w_dim": 16}
 SMALL |= {"image_style_dim": 16, "detail_channels": 4, "detail_blocks": 1}
 SMALL_TRAINING = {"discriminator_channel_base": 256, "batch_size": 2, "num_workers": 0, "sam_weight": 0.0}
